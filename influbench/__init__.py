@@ -1,0 +1,35 @@
+"""influbench: how well do influence estimators predict what happens when a training example is left out?
+
+The names of the plugin contract (`influbench.api`) are here too, imported on first use.
+"""
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+_CONTRACT = (
+    "Data",
+    "Dataset",
+    "Estimate",
+    "Estimator",
+    "Masks",
+    "Model",
+    "Problem",
+    "Recipe",
+    "Runs",
+    "Spec",
+    "Split",
+    "hookimpl",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _CONTRACT:
+        from influbench import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'influbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*_CONTRACT, "__version__"])

@@ -1,0 +1,5 @@
+"""`python -m influbench`."""
+
+from influbench.cli import main
+
+main(prog_name="influbench")

@@ -1,0 +1,286 @@
+"""The plugin contract: all that an author of an estimator, a data set or a model needs to read.
+
+Conventions, the same everywhere: rows are train points and columns are test points; positive influence means that the
+train point *helps* (its presence raises the measure); measures are higher-is-better; an example is known by its id.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import torch
+    from torch import Tensor, nn
+
+API_VERSION = 1
+
+MeasureName = Literal["neg_loss", "margin", "p_correct"]
+Normalizer = Literal["batch", "kept"]
+
+hookspec = pluggy.HookspecMarker("influbench")
+hookimpl = pluggy.HookimplMarker("influbench")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One thing that a plugin offers. `target` ("package.module:Class") is imported when it is first used."""
+
+    name: str
+    target: str
+    summary: str
+    reference: str = ""
+    api_version: int = API_VERSION
+
+
+class Hooks:
+    """The hooks of the entry-point group `influbench`. They only register; nothing heavy may be imported in them."""
+
+    @hookspec
+    def influbench_estimators(self) -> Sequence[Spec]:
+        """Estimators: `return [Spec("mine", "my_package.mine:Mine", "what it predicts, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_datasets(self) -> Sequence[Spec]:
+        """Data sets: `return [Spec("cats", "my_package.cats:Cats", "what it holds, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_models(self) -> Sequence[Spec]:
+        """Models: `return [Spec("my_net", "my_package.net:MyNet", "what it is, in a line")]`."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Examples as tensors in memory; an example is its row."""
+
+    inputs: Tensor  # (n, ...) floating point
+    labels: Tensor  # (n,) int64 classes, or floating point for regression
+    ids: Tensor  # (n,) int64, unique, not negative
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def rows(self, rows: Tensor | slice) -> Split:
+        """The examples at these rows, in this order."""
+        return Split(self.inputs[rows], self.labels[rows], self.ids[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a data set loads. `n_classes` None means regression: float labels and squared error."""
+
+    train: Split
+    test: Split
+    n_classes: int | None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. SGD is torch's, with momentum `v <- momentum v + g`, and Adam is bias-corrected."""
+
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    learning_rate: float = 0.1
+    momentum: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    batch_size: int = 50
+    epochs: int = 20
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must be in [0, 1), got {self.betas}")
+        if self.epsilon <= 0:
+            raise ValueError(f"epsilon must be above 0, got {self.epsilon}")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay must not be negative, got {self.weight_decay}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+
+
+class Dataset(ABC):
+    """A data set. Subclasses are frozen dataclasses; their fields are the parameters a user can set."""
+
+    @abstractmethod
+    def load(self, seed: int) -> Data:
+        """The same data for the same seed. Raise `influbench.errors.DataError` where that cannot be."""
+
+
+class Model(ABC):
+    """An architecture with its training recipe. Subclasses are frozen dataclasses."""
+
+    @property
+    @abstractmethod
+    def recipe(self) -> Recipe:
+        """How this model is trained unless the plan says otherwise."""
+
+    @abstractmethod
+    def build(self, data: Data) -> nn.Module:
+        """A freshly initialised module. The random state is set before the call; draw from torch's global generator."""
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Loss of each example, (n,): cross-entropy for class labels, squared error for float labels."""
+        from torch.nn.functional import cross_entropy
+
+        if labels.is_floating_point():
+            return (outputs.reshape(len(labels), -1) - labels[:, None]).square().sum(1)
+        return cross_entropy(outputs, labels, reduction="none")
+
+    def mask_sites(self, module: nn.Module) -> Sequence[str]:
+        """Names of the submodules whose outputs turn-over dropout masks. Default: every activation function."""
+        from torch import nn
+
+        activations = (nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid)
+        return [name for name, part in module.named_modules() if isinstance(part, activations)]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What an estimator predicts; None for what it does not speak of.
+
+    `influence[i, j]` predicts `measure_j(trained with i) - measure_j(trained without i)`, in expectation over seeds.
+    `memorization[i]` predicts the same difference of `p_correct` of i on itself. Units do not matter, signs do.
+    """
+
+    influence: Tensor | None = None  # (n_train, n_test)
+    memorization: Tensor | None = None  # (n_train,)
+
+
+class Estimator(ABC):
+    """An influence estimator. Subclasses are frozen dataclasses; their fields are their hyperparameters."""
+
+    def unsupported(self, problem: Problem) -> str | None:
+        """Why this estimator cannot run on this problem, in one sentence, or None if it can. Must be cheap."""
+        return None
+
+    @abstractmethod
+    def estimate(self, problem: Problem) -> Estimate:
+        """The predictions for every train point on every test point."""
+
+
+class Masks(Protocol):
+    """Which units each example uses: factors for the outputs of each of `sites`, scaled so that their mean is 1."""
+
+    @property
+    def sites(self) -> Sequence[str]:
+        """The submodules that are masked, some of `Problem.sites`."""
+        ...
+
+    def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
+        """Factors (n_replicas, n, n_units) of these replicas, for ids (n,) or (n_replicas, n)."""
+
+
+class Problem(ABC):
+    """What an estimator is given: data, a model, and metered training. Nothing in it leads to the ground truth."""
+
+    data: Data
+    model: Model
+    recipe: Recipe
+    measure: MeasureName
+    seed: int  # this estimator's own stream; derive from it with influbench.seeds.derive
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    @abstractmethod
+    def sites(self) -> Mapping[str, int]:
+        """Where masks can apply: name of the submodule -> number of units. Empty where there is nothing to mask."""
+
+    @abstractmethod
+    def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        """Outputs (n, ...) of one network on inputs (n, ...): differentiable, and usable under `torch.func`."""
+
+    @abstractmethod
+    def measured(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """The problem's measure: outputs (..., n_outputs) and labels of as many leading axes to (...), float64."""
+
+    @abstractmethod
+    def train(
+        self,
+        weights: Tensor | None = None,
+        *,
+        replicates: Sequence[int],
+        masks: Masks | None = None,
+        checkpoints: Sequence[int] = (),
+        normalizer: Normalizer = "batch",
+    ) -> Runs:
+        """Train one network for each entry of `replicates`, by the problem's recipe, as one stack.
+
+        A replicate number decides initial parameters and batch order, in the estimator's own stream: equal numbers
+        are the same training, up to weights and masks. `weights` (one row for each replicate, or a single row for
+        all; n_train columns) multiplies each example's loss; with 0 the example is left out and every other keeps
+        its place. The summed loss of a batch is divided by its size (`normalizer="batch"`) or by the sum of its
+        weights (`"kept"`). Parameters are kept after the steps in `checkpoints` and after the last.
+        """
+
+    @abstractmethod
+    def bank(self, *, n_models: int, ratio: float) -> Runs:
+        """`n_models` networks, each trained on its own random `ratio` of the train points (normalizer "kept").
+
+        Which points a network saw is `Runs.weights`. Every estimator of the problem is given the same bank, and each
+        is charged for all of it.
+        """
+
+    @abstractmethod
+    def update(
+        self,
+        parameters: Mapping[str, Tensor],
+        state: object | None,
+        batch: Tensor,
+        weights: Tensor | None = None,
+    ) -> tuple[Mapping[str, Tensor], object]:
+        """One optimizer step of a stack, as the training loop itself does it; differentiable if its inputs are.
+
+        `parameters` have a leading replica axis; `batch` holds rows of `data.train`, (n,) or (n_replicas, n);
+        `weights` is (n_replicas, n), those of the batch. The first step takes `state` None and returns the next.
+        """
+
+    @property
+    @abstractmethod
+    def n_steps(self) -> int:
+        """Optimizer steps of one training."""
+
+
+class Runs(ABC):
+    """A stack of trained networks."""
+
+    n_replicas: int
+    steps: Sequence[int]  # after which parameters are kept, the last one included; 0 is before training
+    learning_rates: Sequence[float]  # one for each optimizer step
+    batches: Sequence[Tensor]  # for each optimizer step, rows of data.train: (n_replicas, batch)
+    weights: Tensor  # (n_replicas, n_train)
+
+    @abstractmethod
+    def parameters(self, *, step: int | None = None) -> Mapping[str, Tensor]:
+        """Parameters by name, each with a leading replica axis; after the last step unless told otherwise."""
+
+    @abstractmethod
+    def outputs(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
+        """Outputs (n_replicas, n, ...) on every example, each under its own mask if `masks` are given."""
+
+    @abstractmethod
+    def crossed_outputs(self, split: Split, *, ids: Tensor, masks: Masks, step: int | None = None) -> Tensor:
+        """Outputs (n_replicas, len(ids), n, ...) on every example of `split` under the mask of every id."""
+
+    @abstractmethod
+    def measured(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
+        """The problem's measure of `outputs`, (n_replicas, n), float64."""
+
+    @abstractmethod
+    def p_correct(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
+        """Probability of the true class, (n_replicas, n), float64: what memorization is measured on."""

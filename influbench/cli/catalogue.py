@@ -1,0 +1,125 @@
+"""`influbench list` and `influbench show`."""
+
+import json
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from influbench.registry import Kind, Registry
+
+_TITLES = {"estimator": "Estimators", "dataset": "Data sets", "model": "Models"}
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def list_command(as_json: bool) -> None:
+    """List the estimators, data sets, models and plans that can be named."""
+    from influbench.plan import read_plan, shipped_plans
+    from influbench.registry import KINDS, installed
+
+    registry = installed()
+    plans = {name: read_plan(name).summary for name in shipped_plans()}
+    if as_json:
+        click.echo(json.dumps(_catalogue(registry, plans), indent=2))
+        return
+    from rich.console import Console
+
+    console = Console()
+    for kind in KINDS:
+        rows = sorted((e.spec.name, e.spec.summary, e.distribution.name) for e in registry.entries if e.kind == kind)
+        _print_table(console, _TITLES[kind], rows)
+    _print_table(console, "Plans", [(name, summary, "influbench") for name, summary in plans.items()])
+    for broken in registry.broken:
+        console.print(f"warning: {broken.distribution} did not load: {broken.reason}", style="yellow", highlight=False)
+
+
+def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[dict[str, str]]]:
+    """What `list` shows, for machines."""
+    things = {
+        f"{kind}s": [
+            {"name": entry.spec.name, "summary": entry.spec.summary, "distribution": entry.distribution.name}
+            for entry in registry.entries
+            if entry.kind == kind
+        ]
+        for kind in _TITLES
+    }
+    return {
+        **things,
+        "plans": [{"name": name, "summary": summary} for name, summary in plans.items()],
+        "broken": [{"distribution": str(b.distribution), "reason": b.reason} for b in registry.broken],
+    }
+
+
+@click.command("show")
+@click.argument("words", nargs=-1, required=True, metavar="[estimator|dataset|model|plan] NAME")
+def show_command(words: tuple[str, ...]) -> None:
+    """Show one estimator, data set, model or plan: what it is, its parameters, its paper."""
+    from influbench.errors import UnknownNameError, did_you_mean
+    from influbench.plan import shipped_plans
+    from influbench.registry import KINDS, installed
+
+    *kinds, name = words
+    if len(kinds) > 1 or (kinds and kinds[0] not in (*KINDS, "plan")):
+        raise click.UsageError("write `influbench show NAME` or `influbench show estimator|dataset|model|plan NAME`")
+    registry, plans = installed(), shipped_plans()
+    names: dict[Kind | Literal["plan"], list[str]] = {kind: registry.names(kind) for kind in KINDS}
+    names["plan"] = list(plans)
+    found = [kind for kind, known in names.items() if name in known and kind in (kinds or names)]
+    if not found:
+        known = [known for kind, of_kind in names.items() if kind in (kinds or names) for known in of_kind]
+        raise UnknownNameError(f"unknown {kinds[0] if kinds else 'name'} {name!r}{did_you_mean(name, known)}")
+    if len(found) > 1:
+        raise click.UsageError(f"{name!r} names a {' and a '.join(found)}; write `influbench show {found[0]} {name}`")
+    (kind,) = found
+    if kind == "plan":
+        click.echo(plans[name].rstrip())
+    else:
+        _show(registry, kind, name)
+
+
+def _show(registry: "Registry", kind: "Kind", name: str) -> None:
+    from dataclasses import MISSING, fields
+    from inspect import getdoc
+
+    from rich.console import Console
+    from rich.padding import Padding
+
+    entry, owner = registry.entry(kind, name), registry.load(kind, name)
+    console = Console(highlight=False)
+    console.print(f"[bold]{name}[/bold]  {_TITLES[kind].lower().removesuffix('s')} of {entry.distribution}")
+    console.print(Padding(_paragraphs(getdoc(owner) or entry.spec.summary), (1, 2)), markup=False)
+    if parameters := [f for f in fields(owner) if f.init]:
+        rows = [
+            (f.name, _type_name(f.type), "required" if f.default is MISSING else repr(f.default)) for f in parameters
+        ]
+        _print_table(console, "Parameters", rows)
+    if entry.spec.reference:
+        console.print(f"  Reference: {entry.spec.reference}", markup=False)
+
+
+def _type_name(annotation: object) -> str:
+    return annotation.__name__ if type(annotation) is type else str(annotation)
+
+
+def _print_table(console: "Console", title: str, rows: "list[tuple[str, str, str]]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column()
+    table.add_column(style="dim", no_wrap=True)
+    for row in rows:
+        first, *rest = map(Text, row)
+        table.add_row(Text("  ") + first, *rest)
+    console.print(Text(title, style="bold underline"))
+    console.print(table)
+    console.print()
+
+
+def _paragraphs(text: str) -> str:
+    """A docstring with the line breaks inside its paragraphs taken out."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

@@ -1,0 +1,83 @@
+"""Progress bars for the engine's events, on standard error."""
+
+from collections.abc import Iterable
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from influbench.engine.events import (
+    EstimatorDone,
+    EstimatorStarted,
+    Event,
+    ProblemFailed,
+    ProblemStarted,
+    RunDone,
+    ShardDone,
+)
+from influbench.results import Result, Results
+
+
+def follow(events: Iterable[Event], *, quiet: bool) -> Result | Results:
+    """Draw the events until the run is done, and return what it found."""
+    console = Console(stderr=True)
+    shown = not quiet and console.is_terminal
+    with _Bars(console, disable=not shown) as bars:
+        for event in events:
+            bars.show(event)
+            if isinstance(event, RunDone):
+                return event.result
+    raise AssertionError("a run ends with RunDone")
+
+
+class _Bars(Progress):
+    """One bar for the truth's shards and one for the estimators, both with the time that is left."""
+
+    def __init__(self, console: Console, *, disable: bool) -> None:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[n_done]} of {task.fields[n]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        self._running: EstimatorStarted | None = None
+        super().__init__(*columns, console=console, disable=disable, transient=True)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        self._sync()
+        return super().get_renderables()
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, ProblemStarted):
+            for task in self.task_ids:
+                self.remove_task(task)
+            which = f" ({event.index + 1} of {event.n_problems})" if event.n_problems > 1 else ""
+            self._truth = self.add_task(f"ground truth{which}", total=event.n_shards, n_done=0, n=event.n_shards)
+            self._estimators = self.add_task("estimators", total=None, start=False, n_done=0, n="-")
+        elif isinstance(event, ShardDone):
+            self.update(self._truth, completed=event.n_done, n_done=event.n_done)
+            if event.warning:
+                self.console.print(f"warning: {event.warning}", highlight=False)
+        elif isinstance(event, EstimatorStarted):
+            self.start_task(self._estimators)
+            self._running = event
+            self.update(
+                self._estimators,
+                total=event.n_estimators,
+                description=event.name,
+                n_done=event.index,
+                n=event.n_estimators,
+            )
+        elif isinstance(event, EstimatorDone) and self._running:
+            self.update(self._estimators, completed=self._running.index + 1, n_done=self._running.index + 1)
+            self._running = None
+        elif isinstance(event, ProblemFailed):
+            self.console.print(f"{event.failure.problem} failed: {event.failure.reason}", highlight=False)
+
+    def _sync(self) -> None:
+        """Take over how far the running estimator has come."""
+        if self._running and self._running.spending.announced:
+            fraction = self._running.spending.spent / self._running.spending.announced
+            self.update(self._estimators, completed=self._running.index + 0.99 * fraction)

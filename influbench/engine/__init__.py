@@ -1,0 +1,5 @@
+"""Runs a plan. `run` tells what happens as a stream of events; it never prints."""
+
+from influbench.engine.run import run
+
+__all__ = ["run"]

@@ -1,0 +1,122 @@
+"""What plugins hand over is checked here, once; and what they do to the process is undone."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from influbench.api import Data, Estimate, Split
+from influbench.errors import DataError, EstimateError, ModelError
+
+
+def checked_data(data: object, *, name: str, dtype: torch.dtype, device: torch.device) -> Data:
+    """The data in the problem's dtype and on its device; DataError where it cannot be trained on."""
+    if not isinstance(data, Data):
+        raise DataError(f"{name} loaded a {type(data).__name__}, expected influbench.Data")
+    if data.n_classes is not None and data.n_classes < 2:
+        raise DataError(f"{name} has n_classes = {data.n_classes}, expected at least 2, or None for regression")
+    train = _checked_split(data.train, f"{name} train", data.n_classes, dtype, device)
+    test = _checked_split(data.test, f"{name} test", data.n_classes, dtype, device)
+    if train.inputs.shape[1:] != test.inputs.shape[1:]:
+        raise DataError(
+            f"{name} has train inputs of shape {tuple(train.inputs.shape[1:])} and test inputs of shape "
+            f"{tuple(test.inputs.shape[1:])}"
+        )
+    return replace(data, train=train, test=test)
+
+
+def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch.dtype, device: torch.device) -> Split:
+    n = len(split.inputs)
+    if n < 2:
+        raise DataError(f"{where} has {n} example{'s' * (n != 1)}, expected at least 2")
+    for field, values in (("labels", split.labels), ("ids", split.ids)):
+        if values.shape != (n,):
+            raise DataError(f"{where} {field} have shape {tuple(values.shape)}, expected ({n},)")
+    if split.ids.dtype != torch.int64 or split.ids.min() < 0 or len(split.ids.unique()) < n:
+        raise DataError(f"{where} ids must be int64, not negative and unique")
+    if not split.inputs.is_floating_point():
+        raise DataError(f"{where} inputs are {split.inputs.dtype}, expected floating point")
+    if unusable := int((~split.inputs.isfinite()).flatten(1).any(1).sum()):
+        raise DataError(f"{where} inputs are not finite in {unusable} of {n} examples")
+    return Split(
+        split.inputs.to(device, dtype),
+        _checked_labels(split.labels, where, n_classes).to(device, dtype if n_classes is None else torch.int64),
+        split.ids.to(device),
+    )
+
+
+def _checked_labels(labels: Tensor, where: str, n_classes: int | None) -> Tensor:
+    if n_classes is None:
+        if not labels.is_floating_point():
+            raise DataError(f"{where} labels are {labels.dtype}, expected floating point for regression")
+        if not labels.isfinite().all():
+            raise DataError(f"{where} labels are not finite")
+    elif labels.is_floating_point() or labels.min() < 0 or labels.max() >= n_classes:
+        raise DataError(f"{where} labels must be integers from 0 to {n_classes - 1}")
+    return labels
+
+
+def check_outputs(outputs: Tensor, losses: Tensor, *, n: int, n_classes: int | None, model: str) -> None:
+    """ModelError unless a module's outputs and losses on n examples have the shapes that everything later relies on."""
+    if n_classes is None:
+        fits, expected = outputs.shape in ((n,), (n, 1)), f"({n}, 1)"
+    else:
+        fits, expected = outputs.shape == (n, n_classes), f"(n, n_classes) = ({n}, {n_classes})"
+    if not fits:
+        raise ModelError(f"{model} gives outputs of shape {tuple(outputs.shape)} for {n} examples, expected {expected}")
+    if losses.shape != (n,):
+        raise ModelError(
+            f"{model}.loss gives shape {tuple(losses.shape)} for {n} examples, expected one loss each, ({n},)"
+        )
+
+
+def checked_estimate(estimate: object, *, n_train: int, n_test: int) -> Estimate:
+    """The estimate in float64 on the CPU; EstimateError where it is not what an estimator owes."""
+    if not isinstance(estimate, Estimate):
+        raise EstimateError(f"returned a {type(estimate).__name__}, expected influbench.Estimate")
+    if estimate.influence is None and estimate.memorization is None:
+        raise EstimateError("returned neither influence nor memorization")
+    return Estimate(
+        _checked_scores(estimate.influence, "influence", {"n_train": n_train, "n_test": n_test}),
+        _checked_scores(estimate.memorization, "memorization", {"n_train": n_train}),
+    )
+
+
+def _checked_scores(scores: Tensor | None, quantity: str, expected: dict[str, int]) -> Tensor | None:
+    if scores is None:
+        return None
+    if not isinstance(scores, Tensor):
+        raise EstimateError(f"returned {quantity} as a {type(scores).__name__}, expected a torch.Tensor")
+    shape = tuple(expected.values())
+    if tuple(scores.shape) != shape:
+        names = ", ".join(expected)
+        transposed = "; it is transposed" if len(shape) == 2 and tuple(scores.shape) == shape[::-1] else ""
+        raise EstimateError(
+            f"returned {quantity} of shape {tuple(scores.shape)}, expected ({names}) = {shape}{transposed}"
+        )
+    if unusable := int((~scores.isfinite()).sum()):
+        raise EstimateError(f"returned {quantity} with {unusable} of {scores.numel()} scores not finite")
+    return scores.detach().cpu().double()
+
+
+@contextmanager
+def isolated(seed: int) -> Iterator[None]:
+    """Within, every global random state starts from `seed`; on leaving, all that is global is as it was before."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    threads, default_dtype = torch.get_num_threads(), torch.get_default_dtype()
+    with torch.random.fork_rng(), torch.set_grad_enabled(True):
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+            random.setstate(python_state)
+            torch.set_default_dtype(default_dtype)
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)

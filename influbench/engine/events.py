@@ -1,0 +1,86 @@
+"""What the engine tells while it runs. It never prints: who listens draws."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from influbench.results import Cell, Failure, Result, Results
+
+
+class Spending(Protocol):
+    """A live count of example-gradients: `spent` of those `announced` so far."""
+
+    spent: int
+    announced: int
+
+
+@dataclass(frozen=True)
+class ProblemStarted:
+    """A problem's ground truth begins."""
+
+    name: str
+    index: int
+    n_problems: int
+    n_shards: int
+
+
+@dataclass(frozen=True)
+class ShardDone:
+    """One shard of the ground truth is there, computed or reused."""
+
+    n_done: int
+    n_shards: int
+    reused: bool
+    warning: str | None
+
+
+@dataclass(frozen=True)
+class TruthDone:
+    """The ground truth is whole; its statistics come next, then the estimators."""
+
+    n_seeds: int
+
+
+@dataclass(frozen=True, eq=False)
+class EstimatorStarted:
+    """An estimator begins. `spending` goes on counting while it runs."""
+
+    name: str
+    index: int
+    n_estimators: int
+    spending: Spending
+
+
+@dataclass(frozen=True)
+class EstimatorDone:
+    """An estimator's cells, whatever their status."""
+
+    name: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class ProblemDone:
+    """All that one problem's run found."""
+
+    result: Result
+
+
+@dataclass(frozen=True)
+class ProblemFailed:
+    """A problem of several whose ground truth could not be had; the others go on."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class RunDone:
+    """Everything is written to the run directory."""
+
+    directory: Path
+    result: Result | Results
+
+
+Event = (
+    ProblemStarted | ShardDone | TruthDone | EstimatorStarted | EstimatorDone | ProblemDone | ProblemFailed | RunDone
+)

@@ -1,0 +1,40 @@
+"""Floors: what an estimator must beat before it has said anything about a network."""
+
+from dataclasses import dataclass
+
+import torch
+
+from influbench.api import Estimate, Estimator, Problem
+from influbench.seeds import derive
+
+
+@dataclass(frozen=True)
+class Random(Estimator):
+    """Gaussian noise for influence and memorization. Estimates nothing; costs nothing."""
+
+    def estimate(self, problem: Problem) -> Estimate:
+        """Independent standard normal scores, drawn from the estimator's seed."""
+        generator = torch.Generator().manual_seed(derive(problem.seed, "noise"))
+        n_train, n_test = len(problem.data.train), len(problem.data.test)
+        return Estimate(
+            influence=torch.randn(n_train, n_test, generator=generator),
+            memorization=None if problem.data.n_classes is None else torch.randn(n_train, generator=generator),
+        )
+
+
+@dataclass(frozen=True)
+class SameLabel(Estimator):
+    """1 where the train point's label, as it is trained on, is the test point's, else 0. Costs nothing.
+
+    "Examples of a class help that class" alone correlates with the truth over all train points; within a class these
+    scores are constant, and their correlation is undefined.
+    """
+
+    def unsupported(self, problem: Problem) -> str | None:
+        """Needs classes."""
+        return "regression has no classes to compare" if problem.data.n_classes is None else None
+
+    def estimate(self, problem: Problem) -> Estimate:
+        """Influence 1 or 0; nothing on memorization."""
+        same = problem.data.train.labels[:, None] == problem.data.test.labels[None]
+        return Estimate(influence=same.to(problem.dtype))

@@ -1,0 +1,172 @@
+"""A plan: what to train, what to judge. TOML on disk, checked to the last key, and complete enough to be replayed."""
+
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from influbench.api import MeasureName
+from influbench.errors import PlanError, UnknownNameError, did_you_mean
+
+DEFAULT = "digits"
+ALL = "all"
+
+
+def _as_list(value: object) -> object:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)]
+Fractions = Annotated[tuple[Fraction, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)]
+
+
+class ProblemTable(_Table):
+    """[problem]: one value or a list for each of the first three; lists span a grid of problems."""
+
+    dataset: Names
+    model: Names
+    random_labels: Fractions = (0.0,)
+    measure: MeasureName = "neg_loss"
+    dtype: Literal["float32", "float64"] = "float32"
+
+
+class TrainingTable(_Table):
+    """[training]: what replaces fields of the model's own recipe."""
+
+    optimizer: Literal["sgd", "adam", "adamw"] | None = None
+    learning_rate: float | None = None
+    momentum: float | None = None
+    betas: Annotated[tuple[float, float] | None, Field(strict=False)] = None
+    epsilon: float | None = None
+    weight_decay: float | None = None
+    schedule: Literal["constant", "cosine"] | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+
+    def replacements(self) -> dict[str, Any]:
+        """The fields that are set."""
+        return self.model_dump(exclude_none=True)
+
+
+class TruthTable(_Table):
+    """[truth]: how many seeds every train point is left out with."""
+
+    seeds: int = Field(default=8, ge=1)
+
+
+@dataclass(frozen=True)
+class ProblemPlan:
+    """One problem of a plan. `dataset` and `model` are selectors."""
+
+    name: str
+    dataset: str
+    model: str
+    random_labels: float
+
+
+class Plan(_Table):
+    """All that decides a run. `estimators` are selectors, or the word "all" for every one that is installed."""
+
+    name: str = "plan"
+    summary: str = ""
+    seed: int = Field(default=0, ge=0)
+    estimators: tuple[str, ...] = Field(min_length=1, strict=False)
+    problem: ProblemTable
+    training: TrainingTable = TrainingTable()
+    truth: TruthTable = TruthTable()
+
+    def problems(self) -> list[ProblemPlan]:
+        """The grid of data sets, models and shares of random labels."""
+        grid = list(product(self.problem.dataset, self.problem.model, self.problem.random_labels))
+        return [ProblemPlan(_problem_name(*of_problem), *of_problem) for of_problem in grid]
+
+    def changed(
+        self, *, estimators: tuple[str, ...] = (), n_seeds: int | None = None, seed: int | None = None
+    ) -> "Plan":
+        """This plan with what a command line replaces."""
+        return self.model_copy(
+            update={
+                "estimators": estimators or self.estimators,
+                "truth": self.truth if n_seeds is None else TruthTable(seeds=n_seeds),
+                "seed": self.seed if seed is None else seed,
+            }
+        )
+
+    def to_toml(self) -> str:
+        """The plan as TOML that reads back as this plan."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True, exclude_defaults=False))
+
+
+def read_plan(name_or_path: str) -> Plan:
+    """The plan that ships under this name, or the one in this file."""
+    shipped = shipped_plans()
+    if name_or_path in shipped:
+        return parse_plan(shipped[name_or_path], source=f"{name_or_path}.toml", name=name_or_path)
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and not path.exists():
+        raise UnknownNameError(
+            f"unknown plan {name_or_path!r}{did_you_mean(name_or_path, list(shipped))}; "
+            "name a TOML file or one of the plans that `influbench list` shows"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PlanError(f"cannot read the plan {name_or_path}: {reason}") from None
+    return parse_plan(text, source=path.name, name=path.stem)
+
+
+def shipped_plans() -> dict[str, str]:
+    """TOML text of the plans that ship with the package, by name."""
+    folder = resources.files("influbench") / "plans"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+    return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in files}
+
+
+def parse_plan(text: str, *, source: str, name: str) -> Plan:
+    """The plan in this TOML text; `source` is what errors call it, `name` its name unless it has one."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"{source} is no TOML: {error}") from None
+    try:
+        return Plan.model_validate({"name": name, **raw})
+    except ValidationError as error:
+        raise PlanError(f"{source}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    """The first thing that does not fit, in one sentence."""
+    first = error.errors()[0]
+    *tables, key = [str(part) for part in first["loc"] if isinstance(part, str) and "[" not in part] or [""]
+    where = f" in [{'.'.join(tables)}]" if tables else ""
+    known = _keys(tables)
+    if first["type"] == "extra_forbidden":
+        hint = did_you_mean(key, known) or f"; known are {', '.join(known)}"
+        return f"unknown key {key!r}{where}{hint}"
+    if first["type"] == "missing":
+        return f"key {key!r} is missing{where}"
+    message = first["msg"]
+    return f"{key} = {first['input']!r}{where} does not fit; {message[0].lower()}{message[1:]}"
+
+
+def _keys(tables: list[str]) -> list[str]:
+    model: Any = Plan
+    for table in tables:
+        model = model.model_fields[table].annotation
+    return list(model.model_fields)
+
+
+def _problem_name(dataset: str, model: str, random_labels: float) -> str:
+    noise = f", {random_labels:.0%} random labels" if random_labels else ""
+    return f"{dataset}, {model}{noise}"

@@ -1,0 +1,106 @@
+"""What an estimator is given: data, a model, and training that is counted. No way leads from here to the truth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from influbench.api import Masks, Normalizer, Problem, Runs
+from influbench.banks import train_bank
+from influbench.measures import measure_of
+from influbench.seeds import derive
+from influbench.training.loop import Trainer
+from influbench.training.updates import OptimizerState, initial_state
+
+
+@dataclass
+class Meter:
+    """Example-gradients: those spent so far, and those that the trainings begun so far will have spent."""
+
+    per_training: int
+    spent: int = 0
+    announced: int = 0
+
+    @property
+    def trainings(self) -> float:
+        """Cost in training-run equivalents: one is an ordinary training on all examples."""
+        return self.spent / self.per_training
+
+    def spend(self, examples: int) -> None:
+        self.spent += examples
+
+
+class TrainingProblem(Problem):
+    """A problem as one estimator sees it. `seed` is the estimator's stream, `bank_seed` that of the shared bank."""
+
+    def __init__(self, trainer: Trainer, *, seed: int, bank_seed: int) -> None:
+        self.data, self.model, self.recipe = trainer.data, trainer.model, trainer.recipe
+        self.dtype, self.device = trainer.dtype, trainer.device
+        self.measure, self.seed = trainer.measure, seed
+        self.meter = Meter(per_training=trainer.recipe.epochs * len(trainer.data.train))
+        self._trainer, self._bank_seed = trainer, bank_seed
+
+    @property
+    def sites(self) -> Mapping[str, int]:
+        return self._trainer.sites
+
+    @property
+    def n_steps(self) -> int:
+        return self._trainer.n_steps
+
+    def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        return self._trainer.network.single(parameters, inputs)
+
+    def measured(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return measure_of(self.measure, self.model)(outputs, labels)
+
+    def train(
+        self,
+        weights: Tensor | None = None,
+        *,
+        replicates: Sequence[int],
+        masks: Masks | None = None,
+        checkpoints: Sequence[int] = (),
+        normalizer: Normalizer = "batch",
+    ) -> Runs:
+        if not replicates:
+            raise ValueError("replicates is empty; give one number for each network to train")
+        if beyond := [step for step in checkpoints if not 0 <= step <= self.n_steps]:
+            raise ValueError(f"checkpoint {beyond[0]} is not a step from 0 to {self.n_steps}")
+        self._announce(len(replicates))
+        seeds = [derive(self.seed, "replicate", replicate) for replicate in replicates]
+        return self._trainer.train(
+            seeds,
+            weights,
+            masks=masks,
+            checkpoints=checkpoints,
+            normalizer=normalizer,
+            spend=self.meter.spend,
+        )
+
+    def bank(self, *, n_models: int, ratio: float) -> Runs:
+        self._announce(n_models)
+        return train_bank(self._trainer, self._bank_seed, n_models=n_models, ratio=ratio, spend=self.meter.spend)
+
+    def update(
+        self,
+        parameters: Mapping[str, Tensor],
+        state: object | None,
+        batch: Tensor,
+        weights: Tensor | None = None,
+    ) -> tuple[Mapping[str, Tensor], object]:
+        n_replicas = len(next(iter(parameters.values())))
+        if state is None:
+            state = initial_state({name: parameters[name] for name in self._trainer.network.trainable})
+        if not isinstance(state, OptimizerState):
+            raise TypeError(f"state must be None or what update returned, got {type(state).__name__}")
+        if weights is None:
+            weights = torch.ones(n_replicas, batch.shape[-1], dtype=self.dtype, device=self.device)
+        examples = n_replicas * batch.shape[-1]
+        self.meter.announced += examples
+        self.meter.spend(examples)
+        return self._trainer.update(parameters, state, batch, weights, inputs=self.data.train.inputs)
+
+    def _announce(self, n_trainings: int) -> None:
+        self.meter.announced += n_trainings * self.meter.per_training

@@ -1,0 +1,1 @@
+"""What a reader sees. Reads the files of a run directory and nothing else."""

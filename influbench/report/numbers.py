@@ -1,0 +1,53 @@
+"""Numbers as words: short enough for a table, and never more certain than they are."""
+
+from influbench.results import Statistic
+
+UNKNOWN = "-"
+
+
+def decimal(value: float | None) -> str:
+    """A correlation to two digits, without a leading zero: ".55", "-.03", "1.00"."""
+    if value is None:
+        return UNKNOWN
+    text = f"{value:.2f}"
+    return text.replace("0.", ".", 1) if abs(float(text)) < 1 else text
+
+
+def interval(statistic: Statistic) -> str:
+    """The 95 % interval in brackets."""
+    if statistic.low is None or statistic.high is None:
+        return ""
+    return f"[{decimal(statistic.low)}, {decimal(statistic.high)}]"
+
+
+def share(statistic: Statistic) -> str:
+    """A fraction as a percentage."""
+    return "" if statistic.value is None else f"{100 * statistic.value:.0f} %"
+
+
+def seconds(value: float | None) -> str:
+    """A duration: "< 0.1 s", "0.3 s", "12 s", "3 min 20 s", "2 h 05 min"."""
+    if value is None:
+        return UNKNOWN
+    if value < 0.05:
+        return "< 0.1 s"
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 120:
+        return f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 120:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def trainings(value: float | None) -> str:
+    """A cost in training-run equivalents."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+
+
+def count(n: int, noun: str) -> str:
+    """A number with its noun: "1 seed", "2,440 trainings"."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"

@@ -1,0 +1,235 @@
+"""The report in a terminal: how reliable the truth is, who predicted it how well, and at what cost."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from influbench.report.numbers import UNKNOWN, count, decimal, interval, seconds, share, trainings
+from influbench.results import Cell, Result, Results, Statistic, Trust
+
+_WIDE = 120  # columns from which on a row of the table fits on one line
+_INFLUENCE, _WITHIN_CLASS, _MEMORIZATION = "influence\nall points", "influence\nwithin class", "memorization"
+_STATUS_STYLE = {"ok": "green", "unsupported": "yellow", "failed": "red"}
+
+
+def print_report(console: Console, result: Result | Results) -> None:
+    """Print the report of a run, as wide as the console."""
+    for part in _report(result, wide=console.width >= _WIDE):
+        console.print(part)
+
+
+def _report(result: Result | Results, *, wide: bool) -> Iterator[RenderableType]:
+    if isinstance(result, Result):
+        yield _problem_report(result, wide=wide)
+        return
+    for one in result.results:
+        yield Rule(one.problem.name, style="dim")
+        yield _problem_report(one, wide=wide)
+    for failure in result.failures:
+        yield Rule(failure.problem, style="dim")
+        yield Text(f"failed: {failure.reason}", style="red")
+
+
+def _problem_report(result: Result, *, wide: bool) -> Group:
+    return Group(
+        Text(),
+        _header(result),
+        Text(),
+        _trust_table(result),
+        Text(),
+        _agreement_table(result, wide=wide),
+        Text(),
+        Padding(_notes(result), (0, 2)),
+    )
+
+
+def _header(result: Result) -> Table:
+    problem, truth = result.problem, result.truth
+    rows = {
+        "problem": f"{problem.dataset}, {problem.model}",
+        "training": _training(result),
+        "truth": (
+            f"{problem.measure} of {count(problem.n_test, 'test point')} with and without each of "
+            f"{count(problem.n_train, 'train point')}, {count(truth.n_seeds, 'seed')}: "
+            f"{count(truth.n_trainings, 'training')}, {seconds(truth.seconds)}{_reuse(result)}"
+        ),
+    }
+    labels = problem.random_labels
+    if labels.fraction:
+        rows["labels"] = (
+            f"{labels.n_drawn} of {problem.n_train} train labels drawn at random, {labels.n_wrong} of them wrong"
+        )
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, text in rows.items():
+        table.add_row(f"  {name}", Text(text))
+    return table
+
+
+def _training(result: Result) -> str:
+    problem = result.problem
+    recipe = problem.recipe
+    momentum = f", momentum {recipe['momentum']:g}" if recipe["optimizer"] == "sgd" and recipe["momentum"] else ""
+    decay = f", weight decay {recipe['weight_decay']:g}" if recipe["weight_decay"] else ""
+    schedule = ", cosine schedule" if recipe["schedule"] == "cosine" else ""
+    return (
+        f"{count(problem.n_parameters, 'parameter')}, {recipe['optimizer']} at {recipe['learning_rate']:g}{momentum}"
+        f"{decay}{schedule}, batches of {recipe['batch_size']}, {recipe['epochs']} epochs = {problem.n_steps:,} steps, "
+        f"{problem.dtype} on {problem.device}"
+    )
+
+
+def _reuse(result: Result) -> str:
+    truth = result.truth
+    if not truth.n_shards_reused:
+        return ""
+    if truth.n_shards_reused == truth.n_shards:
+        return " (stored before, reused)"
+    return f" ({truth.n_shards_reused} of {truth.n_shards} shards stored before, reused)"
+
+
+def _trust_table(result: Result) -> Table:
+    truth = result.truth
+    columns: dict[str, Trust | None] = {
+        _INFLUENCE: truth.influence,
+        _WITHIN_CLASS: truth.influence.within_class,
+        _MEMORIZATION: truth.memorization,
+    }
+    table = _table()
+    table.add_column("  Is the truth reliable?", no_wrap=True)
+    known = {name: trust for name, trust in columns.items() if trust is not None}
+    for name in known:
+        table.add_column(name, no_wrap=True)
+    of_all = count(truth.n_seeds, "seed")
+    for label, statistic in (
+        (f"  {of_all}", "reliability"),
+        ("  one seed alone", "single_seed_reliability"),
+        ("  ceiling", "ceiling"),
+    ):
+        table.add_row(label, *(_on_one_line(getattr(trust, statistic)) for trust in known.values()))
+    return table
+
+
+def _agreement_table(result: Result, *, wide: bool) -> Table:
+    table = _table()
+    table.add_column("  Who predicts it?", overflow="fold", min_width=26)
+    table.add_column(_INFLUENCE, no_wrap=True)
+    if result.truth.influence.within_class:
+        table.add_column(_WITHIN_CLASS, no_wrap=True)
+    if result.truth.memorization:
+        table.add_column(_MEMORIZATION, no_wrap=True)
+    for name in ("trainings", "time") if wide else ("cost",):
+        table.add_column(name, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("status", no_wrap=True)
+    for influence, memorization in _rows(result):
+        table.add_row(*_row(result, influence, memorization, wide=wide))
+    return table
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+
+
+def _rows(result: Result) -> list[tuple[Cell | None, Cell | None]]:
+    """Cells of each estimator, (influence, memorization), best agreement first; what has none comes last."""
+    by_name: dict[str, dict[str, Cell]] = {}
+    for cell in result.cells:
+        by_name.setdefault(cell.name, {})[cell.quantity] = cell
+
+    def order(row: tuple[Cell | None, Cell | None]) -> tuple[float, ...]:
+        return tuple(-2.0 if c is None or c.spearman.value is None else c.spearman.value for c in row)
+
+    rows = [(cells.get("influence"), cells.get("memorization")) for cells in by_name.values()]
+    return sorted(rows, key=order, reverse=True)
+
+
+def _row(result: Result, influence: Cell | None, memorization: Cell | None, *, wide: bool) -> list[Text]:
+    cell = influence or memorization
+    assert cell is not None
+    name = Text(f"  {cell.name}")
+    if cell.status != "ok" and not wide:
+        name.append(f"\n  {cell.status}", style=_STATUS_STYLE[cell.status])
+    texts = [name, _agreement(influence, "spearman", "of_ceiling", wide=wide)]
+    if result.truth.influence.within_class:
+        texts.append(_agreement(influence, "within_class", "within_class_of_ceiling", wide=wide))
+    if result.truth.memorization:
+        texts.append(_agreement(memorization, "spearman", "of_ceiling", wide=wide))
+    cost = [Text(trainings(cell.training_equivalents)), Text(seconds(cell.seconds))]
+    if wide:
+        return [*texts, *cost, Text(cell.status, style=_STATUS_STYLE[cell.status])]
+    return [*texts, Text("\n").join(cost)]
+
+
+def _agreement(cell: Cell | None, statistic: str, of_ceiling: str, *, wide: bool) -> Text:
+    """ "  .55  64 %  [.52, .57]" on one line, or the interval below."""
+    found: Statistic | None = getattr(cell, statistic) if cell else None
+    if cell is None or found is None or found.value is None:
+        return Text(f"{UNKNOWN:>4}", style="dim")
+    text = Text(f"{decimal(found.value):>4}", style="bold")
+    text.append(f"{share(getattr(cell, of_ceiling)):>7}", style="cyan not bold")
+    text.append("  " if wide else "\n ", style="not bold")
+    return text.append(interval(found), style="dim not bold")
+
+
+def _on_one_line(statistic: Statistic) -> Text:
+    text = Text(f"{decimal(statistic.value):>4}", style="bold" if statistic.value is not None else "dim")
+    return text.append(f" {interval(statistic)}", style="dim not bold")
+
+
+def _notes(result: Result) -> Group:
+    notes = [*_reasons(result), *_undefined(result), *_limits(result)]
+    return Group(*(Text(note, style=style) for note, style in notes))
+
+
+def _reasons(result: Result) -> Iterator[tuple[str, str]]:
+    for name, cell in {cell.name: cell for cell in result.cells if cell.status != "ok"}.items():
+        reason = cell.reason if cell.status == "failed" else f"{name}: {cell.reason}"
+        yield f"{cell.status}: {reason}", _STATUS_STYLE[cell.status]
+
+
+def _undefined(result: Result) -> Iterator[tuple[str, str]]:
+    """Correlations that are not defined are counted aloud."""
+    n_test = result.problem.n_test
+    for cell in result.cells:
+        if cell.quantity == "memorization":
+            if cell.n_undefined:
+                yield f"{cell.name}: no correlation in memorization, because scores or truth are constant.", "dim"
+            continue
+        for where, n in (("", cell.n_undefined), (" within class", cell.within_class_n_undefined)):
+            if n:
+                yield (
+                    f"{cell.name}: no correlation{where} on {n} of {count(n_test, 'test point')}: "
+                    "constant scores or too few points",
+                    "dim",
+                )
+
+
+def _limits(result: Result) -> Iterator[tuple[str, str]]:
+    truth = result.truth
+    if truth.n_seeds == 1:
+        yield "One seed says nothing of its own noise: no reliability, no ceiling. Two seeds are the least.", "yellow"
+    elif truth.influence.ceiling.low is None or truth.influence.ceiling.low <= 0:
+        yield "The truth may be noise alone: its ceiling for influence is not clearly above 0. Add seeds.", "yellow"
+    if truth.memorization is None:
+        yield "Regression: there are no classes to look within, and no memorization score.", "dim"
+    yield (
+        (
+            "All figures are Spearman's rank correlations, for influence the mean over test points; in brackets the "
+            "95 % interval over train and test points; % of the ceiling, the best that the truth's noise allows."
+        ),
+        "dim",
+    )
+    yield (
+        (
+            "trainings: what the estimator spent in training, in units of one ordinary training, stored or not. What "
+            "it computes besides shows in seconds only."
+        ),
+        "dim",
+    )

@@ -1,0 +1,142 @@
+"""What a run found: the schema of result.json. Holds numbers and words, no tensors."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Quantity = Literal["influence", "memorization"]
+Status = Literal["ok", "unsupported", "failed"]
+
+
+class Record(BaseModel):
+    """An immutable record that knows all its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Statistic(Record):
+    """A value with its 95 % interval; null for what is not known or not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Labels(Record):
+    """Training labels drawn at random: how many were asked for, were drawn, and differ from the true label."""
+
+    fraction: float
+    n_drawn: int
+    n_wrong: int
+
+
+class ProblemRecord(Record):
+    """What was trained, on what."""
+
+    name: str
+    dataset: str
+    model: str
+    n_train: int
+    n_test: int
+    n_classes: int | None
+    n_parameters: int
+    measure: str
+    random_labels: Labels
+    recipe: dict[str, str | int | float | tuple[float, ...]]
+    n_steps: int
+    dtype: str
+    device: str
+
+
+class Trust(Record):
+    """How far a truth can be trusted; see influbench.statistics.reliability."""
+
+    reliability: Statistic
+    ceiling: Statistic
+    single_seed_reliability: Statistic
+
+
+class InfluenceTrust(Trust):
+    """Over all train points, and within the test point's class (null for regression)."""
+
+    within_class: Trust | None
+
+
+class TruthRecord(Record):
+    """The ground truth. `seconds` is what its trainings took, whenever they were run."""
+
+    estimand: str
+    n_seeds: int
+    n_trainings: int
+    seconds: float
+    n_shards: int
+    n_shards_reused: int
+    influence: InfluenceTrust
+    memorization: Trust | None
+
+
+class Cell(Record):
+    """One estimator's agreement with the truth on one quantity.
+
+    `spearman` is the mean over test points (one correlation for memorization); `n` the number of pairs, or of train
+    points; `n_undefined` counts test points without a correlation because scores or truth are constant there.
+    """
+
+    estimator: str
+    name: str
+    quantity: Quantity
+    status: Status
+    reason: str | None = None
+    spearman: Statistic
+    within_class: Statistic
+    of_ceiling: Statistic
+    within_class_of_ceiling: Statistic
+    pooled_spearman: Statistic
+    n: int
+    n_undefined: int = 0
+    within_class_n_undefined: int = 0
+    seconds: float | None = None
+    training_equivalents: float | None = None
+    scores: str | None = Field(default=None, description="file of the scores, below the run directory")
+    traceback: str | None = None
+
+
+class Result(Record):
+    """All that one problem's run found."""
+
+    schema_name: Literal["influbench.result/1"] = Field(default="influbench.result/1", alias="schema")
+    plan: str
+    seed: int
+    problem: ProblemRecord
+    truth: TruthRecord
+    cells: tuple[Cell, ...]
+
+
+class Failure(Record):
+    """A problem whose ground truth could not be had, and why."""
+
+    problem: str
+    reason: str
+    traceback: str
+
+
+class Results(Record):
+    """The results of a plan with several problems, in the plan's order, and the problems that failed."""
+
+    schema_name: Literal["influbench.results/1"] = Field(default="influbench.results/1", alias="schema")
+    plan: str
+    seed: int
+    results: tuple[Result, ...]
+    failures: tuple[Failure, ...] = ()
+
+
+def result_json(result: Result | Results) -> str:
+    """The text of result.json."""
+    return result.model_dump_json(indent=2, by_alias=True)
+
+
+def has_failed(result: Result | Results) -> bool:
+    """Whether a cell failed, or a whole problem."""
+    if isinstance(result, Results):
+        return bool(result.failures) or any(map(has_failed, result.results))
+    return any(cell.status == "failed" for cell in result.cells)

@@ -1,0 +1,1 @@
+"""What is written to disk: arrays as safetensors, always whole, never as pickle."""

@@ -1,0 +1,45 @@
+"""Where ground truth is kept between runs, found by content."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from influbench.errors import StoreError
+from influbench.store.files import Arrays, read_arrays, write_arrays
+
+VARIABLE = "INFLUBENCH_CACHE"
+
+
+class Cache:
+    """A folder of arrays by name. Several processes may share it: the first one to write a name wins."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self, name: str) -> Arrays | None:
+        """What is stored under `name`, or None. StoreError if it is damaged."""
+        path = self._path(name)
+        return read_arrays(path) if path.exists() else None
+
+    def write(self, name: str, arrays: Arrays) -> None:
+        write_arrays(self._path(name), arrays, keep_existing=True)
+
+    def discard(self, name: str) -> None:
+        self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self.root / f"{name}.safetensors"
+
+
+def default_cache() -> Cache:
+    """The cache in the folder that INFLUBENCH_CACHE names, or in the user's cache folder."""
+    named = os.environ.get(VARIABLE)
+    root = Path(named) if named else platformdirs.user_cache_path("influbench")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the cache folder {root} cannot be made ({error.strerror}); name another in {VARIABLE}"
+        ) from None
+    return Cache(root)

@@ -1,0 +1,95 @@
+"""A run's directory: plan.toml replays it, environment.json says where it ran, result.json what it found."""
+
+import json
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import quote
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from influbench import __version__
+from influbench.errors import StoreError, UsageError
+from influbench.plan import Plan
+from influbench.results import Result, Results, result_json
+from influbench.store.files import Arrays, write_arrays, write_bytes
+
+PLAN, ENVIRONMENT, RESULT = "plan.toml", "environment.json", "result.json"
+
+
+class RunDirectory:
+    """Where one run of a plan is written, file by file, each whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(self, plan: Plan) -> None:
+        """Make the directory and write the plan. One that holds another plan's run is refused."""
+        content = plan.to_toml()
+        existing = self.path / PLAN
+        if existing.exists() and existing.read_text(encoding="utf-8") != content:
+            raise UsageError(f"{self.path} holds the run of another plan; name another directory with -o")
+        if not existing.exists() and self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise UsageError(f"{self.path} exists and is no run directory; name another directory with -o")
+        try:
+            write_bytes(existing, content.encode())
+        except OSError as error:
+            raise UsageError(f"cannot write to {self.path}: {error.strerror}") from None
+        write_bytes(self.path / ENVIRONMENT, (json.dumps(environment(), indent=2) + "\n").encode())
+
+    def write_scores(self, problem: str, name: str, tensors: dict[str, Tensor]) -> str:
+        """Store tensors for one estimator (or the truth) of a problem; returns the file's place in the directory."""
+        place = f"scores/{_file_name(problem)}/{_file_name(name)}.safetensors"
+        write_arrays(self.path / place, Arrays(tensors, {"problem": problem, "name": name}))
+        return place
+
+    def write_result(self, result: Result | Results) -> None:
+        write_bytes(self.path / RESULT, (result_json(result) + "\n").encode())
+
+
+def read_result(directory: Path) -> Result | Results:
+    """What the run in this directory found."""
+    path = directory / RESULT
+    if not path.is_file():
+        if (directory / PLAN).is_file():
+            raise UsageError(f"{directory} holds a run that did not finish; run its {PLAN} again with -o {directory}")
+        raise UsageError(f"{directory} is no run directory: it has no {RESULT}")
+    text = path.read_text(encoding="utf-8")
+    try:
+        several = json.loads(text).get("schema", "").startswith("influbench.results/")
+        return Results.model_validate_json(text) if several else Result.model_validate_json(text)
+    except (ValueError, AttributeError, ValidationError) as error:
+        raise StoreError(f"{path} does not fit the schema of this influbench: {str(error).splitlines()[0]}") from error
+
+
+def environment() -> dict[str, object]:
+    """What a reader needs to judge the figures: versions, processor, threads."""
+    packages = ("torch", "numpy", "scipy", "scikit-learn")
+    return {
+        "influbench": __version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "command": " ".join(["influbench", *sys.argv[1:]]),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown"
+
+
+def _file_name(name: str) -> str:
+    """`name` as one file name, different for different names."""
+    return quote(name, safe="=[],")

@@ -1,0 +1,73 @@
+"""What a training depends on, as bytes: so that stored results are found by content and never by a name."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import blake2b
+
+import torch
+from torch import Tensor
+
+from influbench.api import Data
+from influbench.measures import example_losses
+from influbench.training import VERSION
+from influbench.training.loop import Trainer
+
+_BATCH = 32
+
+
+def digest(*parts: object) -> str:
+    """A content key of tensors (exact bytes, shape and dtype) and of anything with a faithful repr."""
+    state = blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, Tensor):
+            state.update(repr((tuple(part.shape), part.dtype)).encode())
+            state.update(part.detach().cpu().contiguous().numpy().tobytes())
+        else:
+            state.update(repr(part).encode())
+        state.update(b"\0")
+    return state.hexdigest()
+
+
+def training_key(trainer: Trainer, seed: int) -> str:
+    """Key of everything that decides a training of this seed, but for weights and masks.
+
+    Besides data, recipe and initial parameters it holds what the initial network *does* (outputs, losses and
+    gradients on one batch), so that an edited `forward` or `loss` is another key.
+    """
+    parameters = trainer.initial_parameters(seed)
+    return digest(
+        VERSION,
+        trainer.recipe,
+        str(trainer.dtype),
+        seed,
+        *_tensors(trainer.data),
+        *(item for name in sorted(parameters) for item in (name, parameters[name])),
+        *_behaviour(trainer, seed),
+    )
+
+
+def _tensors(data: Data) -> Iterator[object]:
+    for split in (data.train, data.test):
+        yield from (split.inputs, split.labels, split.ids)
+    yield data.n_classes
+
+
+def _behaviour(trainer: Trainer, seed: int) -> Iterator[object]:
+    """Outputs, losses and gradients of the initial network, in float64."""
+    precise = replace(trainer, dtype=torch.float64)
+    batch = trainer.data.train.rows(slice(0, _BATCH))
+    parameters = precise.initial_parameters(seed)
+    leaves = [parameters[name].requires_grad_() for name in sorted(precise.network.trainable)]
+    with torch.enable_grad():
+        outputs = precise.network.single(parameters, batch.inputs.double())
+        losses = example_losses(trainer.model, outputs, batch.labels)
+        gradients = torch.autograd.grad(losses.sum(), leaves)
+    for values in (outputs, losses, *gradients):
+        yield from _rounded(values.detach())
+
+
+def _rounded(values: Tensor) -> tuple[str, str]:
+    """Values to six digits of the largest: what differs between processors is far below."""
+    largest = values.abs().max().item()
+    steps = (values * (1e6 / largest if largest else 0)).round().to(torch.int64)
+    return f"{largest:.6e}", digest(steps)

@@ -1,0 +1,183 @@
+"""The one training loop."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from influbench.api import Data, Masks, MeasureName, Model, Normalizer, Recipe
+from influbench.measures import example_losses
+from influbench.seeds import derive
+from influbench.training.batches import batch_rows, steps_per_training
+from influbench.training.replicas import Parameters, Replicas, SiteMasks
+from influbench.training.runs import StackedRuns
+from influbench.training.updates import OptimizerState, initial_state, learning_rates, optimizer_step
+
+STACK_WIDTH = 65  # replicas trained at a time: one base run and a block of 64
+
+Spend = Callable[[int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Trainer:
+    """Trains a model on data by a recipe, many replicas at a time, from raw seeds."""
+
+    data: Data
+    model: Model
+    recipe: Recipe
+    measure: MeasureName
+    dtype: torch.dtype
+    device: torch.device
+
+    @cached_property
+    def network(self) -> Replicas:
+        return Replicas(self._build(0))
+
+    @cached_property
+    def sites(self) -> dict[str, int]:
+        """Mask sites of the model, with their number of units."""
+        module = self._build(0)
+        return Replicas(module).site_units(list(self.model.mask_sites(module)), self.data.train.inputs)
+
+    @property
+    def n_steps(self) -> int:
+        return steps_per_training(self.recipe, len(self.data.train))
+
+    @cached_property
+    def learning_rates(self) -> list[float]:
+        return learning_rates(self.recipe, self.n_steps)
+
+    def initial_parameters(self, seed: int) -> Parameters:
+        """Parameters of one network before training, as the model draws them under this seed."""
+        return {name: p.detach() for name, p in self._build(seed).named_parameters()}
+
+    def train(
+        self,
+        seeds: Sequence[int],
+        weights: Tensor | None = None,
+        *,
+        masks: Masks | None = None,
+        checkpoints: Sequence[int] = (),
+        normalizer: Normalizer = "batch",
+        spend: Spend = lambda _examples: None,
+    ) -> StackedRuns:
+        """One network per seed; see `api.Problem.train`. `spend` is told the example-gradients of every step."""
+        kept_steps = {*checkpoints, self.n_steps}
+        weights = self._weights(weights, len(seeds))
+        stacks: list[dict[int, Parameters]] = []
+        for start in range(0, len(seeds), STACK_WIDTH):
+            stack = slice(start, min(start + STACK_WIDTH, len(seeds)))
+            trajectory = self._trajectory(
+                seeds[stack], weights[stack], masks=masks, replicas=stack, normalizer=normalizer, spend=spend
+            )
+            stacks.append({step: parameters for step, parameters in trajectory if step in kept_steps})
+        batches = batch_rows(self.recipe, self.data.train.ids, seeds)
+        return StackedRuns(
+            self.network,
+            self.model,
+            self.measure,
+            kept={step: _concatenated([stack[step] for stack in stacks]) for step in kept_steps},
+            weights=weights,
+            batches=[rows.expand(len(seeds), -1) for rows in batches],
+            learning_rates=self.learning_rates,
+        )
+
+    def update(
+        self,
+        parameters: Parameters,
+        state: OptimizerState,
+        rows: Tensor,
+        weights: Tensor,
+        *,
+        inputs: Tensor,
+        masks: SiteMasks | None = None,
+        normalizer: Normalizer = "batch",
+    ) -> tuple[Parameters, OptimizerState]:
+        """One optimizer step on examples `rows`, (n,) or (R, n), of `inputs`; weights are those of the batch, (R, n).
+
+        Differentiable with respect to parameters, state and weights where gradients are enabled and they require it.
+        """
+        trained = {name: p for name, p in parameters.items() if name in self.network.trainable}
+        tracked = torch.is_grad_enabled() and any(t.requires_grad for t in (*trained.values(), weights))
+        with torch.enable_grad():
+            leaves = {name: p if p.requires_grad else p.detach().requires_grad_() for name, p in trained.items()}
+            per_replica = rows if rows.ndim == 2 else rows[None]
+            outputs = self.network.outputs({**parameters, **leaves}, inputs[per_replica], masks)
+            losses = example_losses(self.model, outputs, self.data.train.labels[per_replica])
+            loss = ((losses * weights).sum(1) / _denominator(weights, normalizer)).sum()
+            gradients = torch.autograd.grad(loss, list(leaves.values()), create_graph=tracked)
+        stepped, state = optimizer_step(
+            self.recipe,
+            trained,
+            dict(zip(trained, gradients, strict=True)),
+            state,
+            learning_rate=self.learning_rates[state.step],
+        )
+        return {**parameters, **stepped}, state
+
+    def _trajectory(
+        self,
+        seeds: Sequence[int],
+        weights: Tensor,
+        *,
+        masks: Masks | None,
+        replicas: slice,
+        normalizer: Normalizer,
+        spend: Spend,
+    ) -> Iterator[tuple[int, Parameters]]:
+        """Parameters of one stack, after 0, 1, 2, ... steps."""
+        train = self.data.train
+        initial = {seed: self.initial_parameters(seed) for seed in set(seeds)}
+        parameters: Parameters = _stacked([initial[seed] for seed in seeds])
+        state = initial_state({name: parameters[name] for name in self.network.trainable})
+        inputs = _without_the_left_out(train.inputs, weights)
+        yield 0, parameters
+        for step, rows in enumerate(batch_rows(self.recipe, train.ids, seeds), start=1):
+            of_batch = weights[:, rows] if rows.ndim == 1 else weights.gather(1, rows)
+            site_masks = {site: masks(site, train.ids[rows], replicas) for site in masks.sites} if masks else None
+            with torch.no_grad():
+                parameters, state = self.update(
+                    parameters, state, rows, of_batch, inputs=inputs, masks=site_masks, normalizer=normalizer
+                )
+            spend(of_batch.numel())
+            yield step, parameters
+
+    def _build(self, seed: int) -> torch.nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(seed, "init"))
+            return self.model.build(self.data).to(self.device, self.dtype)
+
+    def _weights(self, weights: Tensor | None, n_replicas: int) -> Tensor:
+        n_train = len(self.data.train)
+        if weights is None:
+            weights = torch.ones(1, n_train)
+        if weights.ndim != 2 or weights.shape[1] != n_train or len(weights) not in (1, n_replicas):
+            raise ValueError(
+                f"weights have shape {tuple(weights.shape)}, expected (n_replicas, n_train) = "
+                f"({n_replicas}, {n_train}) or one row for all"
+            )
+        return weights.to(self.device, self.dtype).expand(n_replicas, -1)
+
+
+def _denominator(weights: Tensor, normalizer: Normalizer) -> Tensor | float:
+    """What the summed loss of a batch is divided by; a batch of which nothing is kept has no gradient."""
+    if normalizer == "batch":
+        return float(weights.shape[1])
+    kept = weights.sum(1)
+    return torch.where(kept > 0, kept, torch.ones_like(kept))
+
+
+def _without_the_left_out(inputs: Tensor, weights: Tensor) -> Tensor:
+    """Inputs with zeros where no replica uses the example: whatever stood there, it cannot reach a network."""
+    unused = (weights == 0).all(0)
+    return inputs.masked_fill(unused.reshape(-1, *[1] * (inputs.ndim - 1)), 0) if unused.any() else inputs
+
+
+def _stacked(parameters: Sequence[Parameters]) -> Parameters:
+    return {name: torch.stack([p[name] for p in parameters]) for name in parameters[0]}
+
+
+def _concatenated(stacks: Sequence[Parameters]) -> Parameters:
+    return {name: torch.cat([stack[name] for stack in stacks]) for name in stacks[0]}

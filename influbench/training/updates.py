@@ -1,0 +1,72 @@
+"""A recipe made into optimizer steps: pure functions of stacked parameters, differentiable from end to end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import cos, pi
+
+import torch
+from torch import Tensor
+
+from influbench.api import Recipe
+
+Parameters = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """What the optimizer remembers: steps taken, and running moments of the gradients by parameter name."""
+
+    step: int
+    first: Parameters
+    second: Parameters
+
+
+def initial_state(parameters: Parameters) -> OptimizerState:
+    zeros = {name: torch.zeros_like(value) for name, value in parameters.items()}
+    return OptimizerState(0, zeros, zeros)
+
+
+def learning_rates(recipe: Recipe, n_steps: int) -> list[float]:
+    """The learning rate of each step; the cosine schedule falls from the full rate towards 0 over all steps."""
+    if recipe.schedule == "constant":
+        return [recipe.learning_rate] * n_steps
+    return [recipe.learning_rate * (1 + cos(pi * step / n_steps)) / 2 for step in range(n_steps)]
+
+
+def optimizer_step(
+    recipe: Recipe, parameters: Parameters, gradients: Parameters, state: OptimizerState, *, learning_rate: float
+) -> tuple[Parameters, OptimizerState]:
+    """The parameters and the state after one step, as torch.optim's SGD, Adam and AdamW take it."""
+    if recipe.weight_decay and recipe.optimizer != "adamw":
+        gradients = {name: g + recipe.weight_decay * parameters[name] for name, g in gradients.items()}
+    if recipe.optimizer == "sgd":
+        return _sgd(recipe, parameters, gradients, state, learning_rate)
+    if recipe.weight_decay and recipe.optimizer == "adamw":
+        parameters = {name: p * (1 - learning_rate * recipe.weight_decay) for name, p in parameters.items()}
+    return _adam(recipe, parameters, gradients, state, learning_rate)
+
+
+def _sgd(
+    recipe: Recipe, parameters: Parameters, gradients: Parameters, state: OptimizerState, learning_rate: float
+) -> tuple[Parameters, OptimizerState]:
+    if recipe.momentum:
+        gradients = {name: recipe.momentum * state.first[name] + g for name, g in gradients.items()}
+    stepped = {name: p - learning_rate * gradients[name] for name, p in parameters.items()}
+    return stepped, OptimizerState(state.step + 1, gradients, state.second)
+
+
+def _adam(
+    recipe: Recipe, parameters: Parameters, gradients: Parameters, state: OptimizerState, learning_rate: float
+) -> tuple[Parameters, OptimizerState]:
+    beta_1, beta_2 = recipe.betas
+    step = state.step + 1
+    first = {name: beta_1 * state.first[name] + (1 - beta_1) * g for name, g in gradients.items()}
+    second = {name: beta_2 * state.second[name] + (1 - beta_2) * g * g for name, g in gradients.items()}
+    stepped = {
+        name: p
+        - learning_rate
+        * (first[name] / (1 - beta_1**step))
+        / ((second[name] / (1 - beta_2**step)).sqrt() + recipe.epsilon)
+        for name, p in parameters.items()
+    }
+    return stepped, OptimizerState(step, first, second)

@@ -1,0 +1,1 @@
+"""What really happens when training examples are left out."""
