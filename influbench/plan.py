@@ -114,10 +114,8 @@ def read_plan(name_or_path: str) -> Plan:
         return parse_plan(shipped[name_or_path], source=f"{name_or_path}.toml", name=name_or_path)
     path = Path(name_or_path)
     if path.suffix != ".toml" and not path.exists():
-        raise UnknownNameError(
-            f"unknown plan {name_or_path!r}{did_you_mean(name_or_path, list(shipped))}; "
-            "name a TOML file or one of the plans that `influbench list` shows"
-        )
+        hint = did_you_mean(name_or_path, list(shipped)) or "; name a TOML file or a plan that `influbench list` shows"
+        raise UnknownNameError(f"unknown plan {name_or_path!r}{hint}")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -138,7 +136,9 @@ def parse_plan(text: str, *, source: str, name: str) -> Plan:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PlanError(f"{source} is no TOML: {error}") from None
+        last_line = f"at line {len(text.splitlines())}, the end of the document"
+        reason = str(error).replace("at end of document", last_line)
+        raise PlanError(f"{source} is no TOML: {reason}") from None
     try:
         return Plan.model_validate({"name": name, **raw})
     except ValidationError as error:

@@ -84,9 +84,8 @@ class Registry:
         """The one entry of this name."""
         found = [entry for entry in self.entries if entry.kind == kind and entry.spec.name == name]
         if not found:
-            raise UnknownNameError(
-                f"unknown {_NOUNS[kind]} {name!r}{did_you_mean(name, self.names(kind))}{self._excuse()}"
-            )
+            hint = did_you_mean(name, self.names(kind)) or self._excuse()
+            raise UnknownNameError(f"unknown {_NOUNS[kind]} {name!r}{hint}")
         if len(found) > 1:
             owners = " and ".join(str(entry.distribution) for entry in found)
             raise UsageError(f"{_NOUNS[kind]} {name!r} is registered by {owners}; uninstall one of them")

@@ -9,7 +9,7 @@ def decimal(value: float | None) -> str:
     """A correlation to two digits, without a leading zero: ".55", "-.03", "1.00"."""
     if value is None:
         return UNKNOWN
-    text = f"{value:.2f}"
+    text = f"{value:.2f}".replace("-0.00", "0.00")
     return text.replace("0.", ".", 1) if abs(float(text)) < 1 else text
 
 
@@ -31,7 +31,7 @@ def seconds(value: float | None) -> str:
         return UNKNOWN
     if value < 0.05:
         return "< 0.1 s"
-    if value < 10:
+    if value < 9.95:
         return f"{value:.1f} s"
     if value < 120:
         return f"{value:.0f} s"

@@ -124,7 +124,7 @@ def _agreement_table(result: Result, *, wide: bool) -> Table:
         table.add_column(_WITHIN_CLASS, no_wrap=True)
     if result.truth.memorization:
         table.add_column(_MEMORIZATION, no_wrap=True)
-    for name in ("trainings", "time") if wide else ("cost",):
+    for name in ("trainings", "time") if wide else ("trainings\ntime",):
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
         table.add_column("status", no_wrap=True)
@@ -150,13 +150,16 @@ def _rows(result: Result) -> list[tuple[Cell | None, Cell | None]]:
     return sorted(rows, key=order, reverse=True)
 
 
-def _row(result: Result, influence: Cell | None, memorization: Cell | None, *, wide: bool) -> list[Text]:
+def _row(result: Result, influence: Cell | None, memorization: Cell | None, *, wide: bool) -> list[RenderableType]:
     cell = influence or memorization
     assert cell is not None
-    name = Text(f"  {cell.name}")
+    name = Text(cell.name, overflow="fold")
     if cell.status != "ok" and not wide:
-        name.append(f"\n  {cell.status}", style=_STATUS_STYLE[cell.status])
-    texts = [name, _agreement(influence, "spearman", "of_ceiling", wide=wide)]
+        name.append(f"\n{cell.status}", style=_STATUS_STYLE[cell.status])
+    texts: list[RenderableType] = [
+        Padding(name, (0, 0, 0, 2)),
+        _agreement(influence, "spearman", "of_ceiling", wide=wide),
+    ]
     if result.truth.influence.within_class:
         texts.append(_agreement(influence, "within_class", "within_class_of_ceiling", wide=wide))
     if result.truth.memorization:

@@ -1,0 +1,221 @@
+"""The command line, from another process: outputs, exit codes, and one sentence for each mistake."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from influbench.errors import UnknownNameError
+from tests.cli.conftest import QUICK, Influbench
+
+
+def test_run_prints_the_report_that_report_shows_again(influbench: Influbench, quick_plan: Path) -> None:
+    ran = influbench("run", quick_plan, "-o", "out")
+    assert ran.exit_code == 0, ran.stderr
+    report, _, footer = ran.stdout.partition("\n  Written to ")
+    assert footer == "out; `influbench report out` shows it again.\n"
+    assert "same_label" in report
+    assert influbench("report", "out").stdout == report
+    assert ran.stderr == ""
+
+
+def test_json_is_one_object_and_the_stored_result(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
+    ran = influbench("run", quick_plan, "-o", "out", "--json", "--seeds", 3, "--seed", 5, "-e", "random")
+    assert ran.exit_code == 0, ran.stderr
+    result = json.loads(ran.stdout)
+    assert result == json.loads((tmp_path / "out" / "result.json").read_text())
+    assert json.loads(influbench("report", "out", "--json").stdout) == result
+    assert (result["truth"]["n_seeds"], result["seed"]) == (3, 5)
+    assert {cell["name"] for cell in result["cells"]} == {"random"}
+
+
+def test_a_run_directory_is_named_by_plan_and_time(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
+    quiet = influbench("run", quick_plan, "--quiet")
+    assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert directory.name.startswith("quick-")
+    assert influbench("run", directory / "plan.toml", "-o", "again", "-q").exit_code == 0
+    assert (tmp_path / "again" / "plan.toml").read_text() == (directory / "plan.toml").read_text()
+
+
+def test_a_failed_cell_is_exit_code_1_and_the_others_finish(
+    influbench: Influbench, quick_plan: Path, strangers: Path
+) -> None:
+    ran = influbench("run", quick_plan, "-o", "out", "-e", "raises", "-e", "transposed", "-e", "random", path=strangers)
+    assert ran.exit_code == 1
+    words = " ".join(ran.stdout.split())
+    assert "failed: raises raised RuntimeError: no luck today" in words
+    assert "expected (n_train, n_test) = (70, 20); it is transposed" in words
+    assert ran.stdout.index("random") < ran.stdout.index("raises")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["-e", "tracinn"], "unknown estimator 'tracinn'; did you mean 'tracin'?"),
+        (["-e", "tracin[n_checkpoint=3]"], "tracin has no parameter 'n_checkpoint'; did you mean 'n_checkpoints'?"),
+        (["-e", "tracin[n_checkpoints=0]"], "tracin[n_checkpoints=0]: n_checkpoints must be at least 1, got 0"),
+        (["-e", "subset["], "cannot read 'subset['; write NAME or NAME[parameter=value,...]"),
+        (["digit"], "unknown plan 'digit'; did you mean 'digits'?"),
+        (["nowhere.toml"], "cannot read the plan nowhere.toml: No such file or directory"),
+        (["--seeds", "0"], "Invalid value for '--seeds': 0 is not in the range x>=1."),
+        (["--seeds", "x"], "Invalid value for '--seeds': 'x' is not a valid integer range."),
+    ],
+)
+def test_wrong_words_are_one_sentence_and_exit_code_2(influbench: Influbench, words: list[str], sentence: str) -> None:
+    ran = influbench("run", *words)
+    assert ran.exit_code == 2
+    assert ran.stderr.strip().splitlines()[-1] in (f"Error: {sentence}", sentence)
+    assert ran.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("n_train=70", "n_train=1790", "digits has 1797 examples; n_train=1790 and n_test=20 ask for 1810"),
+        ("digits[", "digitz[", "unknown data set 'digitz'; did you mean 'digits'?"),
+        ("hidden", "hiden", "mlp has no parameter 'hiden'; did you mean 'hidden'?"),
+        ("[training]", "random_labels = 1.5\n[training]", "quick.toml: random_labels = 1.5 in [problem] does not fit; "
+         "input should be less than or equal to 1"),
+        ("epochs = 2", "epoch = 2", "quick.toml: unknown key 'epoch' in [training]; did you mean 'epochs'?"),
+        ("[truth]", "[truth", "quick.toml is no TOML: Expected ']' at the end of a table declaration "
+         "(at line 8, column 7)"),
+        ("digits[n_train=70,n_test=20]", "not_finite", "not_finite train inputs are not finite in 1 of 20 examples"),
+    ],
+)  # fmt: skip
+def test_wrong_plans_are_one_sentence_and_exit_code_2(
+    influbench: Influbench, tmp_path: Path, strangers: Path, before: str, after: str, sentence: str
+) -> None:
+    (tmp_path / "quick.toml").write_text(QUICK.replace(before, after))
+    ran = influbench("run", "quick.toml", "-o", "out", path=strangers)
+    assert (ran.exit_code, ran.stderr, ran.stdout) == (2, f"Error: {sentence}\n", "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_naming_an_estimator_that_no_problem_supports_is_exit_code_2(influbench: Influbench, tmp_path: Path) -> None:
+    (tmp_path / "linear.toml").write_text(QUICK.replace("mlp[hidden=[8]]", "linear"))
+    named = influbench("run", "linear.toml", "-e", "turn_over_dropout")
+    assert named.exit_code == 2
+    assert "turn_over_dropout cannot run on any problem of the plan: the model has no hidden units" in named.stderr
+    every = influbench("run", "linear.toml", "-e", "all", "-o", "out")
+    assert every.exit_code == 0, every.stderr
+    assert "unsupported: turn_over_dropout: the model has no hidden units: there is nothing to mask" in " ".join(
+        every.stdout.split()
+    )
+
+
+def test_traceback_shows_where_an_error_comes_from(influbench: Influbench) -> None:
+    assert isinstance(influbench("run", "digit").exception, SystemExit)
+    assert isinstance(influbench("--traceback", "run", "digit").exception, UnknownNameError)
+
+
+def test_report_of_what_is_no_run_is_one_sentence(influbench: Influbench, tmp_path: Path) -> None:
+    assert influbench("report", "nowhere").stderr == "Error: nowhere is no run directory: it has no result.json\n"
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "plan.toml").write_text(QUICK)
+    half = influbench("report", "half")
+    assert (half.exit_code, half.stderr) == (
+        2,
+        "Error: half holds a run that did not finish; run its plan.toml again with -o half\n",
+    )
+    (tmp_path / "half" / "result.json").write_text('{"schema": "influbench.result/1"}')
+    odd = influbench("report", "half")
+    assert odd.exit_code == 1
+    assert "does not fit the schema" in odd.stderr
+
+
+def test_list_shows_everything_and_warns_of_what_is_broken(influbench: Influbench, strangers: Path) -> None:
+    listed = influbench("list", path=strangers)
+    assert listed.exit_code == 0
+    for name in ("turn_over_dropout", "digits", "mlp", "raises", "strangers"):
+        assert name in listed.stdout
+    assert "warning: broken-ones 1.0 did not load: ModuleNotFoundError" in listed.stdout
+    as_json = json.loads(influbench("list", "--json", path=strangers).stdout)
+    assert {"name": "raises", "summary": "Raises", "distribution": "strangers"} in as_json["estimators"]
+    assert as_json["broken"][0]["distribution"] == "broken-ones 1.0"
+    assert [plan["name"] for plan in as_json["plans"]] == ["digits"]
+
+
+def test_show_tells_what_a_thing_is_and_takes(influbench: Influbench) -> None:
+    shown = influbench("show", "turn_over_dropout").stdout
+    assert shown == influbench("show", "estimator", "turn_over_dropout").stdout
+    for word in ("n_masks", "64", "Kobayashi", "arXiv 2012.04207"):
+        assert word in shown
+    assert "hidden" in influbench("show", "model", "mlp").stdout
+    assert "n_train" in influbench("show", "dataset", "digits").stdout
+    assert 'dataset = "digits' in influbench("show", "plan", "digits").stdout
+    ambiguous = influbench("show", "digits")
+    assert ambiguous.exit_code == 2
+    assert "'digits' names a dataset and a plan; write `influbench show dataset digits`" in ambiguous.stderr
+    wrong = influbench("show", "estimator", "digitz")
+    assert (wrong.exit_code, wrong.stderr) == (2, "Error: unknown estimator 'digitz'\n")
+    assert influbench("show", "thing", "digits").exit_code == 2
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["list", "--json"]])
+def test_torch_is_not_imported_where_nothing_is_trained(words: list[str], tmp_path: Path) -> None:
+    script = f"""
+import sys
+from influbench.cli import main
+try:
+    main({words!r})
+except SystemExit as end:
+    assert not end.code, end.code
+heavy = {{"torch", "numpy", "scipy", "sklearn"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_influbench_does_not_import_torch() -> None:
+    script = "import sys, influbench; influbench.Estimator, influbench.Spec; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
+
+
+def _start(plan: Path, tmp_path: Path, out: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "influbench", "run", str(plan), "-o", out, "--quiet"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _stored(cache: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in cache.rglob("block-*.safetensors")}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_stopped_in_the_middle_of_truth_recomputes_no_finished_shard(
+    how: signal.Signals, influbench: Influbench, tmp_path: Path, own_cache: Path
+) -> None:
+    plan = tmp_path / "longer.toml"
+    plan.write_text(QUICK.replace("seeds = 2", "seeds = 40").replace("epochs = 2", "epochs = 20"))
+    process = _start(plan, tmp_path, "out")
+    deadline = time.monotonic() + 60
+    while len(_stored(own_cache)) < 3:
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=30)
+    before = _stored(own_cache)
+    assert 3 <= len(before) < 80
+    assert not (tmp_path / "out" / "result.json").exists()
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert b"Interrupted. Finished shards are stored" in errors
+    else:
+        assert process.returncode == -signal.SIGKILL
+
+    again = influbench("run", plan, "-o", "out", "--json")
+    assert again.exit_code == 0, again.stderr
+    truth = json.loads(again.stdout)["truth"]
+    assert (truth["n_shards"], truth["n_shards_reused"]) == (80, len(before))
+    after = _stored(own_cache)
+    assert len(after) == 80
+    assert {path: after[path] for path in before} == before

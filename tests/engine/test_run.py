@@ -1,0 +1,337 @@
+"""The engine: statuses, boundaries, and nothing lost."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from influbench.engine import run
+from influbench.engine.events import EstimatorDone, Event, ProblemFailed, RunDone, ShardDone
+from influbench.errors import DataError, ModelError, PlanError, PluginError, TrainingError, UsageError
+from influbench.plan import Plan, parse_plan, read_plan
+from influbench.results import Cell, Result, Results, Statistic, has_failed, result_json
+from influbench.store.cache import Cache
+from influbench.store.files import read_arrays
+from influbench.store.run_directory import read_result
+from tests.plugins import registry
+
+QUICK = "[training]\nbatch_size = 10\nepochs = 2\n[truth]\nseeds = 2\n"
+
+
+def plan(
+    estimators: Sequence[str], *, dataset: str = '"blobs"', model: str = '"mlp[hidden=[8]]"', more: str = ""
+) -> Plan:
+    text = f"estimators = {list(estimators)}\n{QUICK}\n[problem]\ndataset = {dataset}\nmodel = {model}\n{more}"
+    return parse_plan(text, source="test.toml", name="test")
+
+
+def events_of(of: Plan, tmp_path: Path, *, out: str = "out", required: Sequence[str] = (), **names: str) -> list[Event]:
+    return list(
+        run(
+            of,
+            directory=tmp_path / out,
+            cache=Cache(tmp_path / "cache"),
+            registry=registry(**names),
+            required=required,
+        )
+    )
+
+
+def result_of(of: Plan, tmp_path: Path, **names: str) -> Result:
+    event = events_of(of, tmp_path, **names)[-1]
+    assert isinstance(event, RunDone)
+    assert isinstance(event.result, Result)
+    return event.result
+
+
+def cells_of(result: Result, name: str) -> dict[str, Cell]:
+    return {cell.quantity: cell for cell in result.cells if cell.name == name}
+
+
+def test_a_run_is_read_back_as_it_was_told(tmp_path: Path) -> None:
+    result = result_of(plan(["random", "tracin[n_checkpoints=1]"]), tmp_path)
+    assert read_result(tmp_path / "out") == result
+    assert read_plan(str(tmp_path / "out" / "plan.toml")) == plan(["random", "tracin[n_checkpoints=1]"])
+    assert (tmp_path / "out" / "environment.json").is_file()
+    tracin = cells_of(result, "tracin[n_checkpoints=1]")
+    assert tracin.keys() == {"influence"}
+    assert tracin["influence"].estimator == "tracin"
+    assert tracin["influence"].training_equivalents == 1
+    assert tracin["influence"].n == 160
+    assert cells_of(result, "random").keys() == {"influence", "memorization"}
+
+
+def test_scores_and_truth_are_stored_with_their_ids(tmp_path: Path) -> None:
+    result = result_of(plan(["same_label"]), tmp_path)
+    (cell,) = result.cells
+    assert cell.scores is not None
+    scores = read_arrays(tmp_path / "out" / cell.scores).tensors
+    truth = read_arrays((tmp_path / "out" / cell.scores).with_name("truth.safetensors")).tensors
+    assert scores["influence"].shape == truth["influence"].shape == (20, 8)
+    assert torch.equal(scores["train_ids"], truth["train_ids"])
+    assert truth.keys() == {"train_ids", "test_ids", "influence", "memorization", "label_drawn", "label_wrong"}
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("Raises", "bad raised RuntimeError: no luck today"),
+        ("NotANumber", "bad: returned influence with 1 of 160 scores not finite"),
+        ("WrongShape", "bad: returned influence of shape (3, 4), expected (n_train, n_test) = (20, 8)"),
+        (
+            "Transposed",
+            "bad: returned influence of shape (8, 20), expected (n_train, n_test) = (20, 8); it is transposed",
+        ),
+        ("Empty", "bad: returned neither influence nor memorization"),
+        ("NoEstimate", "bad: returned a NoneType, expected influbench.Estimate"),
+    ],
+)
+def test_a_failing_estimator_is_a_cell_and_the_others_finish(target: str, reason: str, tmp_path: Path) -> None:
+    result = result_of(plan(["bad", "random"]), tmp_path, bad=target)
+    bad = cells_of(result, "bad")
+    assert bad.keys() == {"influence", "memorization"}
+    for cell in bad.values():
+        assert (cell.status, cell.reason) == ("failed", reason)
+        assert cell.traceback is not None
+        assert "Traceback" in cell.traceback
+        assert cell.spearman == Statistic(value=None, low=None, high=None)
+    assert all(cell.status == "ok" for cell in cells_of(result, "random").values())
+    assert has_failed(result)
+
+
+def test_an_unsupported_estimator_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    result = result_of(plan(["turn_over_dropout", "random"], model='"linear"'), tmp_path)
+    for cell in cells_of(result, "turn_over_dropout").values():
+        assert cell.status == "unsupported"
+        assert cell.reason == "the model has no hidden units: there is nothing to mask"
+    assert not has_failed(result)
+
+
+def test_an_estimator_that_was_asked_for_and_is_unsupported_everywhere_is_an_error(tmp_path: Path) -> None:
+    asked = plan(["turn_over_dropout"], model='"linear"')
+    with pytest.raises(UsageError, match="turn_over_dropout cannot run on any problem of the plan: the model has no"):
+        events_of(asked, tmp_path, required=["turn_over_dropout"])
+    assert not (tmp_path / "out").exists()
+    somewhere = plan(["turn_over_dropout"], model='["linear", "mlp[hidden=[4]]"]')
+    assert events_of(somewhere, tmp_path, required=["turn_over_dropout"])
+
+
+def test_all_takes_every_installed_estimator_once(tmp_path: Path) -> None:
+    result = result_of(plan(["all"]), tmp_path)
+    assert {cell.estimator for cell in result.cells} == set(registry().names("estimator"))
+
+
+def test_an_estimator_named_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"estimator subset\[ratio=0.5\] is named twice"):
+        events_of(plan(["subset[ratio=0.5]", "subset[ ratio = 0.5 ]"]), tmp_path)
+
+
+def test_nothing_global_is_left_changed_by_an_estimator(tmp_path: Path) -> None:
+    states = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index,union-attr]
+    result = result_of(plan(["careless"]), tmp_path, careless="Careless")
+    assert result.cells[0].status == "ok"
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert states[1] == np.random.get_state()[1].tolist()  # type: ignore[index,union-attr]
+    assert states[2] == random.getstate()
+
+
+def test_an_estimator_that_draws_globally_draws_the_same_in_every_run(tmp_path: Path) -> None:
+    results = []
+    for out in ("one", "two"):
+        torch.manual_seed(hash(out) % 1000)
+        event = events_of(plan(["drawing"]), tmp_path, out=out, drawing="Drawing")[-1]
+        assert isinstance(event, RunDone)
+        assert isinstance(event.result, Result)
+        results.append(event.result.cells[0].spearman)
+    assert results[0] == results[1]
+
+
+def test_the_same_plan_again_reuses_every_shard_and_finds_the_same(tmp_path: Path) -> None:
+    first, second = (events_of(plan(["random", "subset"]), tmp_path, out=out) for out in ("one", "two"))
+    assert [event.reused for event in first if isinstance(event, ShardDone)] == [False, False]
+    assert [event.reused for event in second if isinstance(event, ShardDone)] == [True, True]
+    results = [event.result for events in (first, second) for event in events if isinstance(event, RunDone)]
+    same = [
+        [(cell.name, cell.spearman, cell.training_equivalents) for cell in result.cells]
+        for result in results
+        if isinstance(result, Result)
+    ]
+    assert same[0] == same[1]
+
+
+def test_regression_has_neither_memorization_nor_classes(tmp_path: Path) -> None:
+    result = result_of(plan(["random", "same_label", "leave_one_out"], dataset='"line"', model='"linear"'), tmp_path)
+    assert result.truth.memorization is None
+    assert result.truth.influence.within_class is None
+    assert {cell.quantity for cell in result.cells} == {"influence"}
+    loo = cells_of(result, "leave_one_out")["influence"]
+    assert loo.spearman.value is not None
+    assert loo.spearman.value > 0.5
+    assert loo.within_class.value is None
+    assert cells_of(result, "same_label")["influence"].status == "unsupported"
+
+
+def test_one_seed_invents_no_ceiling(tmp_path: Path) -> None:
+    of = plan(["random"]).changed(n_seeds=1)
+    result = result_of(of, tmp_path)
+    assert result.truth.influence.ceiling.value is None
+    assert result.truth.influence.reliability.value is None
+    assert result.cells[0].spearman.value is not None
+    assert result.cells[0].of_ceiling.value is None
+
+
+def test_a_grid_gives_a_result_for_each_problem(tmp_path: Path) -> None:
+    of = plan(["random"], model='["linear", "mlp[hidden=[4]]"]', more="random_labels = [0, 0.5]")
+    events = events_of(of, tmp_path)
+    assert isinstance(events[-1], RunDone)
+    results = events[-1].result
+    assert isinstance(results, Results)
+    assert [result.problem.name for result in results.results] == [problem.name for problem in of.problems()]
+    assert read_result(tmp_path / "out") == results
+    noisy = results.results[1].problem.random_labels
+    assert (noisy.fraction, noisy.n_drawn) == (0.5, 10)
+    assert 0 < noisy.n_wrong <= 10
+
+
+def test_a_problem_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+    of = plan(["random"], dataset='["line", "blobs"]', model='"linear"')
+    explosive = of.model_copy(update={"training": of.training.model_copy(update={"learning_rate": 1e30})})
+    events = events_of(explosive, tmp_path)
+    assert isinstance(events[-1], RunDone)
+    results = events[-1].result
+    assert isinstance(results, Results)
+    failed = [event.failure for event in events if isinstance(event, ProblemFailed)]
+    assert failed[0].problem == "line, linear"
+    assert "training diverged" in failed[0].reason
+    assert "Traceback" in failed[0].traceback
+    assert results.failures == tuple(failed)
+    assert has_failed(results)
+    with pytest.raises(TrainingError):
+        events_of(
+            explosive.model_copy(update={"problem": of.problem.model_copy(update={"dataset": ("line",)})}),
+            tmp_path,
+            out="x",
+        )
+
+
+@pytest.mark.parametrize(
+    ("dataset", "error", "message"),
+    [
+        ("not_finite", DataError, "not_finite train inputs are not finite in 1 of 20 examples"),
+        ("crashing", PluginError, "data set crashing raised RuntimeError: the disk is gone"),
+        ("faulty[fault=ids]", DataError, "train ids must be int64, not negative and unique"),
+        ("faulty[fault=labels]", DataError, "train labels must be integers from 0 to 2"),
+        ("faulty[fault=length]", DataError, r"train labels have shape \(19,\), expected \(20,\)"),
+        ("faulty[fault=integers]", DataError, "train inputs are torch.int64, expected floating point"),
+        ("faulty[fault=widths]", DataError, r"train inputs of shape \(5,\) and test inputs of shape \(4,\)"),
+        ("faulty[fault=classes]", DataError, "has n_classes = 1, expected at least 2"),
+        ("faulty[fault=regression]", DataError, "train labels are torch.int64, expected floating point for regression"),
+        ("faulty[fault=tiny]", DataError, "train has 1 example, expected at least 2"),
+        ("faulty", DataError, "loaded a str, expected influbench.Data"),
+        (
+            "digits[n_train=1500,n_test=500]",
+            DataError,
+            "digits has 1797 examples; n_train=1500 and n_test=500 ask for 2000",
+        ),
+    ],
+)
+def test_data_that_cannot_be_trained_on_are_refused(
+    dataset: str, error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    names = {"not_finite": "NotFinite", "crashing": "Crashing", "faulty": "SwappedSplit"}
+    with pytest.raises(error, match=message):
+        events_of(plan(["random"], dataset=f'"{dataset}"'), tmp_path, **names)
+    assert not (tmp_path / "out").exists()
+
+
+def test_values_that_do_not_fit_the_problem_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"random_labels = 0.5 needs classes"):
+        events_of(plan(["random"], dataset='"line"', model='"linear"', more="random_labels = 0.5"), tmp_path)
+    with pytest.raises(PlanError, match="measure 'margin' needs classes, and line is for regression"):
+        events_of(plan(["random"], dataset='"line"', model='"linear"', more='measure = "margin"'), tmp_path)
+    broken = plan(["random"])
+    broken = broken.model_copy(update={"training": broken.training.model_copy(update={"batch_size": 0})})
+    with pytest.raises(PlanError, match=r"\[training\] batch_size must be at least 1, got 0"):
+        events_of(broken, tmp_path)
+
+
+def test_a_directory_of_another_run_is_not_written_over(tmp_path: Path) -> None:
+    events_of(plan(["random"]), tmp_path)
+    events_of(plan(["random"]), tmp_path)
+    with pytest.raises(UsageError, match="out holds the run of another plan; name another directory with -o"):
+        events_of(plan(["same_label"]), tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="full exists and is no run directory"):
+        events_of(plan(["random"]), tmp_path, out="full")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file exists and is no run directory"):
+        events_of(plan(["random"]), tmp_path, out="file")
+
+
+def test_random_labels_are_drawn_by_id_over_all_classes_for_train_points_only(tmp_path: Path) -> None:
+    clean, noisy, reordered = (
+        result_of(plan(["same_label"], dataset='"digits[n_train=200,n_test=50]"', more=more, model='"linear"').changed(
+            n_seeds=1
+        ), tmp_path / name)
+        for name, more in (("a", ""), ("b", "random_labels = 0.3"), ("c", "random_labels = 1.0"))
+    )  # fmt: skip
+    assert clean.problem.random_labels.n_drawn == 0
+    assert (noisy.problem.random_labels.n_drawn, reordered.problem.random_labels.n_drawn) == (60, 200)
+    assert 150 < reordered.problem.random_labels.n_wrong < 198  # nine in ten of 200
+    (cell,) = noisy.cells
+    assert cell.scores is not None
+    truth = read_arrays((tmp_path / "b" / "out" / cell.scores).with_name("truth.safetensors")).tensors
+    assert truth["label_drawn"].sum() == 60
+    assert (truth["label_wrong"] <= truth["label_drawn"]).all()
+
+
+def test_json_has_what_machines_rely_on(tmp_path: Path) -> None:
+    raw = TypeAdapter(dict).validate_json(result_json(result_of(plan(["random"]), tmp_path)))
+    assert raw["schema"] == "influbench.result/1"
+    assert {"dataset", "model", "n_train", "n_test", "measure"} <= raw["problem"].keys()
+    assert {"estimand", "n_seeds", "n_trainings", "seconds", "influence", "memorization"} <= raw["truth"].keys()
+    assert {"reliability", "ceiling", "single_seed_reliability", "within_class"} <= raw["truth"]["influence"].keys()
+    assert {"reliability", "ceiling"} <= raw["truth"]["influence"]["within_class"].keys()
+    for cell in raw["cells"]:
+        for statistic in ("spearman", "within_class", "of_ceiling", "within_class_of_ceiling", "pooled_spearman"):
+            assert cell[statistic].keys() == {"value", "low", "high"}
+        assert {"estimator", "name", "quantity", "status", "seconds", "training_equivalents", "n"} <= cell.keys()
+
+
+def test_estimators_are_told_of_one_by_one(tmp_path: Path) -> None:
+    done = [
+        event.name for event in events_of(plan(["random", "same_label"]), tmp_path) if isinstance(event, EstimatorDone)
+    ]
+    assert done == ["random", "same_label"]
+
+
+def test_a_model_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from influbench.api import Spec
+    from influbench.registry import Entry
+    from tests.plugins import STRANGERS
+
+    wrong = Entry("model", Spec("narrow", "tests.engine.models:Narrow", ""), STRANGERS)
+    restless = Entry("model", Spec("restless", "tests.engine.models:Restless", ""), STRANGERS)
+    coupled = Entry("model", Spec("coupled", "tests.engine.models:Coupled", ""), STRANGERS)
+    known = replace(registry(), entries=(*registry().entries, wrong, restless, coupled))
+    for model, message in {
+        "narrow": r"narrow gives outputs of shape \(2, 2\) for 2 examples, expected \(n, n_classes\) = \(2, 3\)",
+        "restless": "restless draws other initial parameters under the same seed",
+        "coupled": r"layer '1' \(BatchNorm1d\) couples the examples",
+    }.items():
+        with pytest.raises(ModelError, match=message):
+            list(
+                run(
+                    plan(["random"], model=f'"{model}"'),
+                    directory=tmp_path / "out",
+                    cache=Cache(tmp_path),
+                    registry=known,
+                )
+            )

@@ -1,0 +1,66 @@
+"""The subset estimator, against its definition."""
+
+import pytest
+import torch
+
+from influbench.banks import subsets
+from influbench.errors import EstimateError
+from influbench.estimators.subset import Subset
+from influbench.models.linear import Linear
+from tests.problems import blobs, line, permuted, problem, trainer
+
+
+def test_scores_are_mean_with_minus_mean_without() -> None:
+    view = problem()
+    estimate = Subset(n_models=30).estimate(view)
+    runs = problem().bank(n_models=30, ratio=0.7)
+    inside = runs.weights.bool()
+    on_test, on_train = runs.measured(view.data.test), runs.p_correct(view.data.train)
+    assert estimate.influence is not None
+    assert estimate.memorization is not None
+    for i in range(20):
+        expected = on_test[inside[:, i]].mean(0) - on_test[~inside[:, i]].mean(0)
+        torch.testing.assert_close(estimate.influence[i], expected)
+        own = on_train[inside[:, i], i].mean() - on_train[~inside[:, i], i].mean()
+        torch.testing.assert_close(estimate.memorization[i], own)
+    assert view.meter.trainings == 30
+
+
+def test_subsets_have_the_size_asked_for_and_follow_ids() -> None:
+    ids = torch.arange(30) * 3 + 1
+    drawn = subsets(ids, 4, n_models=50, ratio=0.7)
+    assert (drawn.sum(1) == 21).all()
+    assert drawn.mean(0).min() > 0.5
+    assert drawn.mean(0).max() < 0.9
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(subsets(ids[order], 4, n_models=50, ratio=0.7), drawn[:, order])
+
+
+def test_every_estimator_is_given_the_same_bank() -> None:
+    one, other = problem(seed=1).bank(n_models=3, ratio=0.5), problem(seed=9).bank(n_models=3, ratio=0.5)
+    assert torch.equal(one.parameters()["1.weight"], other.parameters()["1.weight"])
+
+
+def test_permuting_the_train_points_permutes_the_scores() -> None:
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
+    before = Subset(n_models=16).estimate(problem(trainer(blobs()))).influence
+    after = Subset(n_models=16).estimate(problem(trainer(permuted(blobs(), order)))).influence
+    assert before is not None
+    torch.testing.assert_close(after, before[order], rtol=1e-9, atol=1e-12)
+
+
+def test_points_in_all_or_in_no_subset_are_refused() -> None:
+    with pytest.raises(EstimateError, match=r"of 20 train points are in all or in none of the 2 subsets; use more"):
+        Subset(n_models=2).estimate(problem())
+
+
+def test_regression_has_no_memorization() -> None:
+    estimate = Subset(n_models=16).estimate(problem(trainer(line(), Linear())))
+    assert estimate.memorization is None
+    assert estimate.influence is not None
+
+
+@pytest.mark.parametrize(("parameters", "field"), [({"n_models": 1}, "n_models"), ({"ratio": 1.0}, "ratio")])
+def test_parameters_out_of_range_are_refused(parameters: dict[str, float], field: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        Subset(**parameters)  # type: ignore[arg-type]

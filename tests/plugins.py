@@ -1,0 +1,158 @@
+"""Plugins of strangers: working ones, and every kind of broken one."""
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from influbench.api import Data, Dataset, Estimate, Estimator, Problem, Spec, Split
+from influbench.registry import Distribution, Entry, Kind, Registry, installed
+from tests.problems import blobs, line
+
+
+@dataclass(frozen=True)
+class Blobs(Dataset):
+    n_train: int = 20
+    n_test: int = 8
+
+    def load(self, seed: int) -> Data:
+        return blobs(self.n_train, self.n_test, seed=seed % 1000)
+
+
+@dataclass(frozen=True)
+class Line(Dataset):
+    n_train: int = 20
+
+    def load(self, seed: int) -> Data:
+        return line(self.n_train, seed=seed % 1000)
+
+
+@dataclass(frozen=True)
+class NotFinite(Dataset):
+    def load(self, seed: int) -> Data:
+        data = blobs()
+        data.train.inputs[3, 1] = torch.nan
+        return data
+
+
+@dataclass(frozen=True)
+class Crashing(Dataset):
+    def load(self, seed: int) -> Data:
+        raise RuntimeError("the disk is gone")
+
+
+@dataclass(frozen=True)
+class Raises(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        raise RuntimeError("no luck today")
+
+
+@dataclass(frozen=True)
+class NotANumber(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        scores = torch.zeros(len(problem.data.train), len(problem.data.test))
+        scores[0, 1] = torch.nan
+        return Estimate(scores)
+
+
+@dataclass(frozen=True)
+class WrongShape(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate(torch.zeros(3, 4))
+
+
+@dataclass(frozen=True)
+class Transposed(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate(torch.zeros(len(problem.data.test), len(problem.data.train)))
+
+
+@dataclass(frozen=True)
+class Empty(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate()
+
+
+@dataclass(frozen=True)
+class NoEstimate(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        return None  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Careless(Estimator):
+    """Draws from every global generator and turns every global knob."""
+
+    def estimate(self, problem: Problem) -> Estimate:
+        torch.manual_seed(3)
+        np.random.seed(3)
+        random.seed(3)
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(1)
+        return Estimate(torch.randn(len(problem.data.train), len(problem.data.test)))
+
+
+@dataclass(frozen=True)
+class Drawing(Estimator):
+    """Draws from the global generator without seeding it."""
+
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate(torch.randn(len(problem.data.train), len(problem.data.test)))
+
+
+@dataclass(frozen=True)
+class Needy(Estimator):
+    """Has a hyperparameter without a default."""
+
+    power: int
+
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate(torch.full((len(problem.data.train), len(problem.data.test)), float(self.power)))
+
+
+class NoDataclass(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate()
+
+
+@dataclass(frozen=True)
+class SwappedSplit(Dataset):
+    """Loads data with one fault."""
+
+    fault: str = ""
+
+    def load(self, seed: int) -> Data:
+        data = blobs()
+        train, test = data.train, data.test
+        if self.fault == "ids":
+            return Data(Split(train.inputs, train.labels, torch.zeros(20, dtype=torch.int64)), test, 3)
+        if self.fault == "labels":
+            return Data(Split(train.inputs, train.labels + 1, train.ids), test, 3)
+        if self.fault == "length":
+            return Data(Split(train.inputs, train.labels[:-1], train.ids), test, 3)
+        if self.fault == "integers":
+            return Data(Split(train.inputs.long(), train.labels, train.ids), test, 3)
+        if self.fault == "widths":
+            return Data(train, Split(test.inputs[:, :-1], test.labels, test.ids), 3)
+        if self.fault == "classes":
+            return Data(train, test, 1)
+        if self.fault == "regression":
+            return Data(train, test, None)
+        if self.fault == "tiny":
+            return Data(train.rows(slice(0, 1)), test, 3)
+        return "data"  # type: ignore[return-value]
+
+
+STRANGERS = Distribution("strangers", "1.0")
+
+
+def registry(**names: str) -> Registry:
+    """All that is installed, and the classes of this module that are given: `registry(raises="Raises")`."""
+    kinds: dict[type, Kind] = {Estimator: "estimator", Dataset: "dataset"}
+    entries = []
+    for name, target in {"blobs": "Blobs", "line": "Line", **names}.items():
+        kind = next(kind for base, kind in kinds.items() if issubclass(globals()[target], base))
+        entries.append(Entry(kind, Spec(name, f"tests.plugins:{target}", target), STRANGERS))
+    return Registry((*installed().entries, *entries))

@@ -1,0 +1,86 @@
+"""The report as text: golden at 80 and at 160 columns, without colour."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from influbench.report import numbers
+from influbench.report.terminal import print_report
+from influbench.results import Failure, Result, Results, Statistic
+
+GOLDEN = Path(__file__).parent / "golden"
+RESULT = Result.model_validate_json((GOLDEN / "result.json").read_text())
+
+
+def printed(result: Result | Results, width: int) -> str:
+    console = Console(width=width, file=StringIO(), color_system=None, legacy_windows=False)
+    print_report(console, result)
+    assert isinstance(console.file, StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_report_reads_as_it_did(width: int) -> None:
+    text = printed(RESULT, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert text == (GOLDEN / f"report-{width}.txt").read_text()
+
+
+def test_estimators_are_sorted_by_agreement_and_failures_come_last() -> None:
+    lines = printed(RESULT, 160).splitlines()
+    names = ["leave_one_out", "turn_over_dropout", "tracin", "random", "mine", "needs_conv"]
+    rows = [next(i for i, line in enumerate(lines) if line.startswith(f"  {name}")) for name in names]
+    assert rows == sorted(rows)
+
+
+def test_several_problems_stand_one_below_the_other_and_a_failed_one_keeps_its_place() -> None:
+    failure = Failure(problem="line, linear", reason="training diverged", traceback="Traceback ...")
+    text = printed(Results(plan="two", seed=0, results=(RESULT, RESULT), failures=(failure,)), 80)
+    assert text.count("Who predicts it?") == 2
+    assert "failed: training diverged" in text
+
+
+def test_regression_shows_neither_classes_nor_memorization() -> None:
+    truth = RESULT.truth.model_copy(
+        update={"memorization": None, "influence": RESULT.truth.influence.model_copy(update={"within_class": None})}
+    )
+    cells = tuple(cell for cell in RESULT.cells if cell.quantity == "influence")
+    text = printed(RESULT.model_copy(update={"truth": truth, "cells": cells}), 80)
+    assert "within class" not in text
+    assert "Regression: there are no classes to look within, and no memorization score." in " ".join(text.split())
+
+
+def test_one_seed_is_said_to_be_too_few() -> None:
+    unknown = Statistic(value=None, low=None, high=None)
+    influence = RESULT.truth.influence.model_copy(
+        update={"reliability": unknown, "ceiling": unknown, "single_seed_reliability": unknown}
+    )
+    text = printed(
+        RESULT.model_copy(update={"truth": RESULT.truth.model_copy(update={"n_seeds": 1, "influence": influence})}), 80
+    )
+    assert "Two seeds are the least." in " ".join(text.split())
+
+
+def test_a_truth_that_may_be_noise_is_flagged() -> None:
+    influence = RESULT.truth.influence.model_copy(update={"ceiling": Statistic(value=0.1, low=-0.1, high=0.3)})
+    truth = RESULT.truth.model_copy(update={"influence": influence})
+    assert "The truth may be noise alone" in printed(RESULT.model_copy(update={"truth": truth}), 80)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5478, ".55"), (-0.034, "-.03"), (0.999, "1.00"), (-0.999, "-1.00"), (0.0, ".00"), (-0.001, ".00"), (None, "-")],
+)
+def test_correlations_have_two_digits_and_no_zero(value: float | None, text: str) -> None:
+    assert numbers.decimal(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.01, "< 0.1 s"), (0.26, "0.3 s"), (9.96, "10 s"), (61, "61 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
+)
+def test_durations_have_units(value: float, text: str) -> None:
+    assert numbers.seconds(value) == text

@@ -1,0 +1,85 @@
+"""Intervals cover what they claim to, in a small seeded simulation."""
+
+from math import asin, pi
+
+import pytest
+import torch
+from torch import Tensor
+
+from influbench.statistics.correlation import mean_spearman, whole_table, within_classes
+from influbench.statistics.estimation import Estimation
+
+
+def two_way(n: int, m: int, generator: torch.Generator) -> Tensor:
+    """Row, column and cell noise of equal variance 1."""
+
+    def noise(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    return noise(n, 1) + noise(1, m) + noise(n, m)
+
+
+@pytest.mark.parametrize(("n", "m"), [(60, 40), (25, 60)])
+@pytest.mark.parametrize("rows_in_common", [False, True])
+def test_coverage_of_a_known_correlation(n: int, m: int, rows_in_common: bool) -> None:
+    """Columns of bivariate normals with correlation .5, whose Spearman correlation is 6/pi asin(.25)."""
+    generator = torch.Generator().manual_seed(n + m)
+    rho, covered, n_simulations = 0.5, 0, 200
+    # A rank correlation of n points is an estimate of its own expectation, slightly below that of infinitely many.
+    target = (6 / pi) * (asin(rho / 2) * (n - 2) + asin(rho)) / (n + 1)
+    for _ in range(n_simulations):
+        shape = (n, 1) if rows_in_common else (n, m)
+        shared, own = (torch.randn(*shape, generator=generator, dtype=torch.float64) for _ in range(2))
+        cells = torch.randn(n, m, generator=generator, dtype=torch.float64)
+        cells_too = rho * cells + (1 - rho**2) ** 0.5 * torch.randn(n, m, generator=generator, dtype=torch.float64)
+        x, y = shared + cells, rho * shared + (1 - rho**2) ** 0.5 * own + cells_too
+        estimation = mean_spearman(x, y, whole_table(n, m)).estimation
+        assert estimation is not None
+        found = estimation.correlation_interval()
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= target <= found.high
+    assert covered / n_simulations >= 0.92
+
+
+def test_coverage_of_nothing_within_classes() -> None:
+    generator = torch.Generator().manual_seed(5)
+    blocks = within_classes(torch.arange(90) % 3, torch.arange(60) % 3)
+    covered, n_simulations = 0, 200
+    for _ in range(n_simulations):
+        estimation = mean_spearman(two_way(90, 60, generator), two_way(90, 60, generator), blocks).estimation
+        assert estimation is not None
+        found = estimation.correlation_interval()
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= 0 <= found.high
+    assert covered / n_simulations >= 0.92
+
+
+def test_intervals_stay_within_bounds_and_hold_their_value() -> None:
+    x = torch.arange(30, dtype=torch.float64)[:, None].expand(-1, 4)
+    perfect = mean_spearman(x, x, whole_table(30, 4)).estimation
+    assert perfect is not None
+    assert perfect.value == pytest.approx(1)
+    found = perfect.correlation_interval()
+    assert found.value == pytest.approx(1)
+    assert found.low is not None
+    assert -1 <= found.low <= 1
+    nearly = Estimation(0.99, torch.randn(30, 4, dtype=torch.float64) / 100)
+    found = nearly.correlation_interval()
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 0.99 < found.high <= 1
+
+
+def test_functions_and_ratios_move_value_and_error_by_the_delta_method() -> None:
+    contributions = torch.randn(50, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64) / 1000
+    one = Estimation(0.4, contributions)
+    squared = one.apply(lambda v: v**2, 0.8)
+    assert squared.value == pytest.approx(0.16)
+    assert squared.standard_error() == pytest.approx(0.8 * one.standard_error())
+    assert one.over(one).value == 1
+    assert one.over(one).standard_error() == pytest.approx(0, abs=1e-15)
+    half = one.over(Estimation(0.8, torch.zeros(50, 20, dtype=torch.float64)))
+    assert half.value == pytest.approx(0.5)
+    assert half.standard_error() == pytest.approx(one.standard_error() / 0.8)

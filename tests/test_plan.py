@@ -1,0 +1,107 @@
+"""Plans: checked to the last key, and complete enough to be replayed."""
+
+from pathlib import Path
+
+import pytest
+
+from influbench.errors import PlanError, UnknownNameError
+from influbench.plan import Plan, parse_plan, read_plan, shipped_plans
+
+MINIMAL = """
+estimators = ["random"]
+[problem]
+dataset = "digits"
+model = "mlp"
+"""
+
+
+def parse(text: str) -> Plan:
+    return parse_plan(text, source="mine.toml", name="mine")
+
+
+def test_a_minimal_plan_has_the_defaults() -> None:
+    plan = parse(MINIMAL)
+    assert (plan.name, plan.seed, plan.truth.seeds) == ("mine", 0, 8)
+    (problem,) = plan.problems()
+    assert (problem.dataset, problem.model, problem.random_labels) == ("digits", "mlp", 0.0)
+
+
+def test_lists_span_a_grid() -> None:
+    plan = parse(
+        """
+        estimators = ["random"]
+        [problem]
+        dataset = ["digits", "digits[n_train=100]"]
+        model = ["linear", "mlp"]
+        random_labels = [0, 0.1]
+        """
+    )
+    assert [problem.name for problem in plan.problems()] == [
+        "digits, linear",
+        "digits, linear, 10% random labels",
+        "digits, mlp",
+        "digits, mlp, 10% random labels",
+        "digits[n_train=100], linear",
+        "digits[n_train=100], linear, 10% random labels",
+        "digits[n_train=100], mlp",
+        "digits[n_train=100], mlp, 10% random labels",
+    ]
+
+
+@pytest.mark.parametrize("name", list(shipped_plans()))
+def test_shipped_plans_are_read_and_described(name: str) -> None:
+    plan = read_plan(name)
+    assert plan.name == name
+    assert plan.summary
+
+
+@pytest.mark.parametrize("name", list(shipped_plans()))
+def test_what_is_written_reads_back(name: str) -> None:
+    plan = read_plan(name).changed(estimators=("tracin[n_checkpoints=3]",), n_seeds=3, seed=9)
+    assert parse(plan.to_toml()) == plan
+    assert (plan.estimators, plan.truth.seeds, plan.seed) == (("tracin[n_checkpoints=3]",), 3, 9)
+
+
+def test_changes_on_the_command_line_leave_the_rest() -> None:
+    plan = read_plan("digits")
+    assert plan.changed() == plan
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("estimators = [", r"mine\.toml is no TOML: .*line 1"),
+        (MINIMAL + "[truth]\nseed = 3", r"mine\.toml: unknown key 'seed' in \[truth\]; did you mean 'seeds'\?"),
+        ("zeeds = 3\n" + MINIMAL, r"unknown key 'zeeds'; did you mean 'seed'\?"),
+        (MINIMAL + "qqq = 1", r"unknown key 'qqq' in \[problem\]; known are dataset, model"),
+        ("estimators = []\n[problem]\ndataset='a'\nmodel='b'", r"estimators = \[\] does not fit; tuple should have"),
+        ("[problem]\ndataset='a'\nmodel='b'", r"key 'estimators' is missing"),
+        ("estimators = ['a']\n[problem]\nmodel='b'", r"key 'dataset' is missing in \[problem\]"),
+        (MINIMAL + "random_labels = 1.5", r"1\.5 in \[problem\] does not fit; input should be less than or equal to 1"),
+        (MINIMAL + "random_labels = [0.1, -1]", r"-1 in \[problem\] does not fit; .* greater than or equal to 0"),
+        (MINIMAL + "measure = 'accuracy'", r"measure = 'accuracy' in \[problem\] does not fit"),
+        (MINIMAL + "[truth]\nseeds = 0", r"seeds = 0 in \[truth\] does not fit"),
+        (MINIMAL + "[truth]\nseeds = '3'", r"seeds = '3' in \[truth\] does not fit; input should be a valid integer"),
+        (
+            MINIMAL + "[training]\noptimiser = 'sgd'",
+            r"unknown key 'optimiser' in \[training\]; did you mean 'optimizer'",
+        ),
+        ("problem = 3\nestimators = ['a']", r"problem = 3 does not fit"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(text: str, message: str) -> None:
+    with pytest.raises(PlanError, match=message) as caught:
+        parse(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_plan_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown plan 'digit'; did you mean 'digits'\?"):
+        read_plan("digit")
+    with pytest.raises(PlanError, match=r"cannot read the plan .*nowhere\.toml: No such file"):
+        read_plan(str(tmp_path / "nowhere.toml"))
+    with pytest.raises(PlanError, match="Is a directory"):
+        read_plan(str(tmp_path))
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(PlanError, match="it is not UTF-8 text"):
+        read_plan(str(tmp_path / "bytes.toml"))

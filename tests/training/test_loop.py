@@ -1,0 +1,140 @@
+"""What leaving out means, and what a step depends on."""
+
+import pytest
+import torch
+
+from influbench.training.loop import STACK_WIDTH
+from influbench.training.updates import initial_state
+from tests.problems import blobs, permuted, problem, trainer
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("normalizer", ["batch", "kept"])
+@pytest.mark.parametrize("garbage", [1e6, torch.finfo(torch.float32).max])
+def test_what_stands_in_a_left_out_point_cannot_matter(dtype: torch.dtype, normalizer: str, garbage: float) -> None:
+    """Bit for bit, at every checkpoint."""
+    clean, dirty = blobs(), blobs()
+    dirty.train.inputs[4] = garbage
+    dirty.train.inputs[9] = -garbage
+    weights = torch.ones(1, 20)
+    weights[0, [4, 9]] = 0
+    checkpoints = [0, 1, 3]
+    kept = [
+        trainer(data, dtype=dtype).train([1, 2], weights, checkpoints=checkpoints, normalizer=normalizer)  # type: ignore[arg-type]
+        for data in (clean, dirty)
+    ]
+    for step in kept[0].steps:
+        for name in kept[0].parameters(step=step):
+            assert torch.equal(kept[0].parameters(step=step)[name], kept[1].parameters(step=step)[name])
+
+
+def test_garbage_in_a_point_left_out_of_one_replica_of_a_shared_stack_cannot_matter_to_it() -> None:
+    clean, dirty = blobs(), blobs()
+    dirty.train.inputs[4] = 1e4
+    weights = torch.ones(3, 20)
+    weights[1, 4] = 0
+    with_clean, with_dirty = (trainer(data).train([1, 1, 1], weights) for data in (clean, dirty))
+    for name in with_clean.parameters():
+        assert torch.equal(with_clean.parameters()[name][1], with_dirty.parameters()[name][1])
+        assert not torch.equal(with_clean.parameters()[name][0], with_dirty.parameters()[name][0])
+
+
+def test_leaving_out_moves_nothing_else_in_the_batch_and_nothing_before_it() -> None:
+    of = trainer()
+    runs = of.train([1, 1], torch.stack([torch.ones(20), torch.arange(20) != 4]).double(), checkpoints=range(9))
+    first = next(step for step, rows in enumerate(runs.batches) if 4 in rows)
+    for step in range(first + 1):
+        assert torch.equal(*runs.parameters(step=step)["1.weight"])
+    assert not torch.equal(*runs.parameters(step=first + 1)["1.weight"])
+
+
+def test_normalizers_divide_by_the_batch_or_by_what_is_kept() -> None:
+    """One full-batch step: with a quarter kept, the kept normalizer steps four times as far."""
+    of = trainer(epochs=1, batch_size=20, momentum=0.0)
+    weights = (torch.arange(20) < 5).double()[None]
+    start = of.initial_parameters(1)["1.weight"]
+    by_batch, by_kept = (
+        of.train([1], weights, normalizer=normalizer).parameters()["1.weight"][0] - start  # type: ignore[arg-type]
+        for normalizer in ("batch", "kept")
+    )
+    torch.testing.assert_close(4 * by_batch, by_kept, rtol=1e-12, atol=1e-14)
+
+
+def test_a_batch_of_which_nothing_is_kept_takes_no_step() -> None:
+    of = trainer(momentum=0.0)
+    runs = of.train([1], torch.zeros(1, 20), normalizer="kept", checkpoints=[0])
+    assert torch.equal(runs.parameters(step=0)["1.weight"], runs.parameters()["1.weight"])
+
+
+def test_permuting_the_train_points_changes_nothing() -> None:
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(3))
+    before, after = trainer(blobs()).train([1, 2]), trainer(permuted(blobs(), order)).train([1, 2])
+    for name in before.parameters():
+        assert torch.equal(before.parameters()[name], after.parameters()[name])
+
+
+def test_wide_stacks_are_trained_in_parts_without_a_seam() -> None:
+    of = trainer(epochs=1)
+    n = STACK_WIDTH + 3
+    whole = of.train(list(range(n)))
+    tail = of.train(list(range(STACK_WIDTH, n)))
+    torch.testing.assert_close(whole.parameters()["1.weight"][STACK_WIDTH:], tail.parameters()["1.weight"])
+    assert whole.n_replicas == n
+    assert whole.batches[0].shape == (n, 6)
+
+
+def test_an_update_is_the_step_of_the_loop() -> None:
+    of = problem()
+    runs = of.train(replicates=[0, 1], checkpoints=[0, 1, 2])
+    parameters, state = runs.parameters(step=0), None
+    for step in (1, 2):
+        parameters, state = of.update(parameters, state, runs.batches[step - 1])  # type: ignore[assignment]
+        for name, expected in runs.parameters(step=step).items():
+            assert torch.equal(parameters[name], expected)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_an_update_is_differentiable_in_weights_through_steps(optimizer: str) -> None:
+    """The derivative of a parameter after three steps by one example's weight, against a finite difference."""
+    of = trainer(optimizer=optimizer, learning_rate=0.05)
+    rows = of.train([1]).batches[0][0]
+    start = {name: p[None] for name, p in of.initial_parameters(1).items()}
+
+    def after(weight: torch.Tensor) -> torch.Tensor:
+        weights = torch.cat([weight[None], torch.ones(len(rows) - 1, dtype=torch.float64)])[None]
+        parameters, state = start, initial_state(start)
+        for _ in range(3):
+            parameters, state = of.update(parameters, state, rows, weights, inputs=of.data.train.inputs)  # type: ignore[assignment]
+        return parameters["3.weight"].sum()
+
+    weight = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    (exact,) = torch.autograd.grad(after(weight), weight)
+    with torch.no_grad():
+        step = 1e-6
+        difference = (after(weight + step) - after(weight - step)) / (2 * step)
+    torch.testing.assert_close(exact, difference, rtol=1e-5, atol=1e-9)
+
+
+def test_cost_counts_example_gradients() -> None:
+    of = problem()
+    of.train(replicates=[0, 1, 2])
+    assert of.meter.trainings == 3
+    assert of.meter.spent == of.meter.announced
+    of.bank(n_models=2, ratio=0.5)
+    assert of.meter.trainings == 5
+    of.update({name: p[None] for name, p in trainer().initial_parameters(0).items()}, None, torch.arange(10))
+    assert of.meter.trainings == 5.25
+
+
+def test_what_cannot_be_trained_is_refused_in_a_sentence() -> None:
+    of = problem()
+    with pytest.raises(ValueError, match="replicates is empty"):
+        of.train(replicates=[])
+    with pytest.raises(ValueError, match="checkpoint 99 is not a step from 0 to 8"):
+        of.train(replicates=[0], checkpoints=[99])
+    with pytest.raises(ValueError, match=r"weights have shape \(2, 20\), expected"):
+        of.train(torch.ones(2, 20), replicates=[0])
+    with pytest.raises(ValueError, match="no parameters were kept after step 1; kept are 8"):
+        of.train(replicates=[0]).parameters(step=1)
+    with pytest.raises(TypeError, match="state must be None"):
+        of.update(of.train(replicates=[0]).parameters(), 3, torch.arange(2))

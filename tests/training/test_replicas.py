@@ -1,0 +1,114 @@
+"""A stack of networks equals the networks one by one, whichever path runs it."""
+
+import pytest
+import torch
+from torch import nn
+
+from influbench.errors import ModelError
+from influbench.models.mlp import Mlp
+from influbench.training.replicas import Replicas
+from tests.problems import ModuleModel, Residual, ResidualModel, blobs, trainer
+
+
+def test_chains_are_stacked_and_the_rest_is_not() -> None:
+    shared = nn.ReLU()
+    assert Replicas(nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))).path == "stacked"
+    assert Replicas(nn.Sequential(nn.Sequential(nn.Linear(4, 3), nn.Tanh()), nn.Linear(3, 2))).path == "stacked"
+    assert Replicas(Residual(4, 2)).path == "vmap"
+    assert Replicas(nn.Sequential(nn.Linear(4, 4), shared, nn.Linear(4, 4), shared)).path == "vmap"
+    assert Replicas(nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))).path == "vmap"
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("model", [Mlp(hidden=(8,)), Mlp(hidden=(8, 7)), ResidualModel()])
+@pytest.mark.parametrize("same_seed", [True, False])
+def test_stack_equals_one_by_one(model, dtype: torch.dtype, same_seed: bool) -> None:  # type: ignore[no-untyped-def]
+    of = trainer(model=model, dtype=dtype, optimizer="sgd", epochs=5)
+    seeds = [7] * 4 if same_seed else [7, 8, 9, 10]
+    weights = torch.ones(4, 20)
+    weights[1, 3] = weights[2, 5] = 0
+    weights[3, :10] = 0.5
+    stack = of.train(seeds, weights)
+    for replica, seed in enumerate(seeds):
+        alone = of.train([seed], weights[replica : replica + 1])
+        for name, parameters in stack.parameters().items():
+            tolerance = 1e-10 if dtype == torch.float64 else 1e-5
+            torch.testing.assert_close(parameters[replica], alone.parameters()[name][0], rtol=tolerance, atol=tolerance)
+
+
+def test_stack_equals_an_ordinary_torch_training() -> None:
+    """The plainest PyTorch loop there is, on the same batches."""
+    of = trainer(epochs=3)
+    runs = of.train([5])
+    module = of._build(5)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+    train = of.data.train
+    for (rows,) in runs.batches:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(module(train.inputs[rows]), train.labels[rows]).backward()
+        optimizer.step()
+    for name, parameter in module.named_parameters():
+        torch.testing.assert_close(runs.parameters()[name][0], parameter.detach(), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("hidden", [(8,), (8, 7)])
+def test_stacked_and_vmap_agree_under_masks(hidden: tuple[int, ...]) -> None:
+    """The same module, once as a chain and once with a hook that does nothing, which no chain may have."""
+    data = blobs()
+    plain, hooked = (Mlp(hidden=hidden).build(data) for _ in range(2))
+    hooked.load_state_dict(plain.state_dict())
+    hooked[0].register_forward_hook(lambda module, inputs, output: None)
+    stacked, by_vmap = Replicas(plain), Replicas(hooked)
+    assert (stacked.path, by_vmap.path) == ("stacked", "vmap")
+    generator = torch.Generator().manual_seed(0)
+    parameters = {
+        name: p.detach() + 0.1 * torch.randn(3, *p.shape, generator=generator) for name, p in plain.named_parameters()
+    }
+    sites = stacked.site_units(Mlp(hidden=hidden).mask_sites(plain), data.train.inputs)
+    assert list(sites.values()) == list(hidden)
+    masks = {site: torch.rand(3, 20, units, generator=generator) for site, units in sites.items()}
+    inputs = data.train.inputs
+    for given in (inputs[None], inputs.expand(3, -1, -1) + torch.arange(3)[:, None, None]):
+        torch.testing.assert_close(stacked.outputs(parameters, given, masks), by_vmap.outputs(parameters, given, masks))
+    crossed = stacked.crossed_outputs(parameters, data.test.inputs[None], masks)
+    torch.testing.assert_close(crossed, by_vmap.crossed_outputs(parameters, data.test.inputs[None], masks))
+    for i in (0, 19):
+        one_mask = {site: factors[:, i : i + 1].expand(-1, 8, -1) for site, factors in masks.items()}
+        torch.testing.assert_close(crossed[:, i], stacked.outputs(parameters, data.test.inputs[None], one_mask))
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [(nn.BatchNorm1d(5), "couples the examples"), (nn.Dropout(0.5), "draws random numbers")],
+)
+def test_layers_that_break_the_pairing_are_refused_by_name(layer: nn.Module, reason: str) -> None:
+    with pytest.raises(ModelError, match=rf"'1' \({type(layer).__name__}\) {reason}"):
+        Replicas(nn.Sequential(nn.Linear(5, 5), layer))
+
+
+def test_a_module_without_parameters_is_refused() -> None:
+    with pytest.raises(ModelError, match="no parameter to train"):
+        Replicas(nn.Sequential(nn.Flatten()))
+
+
+def test_frozen_parameters_stay() -> None:
+    def make() -> nn.Module:
+        module = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3))
+        module[0].requires_grad_(False)
+        return module
+
+    of = trainer(model=ModuleModel(make), weight_decay=0.1, optimizer="adamw")
+    runs = of.train([3, 4], checkpoints=[0])
+    before, after = runs.parameters(step=0), runs.parameters()
+    assert torch.equal(before["0.weight"], after["0.weight"])
+    assert not torch.equal(before["2.weight"], after["2.weight"])
+
+
+def test_sites_that_do_not_exist_or_run_twice_are_named() -> None:
+    data = blobs()
+    shared = nn.ReLU()
+    twice = Replicas(nn.Sequential(nn.Linear(5, 5), shared, nn.Linear(5, 5), shared))
+    with pytest.raises(ModelError, match="'1' runs more than once"):
+        twice.site_units(["1"], data.train.inputs)
+    with pytest.raises(ModelError, match="'9' is no submodule"):
+        twice.site_units(["9"], data.train.inputs)

@@ -1,0 +1,55 @@
+"""Optimizer steps, against torch.optim."""
+
+import pytest
+import torch
+from torch.optim import SGD, Adam, AdamW
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from influbench.api import Recipe
+from influbench.training.updates import initial_state, learning_rates, optimizer_step
+
+RECIPES = [
+    (Recipe("sgd", 0.1), lambda p: SGD(p, lr=0.1)),
+    (Recipe("sgd", 0.1, momentum=0.9, weight_decay=0.01), lambda p: SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01)),
+    (Recipe("adam", 0.01, weight_decay=0.02), lambda p: Adam(p, lr=0.01, weight_decay=0.02)),
+    (Recipe("adam", 0.01, betas=(0.8, 0.95), epsilon=1e-4), lambda p: Adam(p, lr=0.01, betas=(0.8, 0.95), eps=1e-4)),
+    (Recipe("adamw", 0.01, weight_decay=0.1), lambda p: AdamW(p, lr=0.01, weight_decay=0.1)),
+]
+
+
+@pytest.mark.parametrize(("recipe", "peer"), RECIPES)
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_steps_equal_torch_optim(recipe: Recipe, peer, schedule: str) -> None:  # type: ignore[no-untyped-def]
+    recipe = Recipe(**{**vars(recipe), "schedule": schedule})
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(4, 3, generator=generator, dtype=torch.float64)
+    gradients = torch.randn(7, 4, 3, generator=generator, dtype=torch.float64)
+
+    theirs = start.clone().requires_grad_()
+    optimizer = peer([theirs])
+    scheduler = CosineAnnealingLR(optimizer, T_max=7) if schedule == "cosine" else None
+    ours, state = {"w": start}, initial_state({"w": start})
+    for gradient, rate in zip(gradients, learning_rates(recipe, 7), strict=True):
+        theirs.grad = gradient.clone()
+        optimizer.step()
+        if scheduler:
+            scheduler.step()
+        ours, state = optimizer_step(recipe, ours, {"w": gradient}, state, learning_rate=rate)
+    torch.testing.assert_close(ours["w"], theirs.detach(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("learning_rate", 0.0),
+        ("momentum", 1.0),
+        ("betas", (0.9, 1.0)),
+        ("epsilon", 0.0),
+        ("weight_decay", -1.0),
+        ("batch_size", 0),
+        ("epochs", 0),
+    ],
+)
+def test_a_recipe_refuses_what_makes_no_sense(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=field):
+        Recipe(**{field: value})  # type: ignore[arg-type]
