@@ -1,0 +1,93 @@
+"""What the docs show works, and the figures they quote come from a stored run."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from influbench.cli import main
+from influbench.plan import parse_plan
+from influbench.registry import installed
+from influbench.store.run_directory import read_result
+from tests.report.test_terminal import printed
+
+ROOT = Path(__file__).parents[1]
+PLAN = """
+estimators = ["random"]
+[problem]
+dataset = "digits[n_train=40,n_test=10]"
+model = "mlp[hidden=[8]]"
+[training]
+epochs = 2
+[truth]
+seeds = 2
+"""
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+
+
+def install(site: Path, module: str, source: str, entry_points: str) -> None:
+    info = site / f"{module}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[influbench]\n{entry_points}\n")
+    (site / f"{module}.py").write_text(source)
+
+
+@pytest.mark.parametrize(
+    ("page", "module", "selector"),
+    [
+        ("README.md", "my_estimator", "input_product[power=2]"),
+        ("docs/how-to/write-an-estimator.md", "first_order", "first_order[n_runs=1]"),
+    ],
+)
+def test_the_estimators_of_the_docs_run(
+    page: str, module: str, selector: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = blocks(page, "python")
+    if "hookimpl" in source:
+        tables = tomllib.loads(blocks(page, "toml")[0])["project"]["entry-points"]["influbench"]
+    else:
+        tables = {module: module}
+        source += (
+            "\n\nfrom influbench import Spec, hookimpl\n\n\n@hookimpl\ndef influbench_estimators():\n"
+            f'    return [Spec("first_order", "{module}:FirstOrder", "")]\n'
+        )
+    install(tmp_path, module, source, "\n".join(f"{name} = {target}" for name, target in tables.items()))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.toml").write_text(PLAN)
+    installed.cache_clear()
+    try:
+        ran = CliRunner().invoke(main, ["run", "plan.toml", "-e", selector, "-e", "random", "--json", "-o", "out"])
+        assert ran.exit_code == 0, ran.output
+        result = read_result(tmp_path / "out")
+    finally:
+        installed.cache_clear()
+    assert selector in ran.output
+    assert "failed" not in {cell.status for cell in result.cells}  # type: ignore[union-attr]
+
+
+def test_the_plan_of_the_docs_is_one() -> None:
+    (text,) = blocks("docs/how-to/write-a-plan.md", "toml")
+    plan = parse_plan(text, source="docs", name="docs")
+    assert len(plan.problems()) == 4
+    unset = [name for name, value in plan.training if value is None]
+    assert unset == ["betas", "epsilon"]
+
+
+def test_the_readme_quotes_the_report_of_the_stored_run() -> None:
+    report = printed(read_result(ROOT / "benchmarks" / "results" / "digits"), 80)
+    quoted = re.search(r"```\n( +influence .*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert quoted is not None
+    assert quoted[1].strip("\n") in report
+
+
+def test_links_of_the_docs_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page}: {target}"
