@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import torch
     from torch import Tensor, nn
@@ -97,16 +98,16 @@ class Recipe:
     epochs: int = 20
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if not 0 < self.learning_rate < inf:
+            raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas must be in [0, 1), got {self.betas}")
-        if self.epsilon <= 0:
-            raise ValueError(f"epsilon must be above 0, got {self.epsilon}")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay must not be negative, got {self.weight_decay}")
+        if not 0 < self.epsilon < inf:
+            raise ValueError(f"epsilon must be above 0 and finite, got {self.epsilon}")
+        if not 0 <= self.weight_decay < inf:
+            raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
         if self.epochs < 1:
@@ -201,6 +202,11 @@ class Problem(ABC):
     def sites(self) -> Mapping[str, int]:
         """Where masks can apply: name of the submodule -> number of units. Empty where there is nothing to mask."""
 
+    @property
+    @abstractmethod
+    def trainable(self) -> Collection[str]:
+        """Names of the parameters that training moves; the others stay as they were initialised."""
+
     @abstractmethod
     def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         """Outputs (n, ...) of one network on inputs (n, ...): differentiable, and usable under `torch.func`."""
@@ -232,8 +238,8 @@ class Problem(ABC):
     def bank(self, *, n_models: int, ratio: float) -> Runs:
         """`n_models` networks, each trained on its own random `ratio` of the train points (normalizer "kept").
 
-        Which points a network saw is `Runs.weights`. Every estimator of the problem is given the same bank, and each
-        is charged for all of it.
+        Which points a network saw is `Runs.weights`. Every estimator of the problem is given the same networks, and
+        each is charged for them.
         """
 
     @abstractmethod

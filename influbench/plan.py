@@ -25,7 +25,7 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)]
 Fractions = Annotated[tuple[Fraction, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)]
 
@@ -46,7 +46,7 @@ class TrainingTable(_Table):
     optimizer: Literal["sgd", "adam", "adamw"] | None = None
     learning_rate: float | None = None
     momentum: float | None = None
-    betas: Annotated[tuple[float, float] | None, Field(strict=False)] = None
+    betas: Annotated[tuple[float, float], Field(strict=False)] | None = None
     epsilon: float | None = None
     weight_decay: float | None = None
     schedule: Literal["constant", "cosine"] | None = None
@@ -77,18 +77,22 @@ class ProblemPlan:
 class Plan(_Table):
     """All that decides a run. `estimators` are selectors, or the word "all" for every one that is installed."""
 
-    name: str = "plan"
+    name: str = Field(default="plan", pattern=r"^[^/\\.][^/\\]*$")
     summary: str = ""
     seed: int = Field(default=0, ge=0)
-    estimators: tuple[str, ...] = Field(min_length=1, strict=False)
+    estimators: Names
     problem: ProblemTable
     training: TrainingTable = TrainingTable()
     truth: TruthTable = TruthTable()
 
     def problems(self) -> list[ProblemPlan]:
         """The grid of data sets, models and shares of random labels."""
-        grid = list(product(self.problem.dataset, self.problem.model, self.problem.random_labels))
-        return [ProblemPlan(_problem_name(*of_problem), *of_problem) for of_problem in grid]
+        grid = product(self.problem.dataset, self.problem.model, self.problem.random_labels)
+        problems = [ProblemPlan(_problem_name(*of_problem), *of_problem) for of_problem in grid]
+        names = [problem.name for problem in problems]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise PlanError(f"problem {twice[0]!r} is in the plan twice")
+        return problems
 
     def changed(
         self, *, estimators: tuple[str, ...] = (), n_seeds: int | None = None, seed: int | None = None
@@ -145,19 +149,29 @@ def parse_plan(text: str, *, source: str, name: str) -> Plan:
         raise PlanError(f"{source}: {_first_problem(error)}") from None
 
 
+_EXPECTED = {
+    "model_type": "expected a table of keys",
+    "tuple_type": "expected a list",
+    "too_short": "expected at least one value",
+    "too_long": "expected fewer values",
+    "missing": "expected more values",
+    "string_pattern_mismatch": "expected a name without slashes that does not begin with a dot",
+}
+
+
 def _first_problem(error: ValidationError) -> str:
     """The first thing that does not fit, in one sentence."""
     first = error.errors()[0]
-    *tables, key = [str(part) for part in first["loc"] if isinstance(part, str) and "[" not in part] or [""]
+    *tables, key = [part for part in first["loc"] if isinstance(part, str) and "[" not in part]
     where = f" in [{'.'.join(tables)}]" if tables else ""
     known = _keys(tables)
     if first["type"] == "extra_forbidden":
         hint = did_you_mean(key, known) or f"; known are {', '.join(known)}"
         return f"unknown key {key!r}{where}{hint}"
-    if first["type"] == "missing":
+    if first["type"] == "missing" and first["loc"][-1] == key:
         return f"key {key!r} is missing{where}"
-    message = first["msg"]
-    return f"{key} = {first['input']!r}{where} does not fit; {message[0].lower()}{message[1:]}"
+    message = _EXPECTED.get(first["type"]) or first["msg"][0].lower() + first["msg"][1:]
+    return f"{key} = {first['input']!r}{where} does not fit; {message}"
 
 
 def _keys(tables: list[str]) -> list[str]:
@@ -168,5 +182,4 @@ def _keys(tables: list[str]) -> list[str]:
 
 
 def _problem_name(dataset: str, model: str, random_labels: float) -> str:
-    noise = f", {random_labels:.0%} random labels" if random_labels else ""
-    return f"{dataset}, {model}{noise}"
+    return f"{dataset}, {model}" + (f", random_labels={random_labels:g}" if random_labels else "")

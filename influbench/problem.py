@@ -1,7 +1,8 @@
 """What an estimator is given: data, a model, and training that is counted. No way leads from here to the truth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -46,6 +47,10 @@ class TrainingProblem(Problem):
         return self._trainer.sites
 
     @property
+    def trainable(self) -> Collection[str]:
+        return self._trainer.network.trainable
+
+    @property
     def n_steps(self) -> int:
         return self._trainer.n_steps
 
@@ -66,6 +71,8 @@ class TrainingProblem(Problem):
     ) -> Runs:
         if not replicates:
             raise ValueError("replicates is empty; give one number for each network to train")
+        if normalizer not in get_args(Normalizer):
+            raise ValueError(f"normalizer must be 'batch' or 'kept', got {normalizer!r}")
         if beyond := [step for step in checkpoints if not 0 <= step <= self.n_steps]:
             raise ValueError(f"checkpoint {beyond[0]} is not a step from 0 to {self.n_steps}")
         self._announce(len(replicates))
@@ -95,6 +102,8 @@ class TrainingProblem(Problem):
             state = initial_state({name: parameters[name] for name in self._trainer.network.trainable})
         if not isinstance(state, OptimizerState):
             raise TypeError(f"state must be None or what update returned, got {type(state).__name__}")
+        if state.step >= self.n_steps:
+            raise ValueError(f"a training has {self.n_steps} steps, and this would be one more")
         if weights is None:
             weights = torch.ones(n_replicas, batch.shape[-1], dtype=self.dtype, device=self.device)
         examples = n_replicas * batch.shape[-1]

@@ -101,7 +101,7 @@ class Registry:
     def create(self, kind: Kind, selector: Selector) -> Any:
         """An instance of the named class with the selector's parameters, each checked against its field's type."""
         owner = self.load(kind, selector.name)
-        known = [f.name for f in fields(owner)]
+        known = [f.name for f in fields(owner) if f.init]
         hints = get_type_hints(owner)
         values = {}
         for key, value in selector.parameters.items():
@@ -117,6 +117,8 @@ class Registry:
             return owner(**values)
         except ValueError as error:
             raise UsageError(f"{selector}: {error}") from error
+        except Exception as error:
+            raise PluginError(f"{selector} raised {type(error).__name__}: {error}") from error
 
     def _excuse(self) -> str:
         if not self.broken:

@@ -81,6 +81,32 @@ class NoEstimate(Estimator):
 
 
 @dataclass(frozen=True)
+class Vandal(Estimator):
+    """Writes into the data."""
+
+    def estimate(self, problem: Problem) -> Estimate:
+        problem.data.train.inputs.zero_()
+        return Estimate(torch.zeros(len(problem.data.train), len(problem.data.test)))
+
+
+@dataclass(frozen=True)
+class OnlyMemorization(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate(memorization=torch.arange(len(problem.data.train)).float())
+
+
+@dataclass(frozen=True)
+class Undecided(Estimator):
+    """Cannot even say whether it is supported."""
+
+    def unsupported(self, problem: Problem) -> str | None:
+        raise RuntimeError("boom")
+
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate()
+
+
+@dataclass(frozen=True)
 class Careless(Estimator):
     """Draws from every global generator and turns every global knob."""
 
@@ -126,6 +152,12 @@ class SwappedSplit(Dataset):
     def load(self, seed: int) -> Data:
         data = blobs()
         train, test = data.train, data.test
+        if self.fault == "huge":
+            inputs = train.inputs.double()
+            inputs[0, 0] = 1e300
+            return Data(Split(inputs, train.labels, train.ids), test, 3)
+        if self.fault == "arrays":
+            return Data(Split(train.inputs.numpy(), train.labels, train.ids), test, 3)  # type: ignore[arg-type]
         if self.fault == "ids":
             return Data(Split(train.inputs, train.labels, torch.zeros(20, dtype=torch.int64)), test, 3)
         if self.fault == "labels":
@@ -146,6 +178,11 @@ class SwappedSplit(Dataset):
 
 
 STRANGERS = Distribution("strangers", "1.0")
+
+
+def registry_with(*further: Entry, **names: str) -> Registry:
+    """The registry below, with further entries."""
+    return Registry((*registry(**names).entries, *further))
 
 
 def registry(**names: str) -> Registry:

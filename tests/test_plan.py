@@ -38,13 +38,13 @@ def test_lists_span_a_grid() -> None:
     )
     assert [problem.name for problem in plan.problems()] == [
         "digits, linear",
-        "digits, linear, 10% random labels",
+        "digits, linear, random_labels=0.1",
         "digits, mlp",
-        "digits, mlp, 10% random labels",
+        "digits, mlp, random_labels=0.1",
         "digits[n_train=100], linear",
-        "digits[n_train=100], linear, 10% random labels",
+        "digits[n_train=100], linear, random_labels=0.1",
         "digits[n_train=100], mlp",
-        "digits[n_train=100], mlp, 10% random labels",
+        "digits[n_train=100], mlp, random_labels=0.1",
     ]
 
 
@@ -74,7 +74,10 @@ def test_changes_on_the_command_line_leave_the_rest() -> None:
         (MINIMAL + "[truth]\nseed = 3", r"mine\.toml: unknown key 'seed' in \[truth\]; did you mean 'seeds'\?"),
         ("zeeds = 3\n" + MINIMAL, r"unknown key 'zeeds'; did you mean 'seed'\?"),
         (MINIMAL + "qqq = 1", r"unknown key 'qqq' in \[problem\]; known are dataset, model"),
-        ("estimators = []\n[problem]\ndataset='a'\nmodel='b'", r"estimators = \[\] does not fit; tuple should have"),
+        (
+            "estimators = []\n[problem]\ndataset='a'\nmodel='b'",
+            r"estimators = \[\] does not fit; expected at least one value",
+        ),
         ("[problem]\ndataset='a'\nmodel='b'", r"key 'estimators' is missing"),
         ("estimators = ['a']\n[problem]\nmodel='b'", r"key 'dataset' is missing in \[problem\]"),
         (MINIMAL + "random_labels = 1.5", r"1\.5 in \[problem\] does not fit; input should be less than or equal to 1"),
@@ -86,13 +89,26 @@ def test_changes_on_the_command_line_leave_the_rest() -> None:
             MINIMAL + "[training]\noptimiser = 'sgd'",
             r"unknown key 'optimiser' in \[training\]; did you mean 'optimizer'",
         ),
-        ("problem = 3\nestimators = ['a']", r"problem = 3 does not fit"),
+        ("problem = 3\nestimators = ['a']", r"problem = 3 does not fit; expected a table of keys"),
+        (MINIMAL + "random_labels = true", r"random_labels = True in \[problem\] does not fit; .* valid number"),
+        (MINIMAL + "random_labels = '0.1'", r"random_labels = '0\.1' in \[problem\] does not fit; .* valid number"),
+        (MINIMAL + "[training]\nbetas = [0.9]", r"betas = .* in \[training\] does not fit; expected more values"),
+        ("name = '../up'\n" + MINIMAL, r"name = '../up' does not fit; expected a name without slashes"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(text: str, message: str) -> None:
     with pytest.raises(PlanError, match=message) as caught:
         parse(text)
     assert "\n" not in str(caught.value)
+
+
+def test_one_estimator_needs_no_list_and_a_problem_cannot_stand_twice() -> None:
+    assert parse(MINIMAL.replace('["random"]', '"random"')).estimators == ("random",)
+    twice = parse(MINIMAL + "random_labels = [0.1, 0.1000]")
+    with pytest.raises(PlanError, match=r"problem 'digits, mlp, random_labels=0.1' is in the plan twice"):
+        twice.problems()
+    near = parse(MINIMAL + "random_labels = [0.101, 0.102]")
+    assert len({problem.name for problem in near.problems()}) == 2
 
 
 def test_a_plan_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

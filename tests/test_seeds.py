@@ -1,14 +1,18 @@
 """Random choices: the same for ever, and never shared between roles."""
 
 from itertools import combinations
+from pathlib import Path
 
+import pytest
 import torch
 
-from influbench.banks import train_bank
-from influbench.problem import TrainingProblem
+from influbench.engine.preparation import Prepared, prepare
+from influbench.plan import parse_plan
 from influbench.seeds import bernoulli, derive, hash_integers
-from influbench.truth.leave_one_out import _truth_seed
-from tests.problems import trainer
+from influbench.store.cache import Cache
+from influbench.training.loop import Trainer
+from influbench.truth.leave_one_out import _truth_seed, leave_one_out
+from tests.plugins import registry
 
 MASK = 2**64 - 1
 
@@ -52,28 +56,51 @@ def test_bernoulli_keeps_its_probability_and_does_not_repeat_over_ids() -> None:
     assert len({tuple(row.tolist()) for row in bernoulli(hash_integers(1, ids, units), 0.5)}) == len(ids)
 
 
-def test_no_two_roles_share_initial_parameters() -> None:
-    of = trainer()
-    root = 0
-    runs = {"bank": train_bank(of, derive(root, "bank", "estimator"), n_models=3, ratio=0.5, spend=lambda _: None)}
-    for name in ("tracin", "subset"):
-        view = TrainingProblem(of, seed=derive(root, "estimator", name), bank_seed=derive(root, "bank", "estimator"))
-        runs[name] = view.train(replicates=range(3), checkpoints=[0])  # type: ignore[assignment]
-    initial = [of.initial_parameters(_truth_seed(root, seed))["1.weight"] for seed in range(3)]
-    initial += [w for name in ("tracin", "subset") for w in runs[name].parameters(step=0)["1.weight"]]
-    initial += [
-        of.initial_parameters(derive(derive(root, "bank", "estimator"), "model", t))["1.weight"] for t in range(3)
-    ]
+ROOT = 987_654_321
+
+
+def prepared() -> Prepared:
+    """A problem as the engine prepares it."""
+    text = f"""
+    seed = {ROOT}
+    estimators = ["tracin[n_checkpoints=1]", "subset"]
+    problem = {{ dataset = "blobs", model = "mlp[hidden=[8]]" }}
+    training = {{ epochs = 1 }}
+    """
+    (only,) = prepare(parse_plan(text, source="", name="seeds"), registry())
+    return only
+
+
+def test_no_two_roles_share_initial_parameters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every seed that the truth, the bank and each estimator start a training from, as they ask for it."""
+    of = prepared()
+    asked: dict[str, set[int]] = {}
+    role = ""
+    original = Trainer.initial_parameters
+
+    def note(self: Trainer, seed: int) -> object:
+        asked.setdefault(role, set()).add(seed)
+        return original(self, seed)
+
+    monkeypatch.setattr(Trainer, "initial_parameters", note)
+    role = "truth"
+    list(leave_one_out(of.trainer, Cache(tmp_path), root_seed=ROOT, n_seeds=3))
+    for candidate in of.candidates:
+        role = candidate.selector.name
+        candidate.problem.train(replicates=range(4))
+    role = "bank"
+    of.candidates[0].problem.bank(n_models=4, ratio=0.5)
+    assert {name: len(seeds) for name, seeds in asked.items()} == {"truth": 3, "tracin": 4, "subset": 4, "bank": 4}
+    initial = [original(of.trainer, seed)["1.weight"] for seeds in asked.values() for seed in sorted(seeds)]
+    assert len(initial) == 15
     assert not any(torch.equal(a, b) for a, b in combinations(initial, 2))
 
 
 def test_a_problem_holds_nothing_that_leads_to_the_truth() -> None:
     """Neither the root seed nor the truth's seeds are reachable from a problem, however deep one looks."""
-    root = 987_654_321
-    view = TrainingProblem(trainer(), seed=derive(root, "estimator", "x"), bank_seed=derive(root, "bank", "estimator"))
-    forbidden = {root, *(_truth_seed(root, seed) for seed in range(20))}
+    forbidden = {ROOT, *(_truth_seed(ROOT, seed) for seed in range(20))}
     seen: set[int] = set()
-    pending: list[object] = [view]
+    pending: list[object] = [candidate.problem for candidate in prepared().candidates]
     while pending:
         item = pending.pop()
         if id(item) in seen or isinstance(item, torch.Tensor | str | bytes):
@@ -83,3 +110,4 @@ def test_a_problem_holds_nothing_that_leads_to_the_truth() -> None:
         pending += list(vars(item).values()) if hasattr(item, "__dict__") and not isinstance(item, type) else []
         pending += [*item.keys(), *item.values()] if isinstance(item, dict) else []
         pending += list(item) if isinstance(item, list | tuple | set | frozenset) else []
+    assert len(seen) > 20

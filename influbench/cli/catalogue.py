@@ -1,11 +1,13 @@
 """`influbench list` and `influbench show`."""
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 if TYPE_CHECKING:
+    from dataclasses import Field
+
     from rich.console import Console
 
     from influbench.registry import Kind, Registry
@@ -26,6 +28,7 @@ def list_command(as_json: bool) -> None:
         click.echo(json.dumps(_catalogue(registry, plans), indent=2))
         return
     from rich.console import Console
+    from rich.text import Text
 
     console = Console()
     for kind in KINDS:
@@ -33,7 +36,7 @@ def list_command(as_json: bool) -> None:
         _print_table(console, _TITLES[kind], rows)
     _print_table(console, "Plans", [(name, summary, "influbench") for name, summary in plans.items()])
     for broken in registry.broken:
-        console.print(f"warning: {broken.distribution} did not load: {broken.reason}", style="yellow", highlight=False)
+        console.print(Text(f"warning: {broken.distribution} did not load: {broken.reason}", style="yellow"))
 
 
 def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[dict[str, str]]]:
@@ -81,7 +84,7 @@ def show_command(words: tuple[str, ...]) -> None:
 
 
 def _show(registry: "Registry", kind: "Kind", name: str) -> None:
-    from dataclasses import MISSING, fields
+    from dataclasses import fields
     from inspect import getdoc
 
     from rich.console import Console
@@ -92,12 +95,18 @@ def _show(registry: "Registry", kind: "Kind", name: str) -> None:
     console.print(f"[bold]{name}[/bold]  {_TITLES[kind].lower().removesuffix('s')} of {entry.distribution}")
     console.print(Padding(_paragraphs(getdoc(owner) or entry.spec.summary), (1, 2)), markup=False)
     if parameters := [f for f in fields(owner) if f.init]:
-        rows = [
-            (f.name, _type_name(f.type), "required" if f.default is MISSING else repr(f.default)) for f in parameters
-        ]
+        rows = [(f.name, _type_name(f.type), _default(f)) for f in parameters]
         _print_table(console, "Parameters", rows)
     if entry.spec.reference:
         console.print(f"  Reference: {entry.spec.reference}", markup=False)
+
+
+def _default(field: "Field[Any]") -> str:
+    from dataclasses import MISSING
+
+    if field.default_factory is not MISSING:
+        return repr(field.default_factory())
+    return "required" if field.default is MISSING else repr(field.default)
 
 
 def _type_name(annotation: object) -> str:

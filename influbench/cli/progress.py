@@ -1,9 +1,11 @@
 """Progress bars for the engine's events, on standard error."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from influbench.engine.events import (
     EstimatorDone,
@@ -17,15 +19,15 @@ from influbench.engine.events import (
 from influbench.results import Result, Results
 
 
-def follow(events: Iterable[Event], *, quiet: bool) -> Result | Results:
-    """Draw the events until the run is done, and return what it found."""
+def follow(events: Iterable[Event], *, quiet: bool) -> tuple[Path, Result | Results]:
+    """Draw the events until the run is done, and return where it is written and what it found."""
     console = Console(stderr=True)
     shown = not quiet and console.is_terminal
     with _Bars(console, disable=not shown) as bars:
         for event in events:
             bars.show(event)
             if isinstance(event, RunDone):
-                return event.result
+                return event.directory, event.result
     raise AssertionError("a run ends with RunDone")
 
 
@@ -35,7 +37,7 @@ class _Bars(Progress):
     def __init__(self, console: Console, *, disable: bool) -> None:
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[n_done]} of {task.fields[n]}"),
             TimeElapsedColumn(),
@@ -59,7 +61,7 @@ class _Bars(Progress):
         elif isinstance(event, ShardDone):
             self.update(self._truth, completed=event.n_done, n_done=event.n_done)
             if event.warning:
-                self.console.print(f"warning: {event.warning}", highlight=False)
+                self.console.print(Text(f"warning: {event.warning}"))
         elif isinstance(event, EstimatorStarted):
             self.start_task(self._estimators)
             self._running = event
@@ -74,7 +76,7 @@ class _Bars(Progress):
             self.update(self._estimators, completed=self._running.index + 1, n_done=self._running.index + 1)
             self._running = None
         elif isinstance(event, ProblemFailed):
-            self.console.print(f"{event.failure.problem} failed: {event.failure.reason}", highlight=False)
+            self.console.print(Text(f"{event.failure.problem} failed: {event.failure.reason}"))
 
     def _sync(self) -> None:
         """Take over how far the running estimator has come."""

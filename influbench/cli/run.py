@@ -1,6 +1,5 @@
 """`influbench run`."""
 
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -45,16 +44,19 @@ def run_command(
     from influbench.store.cache import default_cache
 
     chosen = read_plan(plan).changed(estimators=estimators, n_seeds=seeds, seed=seed)
-    directory = output or Path("runs") / f"{chosen.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    events = run(chosen, directory=directory, cache=default_cache(), required=estimators)
-    result = follow(events, quiet=quiet)
+    events = run(chosen, directory=output, cache=default_cache(), required=estimators)
+    directory, result = follow(events, quiet=quiet)
     if as_json:
         click.echo(result_json(result))
     elif not quiet:
         from rich.console import Console
+        from rich.text import Text
 
         console = Console()
         print_report(console, result)
-        console.print(f"\n  Written to {directory}; `influbench report {directory}` shows it again.", highlight=False)
+        console.print()
+        console.print(
+            Text(f"  Written to {directory}; `influbench report {directory}` shows it again."), soft_wrap=True
+        )
     if has_failed(result):
         raise click.exceptions.Exit(1)

@@ -30,6 +30,9 @@ def checked_data(data: object, *, name: str, dtype: torch.dtype, device: torch.d
 
 
 def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch.dtype, device: torch.device) -> Split:
+    for field, values in vars(split).items():
+        if not isinstance(values, Tensor):
+            raise DataError(f"{where} {field} are a {type(values).__name__}, expected a torch.Tensor")
     n = len(split.inputs)
     if n < 2:
         raise DataError(f"{where} has {n} example{'s' * (n != 1)}, expected at least 2")
@@ -40,24 +43,39 @@ def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch
         raise DataError(f"{where} ids must be int64, not negative and unique")
     if not split.inputs.is_floating_point():
         raise DataError(f"{where} inputs are {split.inputs.dtype}, expected floating point")
-    if unusable := int((~split.inputs.isfinite()).flatten(1).any(1).sum()):
+    inputs = split.inputs.to(device, dtype)
+    if unusable := int((~inputs.isfinite()).flatten(1).any(1).sum()):
         raise DataError(f"{where} inputs are not finite in {unusable} of {n} examples")
-    return Split(
-        split.inputs.to(device, dtype),
-        _checked_labels(split.labels, where, n_classes).to(device, dtype if n_classes is None else torch.int64),
-        split.ids.to(device),
-    )
+    return Split(inputs, _checked_labels(split.labels, where, n_classes, dtype).to(device), split.ids.to(device))
 
 
-def _checked_labels(labels: Tensor, where: str, n_classes: int | None) -> Tensor:
+def _checked_labels(labels: Tensor, where: str, n_classes: int | None, dtype: torch.dtype) -> Tensor:
     if n_classes is None:
         if not labels.is_floating_point():
             raise DataError(f"{where} labels are {labels.dtype}, expected floating point for regression")
-        if not labels.isfinite().all():
+        if not labels.to(dtype).isfinite().all():
             raise DataError(f"{where} labels are not finite")
-    elif labels.is_floating_point() or labels.min() < 0 or labels.max() >= n_classes:
+        return labels.to(dtype)
+    if labels.is_floating_point() or labels.min() < 0 or labels.max() >= n_classes:
         raise DataError(f"{where} labels must be integers from 0 to {n_classes - 1}")
-    return labels
+    return labels.to(torch.int64)
+
+
+class Pristine:
+    """A copy of the data, to notice that a plugin wrote into them and to undo it."""
+
+    def __init__(self, data: Data) -> None:
+        self._shared = [tensor for split in (data.train, data.test) for tensor in vars(split).values()]
+        self._copies = [tensor.clone() for tensor in self._shared]
+
+    def restore(self) -> bool:
+        """Put the data back as they were; whether that was necessary."""
+        changed = False
+        for shared, copy in zip(self._shared, self._copies, strict=True):
+            if not torch.equal(shared, copy):
+                shared.copy_(copy)
+                changed = True
+        return changed
 
 
 def check_outputs(outputs: Tensor, losses: Tensor, *, n: int, n_classes: int | None, model: str) -> None:
@@ -74,12 +92,15 @@ def check_outputs(outputs: Tensor, losses: Tensor, *, n: int, n_classes: int | N
         )
 
 
-def checked_estimate(estimate: object, *, n_train: int, n_test: int) -> Estimate:
+def checked_estimate(estimate: object, data: Data) -> Estimate:
     """The estimate in float64 on the CPU; EstimateError where it is not what an estimator owes."""
     if not isinstance(estimate, Estimate):
         raise EstimateError(f"returned a {type(estimate).__name__}, expected influbench.Estimate")
     if estimate.influence is None and estimate.memorization is None:
         raise EstimateError("returned neither influence nor memorization")
+    if estimate.memorization is not None and data.n_classes is None:
+        raise EstimateError("returned memorization, which regression does not have; return None for it")
+    n_train, n_test = len(data.train), len(data.test)
     return Estimate(
         _checked_scores(estimate.influence, "influence", {"n_train": n_train, "n_test": n_test}),
         _checked_scores(estimate.memorization, "memorization", {"n_train": n_train}),
@@ -105,7 +126,10 @@ def _checked_scores(scores: Tensor | None, quantity: str, expected: dict[str, in
 
 @contextmanager
 def isolated(seed: int) -> Iterator[None]:
-    """Within, every global random state starts from `seed`; on leaving, all that is global is as it was before."""
+    """Within, every global random state starts from `seed`.
+
+    On leaving, random states, gradient mode, default dtype and number of threads are as they were before.
+    """
     numpy_state, python_state = np.random.get_state(), random.getstate()
     threads, default_dtype = torch.get_num_threads(), torch.get_default_dtype()
     with torch.random.fork_rng(), torch.set_grad_enabled(True):

@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from influbench.api import Data, Estimate
+from influbench.engine.obstacles import Obstacle
 from influbench.results import Cell, InfluenceTrust, Quantity, Statistic, Status, Trust, TruthRecord
 from influbench.statistics.comparison import UNKNOWN, agreement, correlation, pooled_agreement
 from influbench.statistics.correlation import Block, whole_table, within_classes
@@ -94,16 +95,14 @@ class Judge:
         return reliability(self._truth.memorization[:, :, None], whole_table(self._n_train, 1))
 
 
-def unjudged(
-    estimator: str, name: str, data: Data, *, status: Status, reason: str, traceback: str | None = None
-) -> tuple[Cell, ...]:
+def unjudged(estimator: str, name: str, data: Data, obstacle: Obstacle) -> tuple[Cell, ...]:
     """The cells of an estimator that did not run or failed: one for each quantity it might have spoken of."""
     sizes: dict[Quantity, int] = {"influence": len(data.train) * len(data.test)}
     if data.n_classes is not None:
         sizes["memorization"] = len(data.train)
     return tuple(
-        unknown_cell(estimator, name, quantity, status=status, n=n).model_copy(
-            update={"reason": reason, "traceback": traceback}
+        unknown_cell(estimator, name, quantity, status=obstacle.status, n=n).model_copy(
+            update={"reason": obstacle.reason, "traceback": obstacle.traceback}
         )
         for quantity, n in sizes.items()
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from traceback import format_exc
 from typing import TypeVar
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from influbench.api import Data, Dataset, Estimator, Model, Recipe
 from influbench.engine.boundary import check_outputs, checked_data, isolated
 from influbench.engine.labels import RandomLabels, draw_labels
+from influbench.engine.obstacles import Obstacle, in_words
 from influbench.errors import InflubenchError, ModelError, PlanError, PluginError, UsageError
 from influbench.measures import available, example_losses
 from influbench.plan import ALL, Plan, ProblemPlan
@@ -16,18 +18,19 @@ from influbench.problem import TrainingProblem
 from influbench.registry import Registry, Selector, parse_selector
 from influbench.seeds import derive
 from influbench.training.loop import Trainer
+from influbench.training.updates import initial_state
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One estimator, ready to run on one problem, or the reason why it cannot."""
+    """One estimator, ready to run on one problem, or what keeps it from that."""
 
     selector: Selector
-    estimator: Estimator
+    estimator: Estimator | None
     problem: TrainingProblem
-    unsupported: str | None
+    obstacle: Obstacle | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,30 +43,51 @@ class Prepared:
     candidates: list[Candidate]
 
 
-def prepare(plan: Plan, registry: Registry, *, required: Collection[str] = ()) -> list[Prepared]:
-    """Every problem of the plan. UsageError if one of the `required` estimators is unsupported on all of them."""
-    selectors = _selectors(plan, registry)
-    estimators = [(selector, registry.create("estimator", selector)) for selector in selectors]
+def resolved(plan: Plan, registry: Registry) -> Plan:
+    """The plan with "all" replaced by the estimators that are installed, so that it can be replayed elsewhere."""
+    names = [name for text in plan.estimators for name in (registry.names("estimator") if text == ALL else [text])]
+    written = [str(parse_selector(name)) for name in names]
+    if twice := [name for name in written if written.count(name) > 1]:
+        raise UsageError(f"estimator {twice[0]} is named twice")
+    return plan.changed(estimators=tuple(written))
+
+
+def prepare(
+    plan: Plan, registry: Registry, *, named: Collection[str] = (), required: Collection[str] = ()
+) -> list[Prepared]:
+    """Every problem of a resolved plan.
+
+    An estimator that cannot be made is an error if it is among the `named` ones, and a candidate with an obstacle
+    otherwise. UsageError if one of the `required` estimators is unsupported on every problem.
+    """
+    named, required = ({str(parse_selector(name)) for name in names} for names in (named, required))
+    estimators = [
+        (selector, *_estimator(selector, registry, named=str(selector) in named))
+        for selector in map(parse_selector, plan.estimators)
+    ]
     prepared = [_problem(plan, problem, registry, estimators) for problem in plan.problems()]
-    wanted = {str(parse_selector(name)) for name in required} - {ALL}
-    for number, selector in enumerate(selectors):
-        reasons = [problem.candidates[number].unsupported for problem in prepared]
-        if str(selector) in wanted and all(reasons):
+    for number, (selector, *_) in enumerate(estimators):
+        obstacles = [problem.candidates[number].obstacle for problem in prepared]
+        reasons = [obstacle.reason for obstacle in obstacles if obstacle and obstacle.status == "unsupported"]
+        if str(selector) in required and len(reasons) == len(prepared):
             raise UsageError(f"{selector} cannot run on any problem of the plan: {reasons[0]}")
     return prepared
 
 
-def _selectors(plan: Plan, registry: Registry) -> list[Selector]:
-    names = [name for text in plan.estimators for name in (registry.names("estimator") if text == ALL else [text])]
-    selectors = [parse_selector(name) for name in names]
-    written = [str(selector) for selector in selectors]
-    if twice := [name for name in written if written.count(name) > 1]:
-        raise UsageError(f"estimator {twice[0]} is named twice")
-    return selectors
+def _estimator(selector: Selector, registry: Registry, *, named: bool) -> tuple[Estimator | None, Obstacle | None]:
+    try:
+        return registry.create("estimator", selector), None
+    except InflubenchError as error:
+        if named:
+            raise
+        return None, Obstacle("unsupported" if isinstance(error, UsageError) else "failed", str(error), format_exc())
 
 
 def _problem(
-    plan: Plan, problem: ProblemPlan, registry: Registry, estimators: list[tuple[Selector, Estimator]]
+    plan: Plan,
+    problem: ProblemPlan,
+    registry: Registry,
+    estimators: list[tuple[Selector, Estimator | None, Obstacle | None]],
 ) -> Prepared:
     dataset: Dataset = registry.create("dataset", parse_selector(problem.dataset))
     model: Model = registry.create("model", parse_selector(problem.model))
@@ -74,10 +98,11 @@ def _problem(
     _try(f"model {problem.model}", lambda: _check_model(trainer, problem.model))
     bank_seed = derive(plan.seed, "bank", "estimator")
     candidates = []
-    for selector, estimator in estimators:
+    for selector, estimator, missing in estimators:
         seed = derive(plan.seed, "estimator", selector.name)
         view = TrainingProblem(trainer, seed=seed, bank_seed=bank_seed)
-        candidates.append(Candidate(selector, estimator, view, _unsupported(selector, estimator, view)))
+        obstacle = missing if estimator is None else _unsupported(selector, estimator, view)
+        candidates.append(Candidate(selector, estimator, view, obstacle))
     return Prepared(problem, trainer, labels, candidates)
 
 
@@ -93,29 +118,38 @@ def _recipe(plan: Plan, model: Model) -> Recipe:
     try:
         return replace(model.recipe, **plan.training.replacements())
     except ValueError as error:
-        raise PlanError(f"[training] {error}") from None
+        raise PlanError(f"{plan.name}: [training] {error}") from None
 
 
 def _check_model(trainer: Trainer, name: str) -> None:
-    """Run the initial network once; a model that draws anew under the same seed would break the pairing."""
-    probe = trainer.data.train.rows(slice(0, 2))
-    parameters = trainer.initial_parameters(0)
+    """Run the initial network and one step of a stack, so that what a model cannot do is known before the truth."""
+    probe, parameters = trainer.data.train.rows(slice(0, 2)), trainer.initial_parameters(0)
     again = trainer.initial_parameters(0)
-    if not all(torch.equal(parameters[name], again[name]) for name in parameters):
+    if not all(torch.equal(parameters[key], again[key]) for key in parameters):
         raise ModelError(f"{name} draws other initial parameters under the same seed; draw from torch's generator only")
+    inputs = probe.inputs.clone()
     with torch.no_grad():
-        outputs = trainer.network.single(parameters, probe.inputs)
-        n_classes = trainer.data.n_classes
+        outputs = trainer.network.single(parameters, inputs)
         losses = torch.empty(0) if outputs.ndim > 2 else example_losses(trainer.model, outputs, probe.labels)
-    check_outputs(outputs, losses, n=len(probe), n_classes=n_classes, model=name)
+    check_outputs(outputs, losses, n=len(probe), n_classes=trainer.data.n_classes, model=name)
+    if not torch.equal(inputs, probe.inputs):
+        raise ModelError(f"{name} changes its inputs in place; use layers with inplace=False")
+    stack = {key: torch.stack([p, p]) for key, p in parameters.items()}
+    state = initial_state({key: stack[key] for key in trainer.network.trainable})
+    weights = torch.ones(2, len(probe), dtype=trainer.dtype)
+    trainer.update(stack, state, torch.arange(len(probe)), weights, inputs=trainer.data.train.inputs)
 
 
-def _unsupported(selector: Selector, estimator: Estimator, view: TrainingProblem) -> str | None:
+def _unsupported(selector: Selector, estimator: Estimator, view: TrainingProblem) -> Obstacle | None:
+    """What keeps the estimator from this problem, as it says itself, or what its answer raised."""
     try:
         with isolated(view.seed):
-            return _try(f"estimator {selector}", lambda: estimator.unsupported(view))
+            reason = estimator.unsupported(view)
     except ModelError as error:
-        return str(error)
+        reason = str(error)
+    except Exception as error:
+        return Obstacle("failed", in_words(error, str(selector)), format_exc())
+    return None if reason is None else Obstacle("unsupported", reason)
 
 
 def _try(who: str, call: Callable[[], T]) -> T:

@@ -9,7 +9,7 @@ from traceback import format_exc
 import torch
 
 from influbench.api import Data, Estimate
-from influbench.engine.boundary import checked_estimate, isolated
+from influbench.engine.boundary import Pristine, checked_estimate, isolated
 from influbench.engine.events import (
     EstimatorDone,
     EstimatorStarted,
@@ -22,33 +22,37 @@ from influbench.engine.events import (
     TruthDone,
 )
 from influbench.engine.judgement import Judge, unjudged
-from influbench.engine.preparation import Candidate, Prepared, prepare
-from influbench.errors import InflubenchError
-from influbench.plan import Plan
+from influbench.engine.obstacles import Obstacle, in_words
+from influbench.engine.preparation import Candidate, Prepared, prepare, resolved
+from influbench.errors import InflubenchError, PluginError
+from influbench.plan import ALL, Plan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, installed
 from influbench.results import Cell, Failure, Labels, ProblemRecord, Result, Results
 from influbench.store.cache import Cache
-from influbench.store.run_directory import RunDirectory
+from influbench.store.run_directory import RunDirectory, new_directory
 from influbench.truth.leave_one_out import Truth, assemble, leave_one_out, shard_names
 
 
 def run(
     plan: Plan,
     *,
-    directory: Path,
+    directory: Path | None,
     cache: Cache,
     registry: Registry | None = None,
     required: Collection[str] = (),
 ) -> Iterator[Event]:
-    """Run the plan and write the run directory, telling what happens.
+    """Run the plan and write the run directory (a new one below `runs` if None), telling what happens.
 
     Names, values, data and models are checked before the first training. An estimator that raises or returns what it
     must not becomes a failed cell and the others go on; so do the other problems of a plan when one fails.
     `required` names the estimators for which being unsupported on every problem is an error.
     """
-    prepared = prepare(plan, registry or installed(), required=required)
-    target = RunDirectory(directory)
+    registry = registry or installed()
+    named = set(plan.estimators) - {ALL}
+    plan = resolved(plan, registry)
+    prepared = prepare(plan, registry, named=named, required=set(required) - {ALL})
+    target = RunDirectory(directory or new_directory(plan.name))
     target.begin(plan)
     results: list[Result] = []
     failures: list[Failure] = []
@@ -60,9 +64,8 @@ def run(
                 yield event
         except Exception as error:
             if len(prepared) == 1:
-                raise
-            reason = str(error) if isinstance(error, InflubenchError) else f"{type(error).__name__}: {error}"
-            failures.append(Failure(problem=problem.plan.name, reason=reason, traceback=format_exc()))
+                raise _in_our_terms(error, problem) from error
+            failures.append(Failure(problem=problem.plan.name, reason=in_words(error), traceback=format_exc()))
             yield ProblemFailed(failures[-1])
     whole: Result | Results = (
         results[0]
@@ -70,7 +73,13 @@ def run(
         else Results(plan=plan.name, seed=plan.seed, results=tuple(results), failures=tuple(failures))
     )
     target.write_result(whole)
-    yield RunDone(directory, whole)
+    yield RunDone(target.path, whole)
+
+
+def _in_our_terms(error: Exception, problem: Prepared) -> InflubenchError:
+    if isinstance(error, InflubenchError):
+        return error
+    return PluginError(in_words(error, f"training {problem.plan.name}"))
 
 
 def _run_problem(
@@ -81,6 +90,7 @@ def _run_problem(
     n_shards = len(shard_names(n_train, n_seeds))
     yield ProblemStarted(prepared.plan.name, index, n_problems, n_shards)
     shards = []
+    pristine = Pristine(trainer.data)
     for shard in leave_one_out(trainer, cache, root_seed=plan.seed, n_seeds=n_seeds):
         shards.append(shard)
         yield ShardDone(len(shards), n_shards, shard.reused, shard.warning)
@@ -92,7 +102,7 @@ def _run_problem(
     for number, candidate in enumerate(prepared.candidates):
         name = str(candidate.selector)
         yield EstimatorStarted(name, number, len(prepared.candidates), candidate.problem.meter)
-        found = _run_estimator(prepared, candidate, judge, target)
+        found = _run_estimator(prepared, candidate, pristine, judge, target)
         cells += found
         yield EstimatorDone(name, found)
     yield ProblemDone(
@@ -106,29 +116,31 @@ def _run_problem(
     )
 
 
-def _run_estimator(prepared: Prepared, candidate: Candidate, judge: Judge, target: RunDirectory) -> tuple[Cell, ...]:
-    estimator, name, problem = candidate.selector.name, str(candidate.selector), candidate.problem
-    data = problem.data
-    if candidate.unsupported is not None:
-        return unjudged(estimator, name, data, status="unsupported", reason=candidate.unsupported)
+def _run_estimator(
+    prepared: Prepared, candidate: Candidate, pristine: Pristine, judge: Judge, target: RunDirectory
+) -> tuple[Cell, ...]:
+    name, problem, estimator = str(candidate.selector), candidate.problem, candidate.estimator
+    if candidate.obstacle is not None or estimator is None:
+        assert candidate.obstacle is not None
+        return unjudged(candidate.selector.name, name, problem.data, candidate.obstacle)
     start = perf_counter()
     try:
         with isolated(problem.seed):
-            returned = candidate.estimator.estimate(problem)
-        seconds = perf_counter() - start
-        estimate = checked_estimate(returned, n_train=len(data.train), n_test=len(data.test))
+            returned = estimator.estimate(problem)
+        estimate = checked_estimate(returned, problem.data)
+        obstacle = None
     except Exception as error:
-        message = (
-            f"{name}: {error}"
-            if isinstance(error, InflubenchError)
-            else f"{name} raised {type(error).__name__}: {error}"
-        )
-        return unjudged(estimator, name, data, status="failed", reason=message, traceback=format_exc())
+        obstacle = Obstacle("failed", in_words(error, name), format_exc())
+    seconds = perf_counter() - start
+    if pristine.restore():
+        obstacle = Obstacle("failed", f"{name}: wrote into the data it was given; copy a tensor before changing it")
+    cost = {"seconds": seconds, "training_equivalents": problem.meter.trainings}
+    if obstacle is not None:
+        cells = unjudged(candidate.selector.name, name, problem.data, obstacle)
+        return tuple(cell.model_copy(update=cost) for cell in cells)
     scores = target.write_scores(prepared.plan.name, name, _arrays(estimate, problem))
-    return tuple(
-        cell.model_copy(update={"seconds": seconds, "training_equivalents": problem.meter.trainings, "scores": scores})
-        for cell in judge.cells(estimator, name, estimate)
-    )
+    judged = judge.cells(candidate.selector.name, name, estimate)
+    return tuple(cell.model_copy(update={**cost, "scores": scores}) for cell in judged)
 
 
 def _arrays(estimate: Estimate, problem: TrainingProblem) -> dict[str, torch.Tensor]:

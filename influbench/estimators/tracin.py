@@ -51,18 +51,21 @@ class TracIn(Estimator):
 def _gradient_products(problem: Problem, parameters: Mapping[str, Tensor]) -> Tensor:
     """Inner products of every train point's loss gradient with every test point's measure gradient."""
 
-    def loss(parameters: Mapping[str, Tensor], inputs: Tensor, label: Tensor) -> Tensor:
-        return problem.model.loss(problem.forward(parameters, inputs[None]), label[None])[0]
+    frozen = {name: p for name, p in parameters.items() if name not in problem.trainable}
+    trained = {name: p for name, p in parameters.items() if name in problem.trainable}
 
-    def measure(parameters: Mapping[str, Tensor], inputs: Tensor, label: Tensor) -> Tensor:
-        return problem.measured(problem.forward(parameters, inputs[None]), label[None])[0]
+    def loss(trained: Mapping[str, Tensor], inputs: Tensor, label: Tensor) -> Tensor:
+        return problem.model.loss(problem.forward({**frozen, **trained}, inputs[None]), label[None])[0]
 
-    n_parameters = sum(p.numel() for p in parameters.values())
+    def measure(trained: Mapping[str, Tensor], inputs: Tensor, label: Tensor) -> Tensor:
+        return problem.measured(problem.forward({**frozen, **trained}, inputs[None]), label[None])[0]
+
+    n_parameters = sum(p.numel() for p in trained.values())
     at_a_time = max(1, _GRADIENT_NUMBERS // n_parameters)
     rows = []
     for train in _chunks(problem.data.train, at_a_time):
-        of_loss = _gradients(loss, parameters, train)
-        columns = [of_loss @ _gradients(measure, parameters, test).T for test in _chunks(problem.data.test, at_a_time)]
+        of_loss = _gradients(loss, trained, train)
+        columns = [of_loss @ _gradients(measure, trained, test).T for test in _chunks(problem.data.test, at_a_time)]
         rows.append(torch.cat(columns, dim=1))
     return torch.cat(rows)
 

@@ -118,7 +118,7 @@ def _trust_table(result: Result) -> Table:
 
 def _agreement_table(result: Result, *, wide: bool) -> Table:
     table = _table()
-    table.add_column("  Who predicts it?", overflow="fold", min_width=26)
+    table.add_column("  Who predicts it?", overflow="fold", min_width=16)
     table.add_column(_INFLUENCE, no_wrap=True)
     if result.truth.influence.within_class:
         table.add_column(_WITHIN_CLASS, no_wrap=True)

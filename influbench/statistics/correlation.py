@@ -85,25 +85,34 @@ def mean_spearman(x: Tensor, y: Tensor, blocks: Sequence[Block]) -> MeanSpearman
     """Mean over test points of Spearman's correlation over the train points of the test point's block.
 
     `x` and `y` are (n_train, n_test). A test point with fewer than three train points in its block, or with scores that
-    are all the same there, has no correlation: it is counted in `n_undefined` and is not part of the mean.
+    are all the same there, has no correlation: it is counted in `n_undefined` and is not part of the mean. A table of
+    one column (memorization) is taken as it is: only its rows are a sample.
     """
     by_block = [
         (block, spearman_columns(rank(x[block.rows][:, block.columns]), rank(y[block.rows][:, block.columns])))
         for block in blocks
         if len(block.rows) >= _FEWEST
     ]
-    n_columns = sum(len(block.columns) for block in blocks)
+    n_columns, sampled_columns = sum(len(block.columns) for block in blocks), x.shape[1] > 1
     values = torch.cat([columns.values for _, columns in by_block]) if by_block else torch.empty(0)
     n_defined = int((~values.isnan()).sum())
     if not n_defined:
         return MeanSpearman(None, n_columns)
     mean = values.nanmean()
     contributions = torch.zeros(x.shape, dtype=torch.float64)
+    taking_part = torch.zeros(len(x), dtype=torch.bool)
     for block, columns in by_block:
         excess = (columns.values - mean).nan_to_num(0.0)
         cells = (columns.influence + excess) / (len(block.rows) * n_defined)
         contributions[block.rows[:, None], block.columns] = cells
-    return MeanSpearman(Estimation(float(mean), contributions), n_columns - n_defined)
+        taking_part[block.rows] |= bool((~columns.values.isnan()).any())
+    estimation = Estimation(
+        float(mean),
+        contributions,
+        n_rows=int(taking_part.sum()),
+        n_columns=n_defined if sampled_columns else None,
+    )
+    return MeanSpearman(estimation, n_columns - n_defined)
 
 
 def pooled_spearman(x: Tensor, y: Tensor) -> Estimation | None:
@@ -111,7 +120,7 @@ def pooled_spearman(x: Tensor, y: Tensor) -> Estimation | None:
     pooled = spearman_columns(rank(x.reshape(-1, 1)), rank(y.reshape(-1, 1)))
     if x.numel() < _FEWEST or pooled.values.isnan().any():
         return None
-    return Estimation(float(pooled.values), pooled.influence.reshape(x.shape) / x.numel())
+    return Estimation(float(pooled.values), pooled.influence.reshape(x.shape) / x.numel(), *x.shape)
 
 
 def _weight_above(ranked: Ranked, weights: Tensor) -> Tensor:

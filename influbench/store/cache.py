@@ -1,11 +1,13 @@
 """Where ground truth is kept between runs, found by content."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
 
-from influbench.errors import StoreError
+from influbench.errors import StoreError, UsageError
 from influbench.store.files import Arrays, read_arrays, write_arrays
 
 VARIABLE = "INFLUBENCH_CACHE"
@@ -20,10 +22,13 @@ class Cache:
     def read(self, name: str) -> Arrays | None:
         """What is stored under `name`, or None. StoreError if it is damaged."""
         path = self._path(name)
-        return read_arrays(path) if path.exists() else None
+        with _named(path):
+            return read_arrays(path) if path.exists() else None
 
     def write(self, name: str, arrays: Arrays) -> None:
-        write_arrays(self._path(name), arrays, keep_existing=True)
+        path = self._path(name)
+        with _named(path):
+            write_arrays(path, arrays, keep_existing=True)
 
     def discard(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)
@@ -39,7 +44,16 @@ def default_cache() -> Cache:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(
+        raise UsageError(
             f"the cache folder {root} cannot be made ({error.strerror}); name another in {VARIABLE}"
         ) from None
     return Cache(root)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What the file system refuses, as one sentence with the file's name."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot use {path} ({error.strerror}); {VARIABLE} names the cache folder") from error

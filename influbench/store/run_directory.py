@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import sys
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
@@ -28,18 +29,26 @@ class RunDirectory:
         self.path = path
 
     def begin(self, plan: Plan) -> None:
-        """Make the directory and write the plan. One that holds another plan's run is refused."""
-        content = plan.to_toml()
-        existing = self.path / PLAN
-        if existing.exists() and existing.read_text(encoding="utf-8") != content:
-            raise UsageError(f"{self.path} holds the run of another plan; name another directory with -o")
-        if not existing.exists() and self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise UsageError(f"{self.path} exists and is no run directory; name another directory with -o")
+        """Make the directory and write the plan; what a former run of the same plan found is removed.
+
+        A directory that holds another plan's run, or anything else, is refused.
+        """
+        content = plan.to_toml().encode()
         try:
-            write_bytes(existing, content.encode())
+            self._refuse_what_is_not_ours(content)
+            (self.path / RESULT).unlink(missing_ok=True)
+            write_bytes(self.path / PLAN, content)
+            write_bytes(self.path / ENVIRONMENT, (json.dumps(environment(), indent=2) + "\n").encode())
         except OSError as error:
-            raise UsageError(f"cannot write to {self.path}: {error.strerror}") from None
-        write_bytes(self.path / ENVIRONMENT, (json.dumps(environment(), indent=2) + "\n").encode())
+            raise UsageError(f"cannot write to {self.path}: {error.strerror}; name another directory with -o") from None
+
+    def _refuse_what_is_not_ours(self, plan: bytes) -> None:
+        existing = self.path / PLAN
+        if existing.is_file():
+            if existing.read_bytes() != plan:
+                raise UsageError(f"{self.path} holds the run of another plan; name another directory with -o")
+        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise UsageError(f"{self.path} exists and is no run directory; name another directory with -o")
 
     def write_scores(self, problem: str, name: str, tensors: dict[str, Tensor]) -> str:
         """Store tensors for one estimator (or the truth) of a problem; returns the file's place in the directory."""
@@ -58,12 +67,27 @@ def read_result(directory: Path) -> Result | Results:
         if (directory / PLAN).is_file():
             raise UsageError(f"{directory} holds a run that did not finish; run its {PLAN} again with -o {directory}")
         raise UsageError(f"{directory} is no run directory: it has no {RESULT}")
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         several = json.loads(text).get("schema", "").startswith("influbench.results/")
         return Results.model_validate_json(text) if several else Result.model_validate_json(text)
     except (ValueError, AttributeError, ValidationError) as error:
         raise StoreError(f"{path} does not fit the schema of this influbench: {str(error).splitlines()[0]}") from error
+
+
+def new_directory(plan_name: str) -> Path:
+    """A new folder below `runs`, named by plan and time."""
+    stem = f"{plan_name}-{datetime.now():%Y%m%d-%H%M%S}"
+    for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
+        path = Path("runs") / f"{stem}{suffix}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UsageError(f"cannot make {path}: {error.strerror}; name a directory with -o") from None
+        return path
+    raise UsageError(f"runs holds a thousand runs of this second ({stem}); name a directory with -o")
 
 
 def environment() -> dict[str, object]:

@@ -13,6 +13,7 @@ from influbench.training import VERSION
 from influbench.training.loop import Trainer
 
 _BATCH = 32
+_SCALES = (1.0, 4.0)  # of the initial parameters, so that what acts on large outputs only is seen too
 
 
 def digest(*parts: object) -> str:
@@ -31,12 +32,13 @@ def digest(*parts: object) -> str:
 def training_key(trainer: Trainer, seed: int) -> str:
     """Key of everything that decides a training of this seed, but for weights and masks.
 
-    Besides data, recipe and initial parameters it holds what the initial network *does* (outputs, losses and
-    gradients on one batch), so that an edited `forward` or `loss` is another key.
+    Besides data, model, recipe and initial parameters it holds what the network *does* before training (outputs,
+    losses and gradients on one batch), so that an edited `forward` or `loss` is another key.
     """
     parameters = trainer.initial_parameters(seed)
     return digest(
         VERSION,
+        repr(trainer.model),
         trainer.recipe,
         str(trainer.dtype),
         seed,
@@ -53,17 +55,18 @@ def _tensors(data: Data) -> Iterator[object]:
 
 
 def _behaviour(trainer: Trainer, seed: int) -> Iterator[object]:
-    """Outputs, losses and gradients of the initial network, in float64."""
+    """Outputs, losses and gradients of the network before training, in float64."""
     precise = replace(trainer, dtype=torch.float64)
     batch = trainer.data.train.rows(slice(0, _BATCH))
-    parameters = precise.initial_parameters(seed)
-    leaves = [parameters[name].requires_grad_() for name in sorted(precise.network.trainable)]
-    with torch.enable_grad():
-        outputs = precise.network.single(parameters, batch.inputs.double())
-        losses = example_losses(trainer.model, outputs, batch.labels)
-        gradients = torch.autograd.grad(losses.sum(), leaves)
-    for values in (outputs, losses, *gradients):
-        yield from _rounded(values.detach())
+    for scale in _SCALES:
+        parameters = {name: scale * p for name, p in precise.initial_parameters(seed).items()}
+        leaves = [parameters[name].requires_grad_() for name in sorted(precise.network.trainable)]
+        with torch.enable_grad():
+            outputs = precise.network.single(parameters, batch.inputs.double())
+            losses = example_losses(trainer.model, outputs, batch.labels)
+            gradients = torch.autograd.grad(losses.sum(), leaves, allow_unused=True)
+        for values in (outputs, losses, *gradients):
+            yield from ("unused",) if values is None else _rounded(values.detach())
 
 
 def _rounded(values: Tensor) -> tuple[str, str]:

@@ -18,7 +18,7 @@ Parameters = Mapping[str, Tensor]
 SiteMasks = Mapping[str, Tensor]  # site -> factors (R, n, n_units)
 
 _ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
-_COUPLING = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
+_COUPLING = (nn.modules.batchnorm._BatchNorm,)
 _RANDOM = (nn.modules.dropout._DropoutNd, nn.RReLU)
 
 
@@ -37,9 +37,7 @@ class Replicas:
                     f"layer {name!r} ({type(part).__name__}) draws random numbers while training; remove it"
                 )
         self._module = module
-        self._chain = _chain(module)
-        if self._chain and len({id(layer) for _, layer in self._chain}) < len(self._chain):
-            self._chain = None  # a layer used twice has one name only
+        self._chain = None if _shares_parameters(module) else _chain(module)
         self.trainable = frozenset(name for name, p in module.named_parameters() if p.requires_grad)
         if not self.trainable:
             raise ModelError("the module has no parameter to train")
@@ -51,10 +49,11 @@ class Replicas:
 
     def outputs(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks | None = None) -> Tensor:
         """Outputs (R, n, ...) on inputs that all replicas share, (1, n, ...), or on their own, (R, n, ...)."""
-        if self._chain is None:
+        chain = self._chain_with(masks or {})
+        if chain is None:
             return self._by_vmap(parameters, inputs, masks or {})
         activations = inputs
-        for name, layer in self._chain:
+        for name, layer in chain:
             activations = _stacked(layer, name, parameters, activations)
             if masks and name in masks:
                 activations = activations * _align(masks[name], activations)
@@ -66,12 +65,13 @@ class Replicas:
         What stands before the first site runs once for each input, not once for each pair.
         """
         n_masks, n = next(iter(masks.values())).shape[1], inputs.shape[1]
-        if self._chain is None:
+        chain = self._chain_with(masks)
+        if chain is None:
             pairs = inputs.repeat(1, n_masks, *[1] * (inputs.ndim - 2))
             outputs = self._by_vmap(parameters, pairs, {site: m.repeat_interleave(n, 1) for site, m in masks.items()})
             return _by_pair(outputs, n_masks, n)
         activations = inputs
-        for name, layer in self._chain:
+        for name, layer in chain:
             activations = _stacked(layer, name, parameters, activations)
             if name in masks:
                 by_mask = _by_pair(activations, -1, n)  # (R, 1 before the first site and I after it, n, ...)
@@ -108,6 +108,11 @@ class Replicas:
         outputs: Tensor = functional_call(self._module, dict(parameters), (inputs,))
         return outputs
 
+    def _chain_with(self, masks: SiteMasks) -> list[tuple[str, nn.Module]] | None:
+        """The chain, if there is one and every site is a layer of it (and not a container of layers)."""
+        names = {name for name, _ in self._chain or ()}
+        return self._chain if all(site in names for site in masks) else None
+
     def _by_vmap(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
         def one(parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
             with _gated(self._module, masks):
@@ -118,6 +123,13 @@ class Replicas:
         else:
             outputs = vmap(one)(dict(parameters), inputs, dict(masks))
         return outputs
+
+
+def _shares_parameters(module: nn.Module) -> bool:
+    """Whether a layer or a tensor is used in two places, under one name."""
+    layers = [part for _, part in module.named_modules(remove_duplicate=False)]
+    tensors = list(module.named_parameters(remove_duplicate=False))
+    return len(set(map(id, layers))) < len(layers) or len({id(p) for _, p in tensors}) < len(tensors)
 
 
 def _chain(module: nn.Module, name: str = "") -> list[tuple[str, nn.Module]] | None:
@@ -135,16 +147,17 @@ def _chain(module: nn.Module, name: str = "") -> list[tuple[str, nn.Module]] | N
 def _stacked(layer: nn.Module, name: str, parameters: Parameters, activations: Tensor) -> Tensor:
     """One layer on activations (R or 1, n, ...)."""
     if isinstance(layer, nn.Linear):
-        return _stacked_linear(name, parameters, activations)
+        return _stacked_linear(layer, name, parameters, activations)
     if isinstance(layer, nn.Flatten):
         return activations.flatten(2, layer.end_dim + 1 if layer.end_dim >= 0 else layer.end_dim)
     outputs: Tensor = layer(activations)
     return outputs
 
 
-def _stacked_linear(name: str, parameters: Parameters, activations: Tensor) -> Tensor:
+def _stacked_linear(layer: nn.Linear, name: str, parameters: Parameters, activations: Tensor) -> Tensor:
     prefix = f"{name}." if name else ""
-    weight, bias = parameters[f"{prefix}weight"], parameters.get(f"{prefix}bias")  # (R, n_out, n_in), (R, n_out)
+    weight = parameters[f"{prefix}weight"]  # (R, n_out, n_in)
+    bias = None if layer.bias is None else parameters[f"{prefix}bias"]  # (R, n_out)
     flat = activations.flatten(1, -2).expand(len(weight), -1, -1)
     outputs = flat.bmm(weight.mT) if bias is None else torch.baddbmm(bias[:, None], flat, weight.mT)
     return outputs.reshape(len(outputs), *activations.shape[1:-1], -1)

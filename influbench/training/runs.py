@@ -59,14 +59,17 @@ class StackedRuns(Runs):
             )
 
     def measured(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
-        return self.measured_by(self._measure, split, step=step, masks=masks)
+        return self.measured_by([self._measure], split, step=step, masks=masks)[self._measure]
 
     def p_correct(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
-        return self.measured_by("p_correct", split, step=step, masks=masks)
+        return self.measured_by(["p_correct"], split, step=step, masks=masks)["p_correct"]
 
-    def measured_by(self, measure: str, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
-        """The named measure of `outputs`, (n_replicas, n), float64."""
-        return measure_of(measure, self._model)(self.outputs(split, step=step, masks=masks), split.labels[None])
+    def measured_by(
+        self, measures: Sequence[str], split: Split, *, step: int | None = None, masks: Masks | None = None
+    ) -> dict[str, Tensor]:
+        """Each of the named measures of `outputs`, (n_replicas, n), float64."""
+        outputs = self.outputs(split, step=step, masks=masks)
+        return {name: measure_of(name, self._model)(outputs, split.labels[None]) for name in measures}
 
     def _site_masks(self, masks: Masks | None, ids: Tensor) -> dict[str, Tensor]:
         return {site: masks(site, ids, slice(0, self.n_replicas)) for site in masks.sites} if masks else {}

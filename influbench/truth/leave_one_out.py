@@ -68,9 +68,11 @@ def leave_out(trainer: Trainer, seed: int, rows: Sequence[int]) -> dict[str, Ten
     runs = trainer.train([seed] * len(weights), weights)
     left_out = data.train.rows(torch.tensor(rows))
     effects = {}
-    for measure in available(data.n_classes):
-        on_test = runs.measured_by(measure, data.test)
-        on_itself = runs.measured_by(measure, left_out)
+    measures = available(data.n_classes)
+    measured_on_test = runs.measured_by(measures, data.test)
+    measured_on_itself = runs.measured_by(measures, left_out)
+    for measure in measures:
+        on_test, on_itself = measured_on_test[measure], measured_on_itself[measure]
         effects[f"influence/{measure}"] = (on_test[0] - on_test[1:]).to(trainer.dtype)
         effects[f"own/{measure}"] = (on_itself[0] - on_itself[1:].diagonal()).to(trainer.dtype)
     if not all(effect.isfinite().all() for effect in effects.values()):

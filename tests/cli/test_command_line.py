@@ -42,6 +42,31 @@ def test_a_run_directory_is_named_by_plan_and_time(influbench: Influbench, quick
     assert (tmp_path / "again" / "plan.toml").read_text() == (directory / "plan.toml").read_text()
 
 
+def test_brackets_in_names_are_shown_as_they_are(influbench: Influbench, quick_plan: Path) -> None:
+    for name in ("a[bold]b", "a[/b]"):
+        ran = influbench("run", quick_plan, "-o", name)
+        assert ran.exit_code == 0
+        assert f"Written to {name}; `influbench report {name}`" in ran.stdout
+
+
+def test_runs_of_one_second_do_not_share_a_directory(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
+    for _ in range(3):
+        assert influbench("run", quick_plan, "-q", "-e", "random").exit_code == 0
+    assert len(list((tmp_path / "runs").iterdir())) == 3
+
+
+def test_a_run_that_is_begun_again_is_unfinished_until_it_is_done(
+    influbench: Influbench, quick_plan: Path, tmp_path: Path, strangers: Path
+) -> None:
+    assert influbench("run", quick_plan, "-q", "-o", "out").exit_code == 0
+    (tmp_path / "cache" / "truth").rename(tmp_path / "cache" / "gone")
+    (tmp_path / "cache" / "truth").write_text("in the way")
+    again = influbench("run", quick_plan, "-q", "-o", "out")
+    assert again.exit_code == 1
+    assert "INFLUBENCH_CACHE names the cache folder" in again.stderr
+    assert not (tmp_path / "out" / "result.json").exists()
+
+
 def test_a_failed_cell_is_exit_code_1_and_the_others_finish(
     influbench: Influbench, quick_plan: Path, strangers: Path
 ) -> None:

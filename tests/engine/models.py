@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import count
 
-from torch import nn
+from torch import Tensor, nn
 
 from influbench.api import Data
 from influbench.models.linear import Linear
@@ -35,3 +35,29 @@ class Coupled(Linear):
 
     def build(self, data: Data) -> nn.Module:
         return nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+
+
+class _Branch(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(5, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.linear(inputs)
+        return outputs if outputs.sum() > 0 else -outputs
+
+
+@dataclass(frozen=True)
+class Branching(Linear):
+    """Decides by the values of a batch."""
+
+    def build(self, data: Data) -> nn.Module:
+        return _Branch()
+
+
+@dataclass(frozen=True)
+class InPlace(Linear):
+    """Writes into the data."""
+
+    def build(self, data: Data) -> nn.Module:
+        return nn.Sequential(nn.ReLU(inplace=True), nn.Linear(5, 3))

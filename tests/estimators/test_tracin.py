@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
 
 from influbench.estimators.tracin import TracIn
 from influbench.models.linear import Linear
-from tests.problems import ResidualModel, line, problem, trainer
+from tests.problems import ModuleModel, ResidualModel, blobs, line, problem, trainer
 
 
 @pytest.mark.parametrize("measure", ["neg_loss", "margin"])
@@ -38,6 +39,22 @@ def test_one_plain_step_on_the_last_layer_is_what_tracin_says() -> None:
     scores = TracIn(n_checkpoints=1).estimate(problem(of)).influence
     with_and_without = torch.cat([torch.ones(1, 20), 1 - torch.eye(20)])
     runs = problem(of).train(with_and_without, replicates=[0] * 21)
+    measured = runs.measured(of.data.test)
+    effect = (measured[0] - measured[1:]) * 20
+    torch.testing.assert_close(scores, effect, rtol=1e-4, atol=1e-4 * effect.abs().max().item())
+
+
+def test_frozen_parameters_do_not_count() -> None:
+    """The same oracle with a frozen first layer."""
+
+    def make() -> nn.Module:
+        module = nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3))
+        module[0].requires_grad_(False)
+        return module
+
+    of = trainer(blobs(), ModuleModel(make), learning_rate=1e-6, momentum=0.0, batch_size=20, epochs=1)
+    scores = TracIn(n_checkpoints=1).estimate(problem(of)).influence
+    runs = problem(of).train(torch.cat([torch.ones(1, 20), 1 - torch.eye(20)]), replicates=[0] * 21)
     measured = runs.measured(of.data.test)
     effect = (measured[0] - measured[1:]) * 20
     torch.testing.assert_close(scores, effect, rtol=1e-4, atol=1e-4 * effect.abs().max().item())

@@ -29,6 +29,17 @@ def test_the_report_reads_as_it_did(width: int) -> None:
     assert text == (GOLDEN / f"report-{width}.txt").read_text()
 
 
+def test_the_widest_figures_fit_into_80_columns() -> None:
+    widest = Statistic(value=-1.0, low=-1.0, high=-0.99)
+    update = {"spearman": widest, "within_class": widest, "of_ceiling": widest, "within_class_of_ceiling": widest}
+    cells = [cell.model_copy(update={**update, "training_equivalents": 12345.6}) for cell in RESULT.cells]
+    text = printed(RESULT.model_copy(update={"cells": tuple(cells)}), 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert text.count("12,345.6") == len({cell.name for cell in cells})
+    assert text.count("[-1.00, -.99]") == sum(2 if cell.quantity == "influence" else 1 for cell in cells)
+
+
 def test_estimators_are_sorted_by_agreement_and_failures_come_last() -> None:
     lines = printed(RESULT, 160).splitlines()
     names = ["leave_one_out", "turn_over_dropout", "tracin", "random", "mine", "needs_conv"]

@@ -56,16 +56,41 @@ def test_coverage_of_nothing_within_classes() -> None:
     assert covered / n_simulations >= 0.92
 
 
-def test_intervals_stay_within_bounds_and_hold_their_value() -> None:
-    x = torch.arange(30, dtype=torch.float64)[:, None].expand(-1, 4)
-    perfect = mean_spearman(x, x, whole_table(30, 4)).estimation
+@pytest.mark.parametrize("n_defined", [2, 3, 5])
+def test_columns_that_are_not_defined_do_not_make_an_interval_narrower(n_defined: int) -> None:
+    """Fifty columns, of which few have scores: the interval is that of the few."""
+    generator = torch.Generator().manual_seed(n_defined)
+    covered, n_simulations = 0, 200
+    for _ in range(n_simulations):
+        effect = 0.3 * torch.randn(1, 50, generator=generator, dtype=torch.float64)  # a correlation for each column
+        x = torch.randn(100, 50, generator=generator, dtype=torch.float64)
+        y = effect * x + torch.randn(100, 50, generator=generator, dtype=torch.float64)
+        x[:, n_defined:] = 0
+        estimation = mean_spearman(x, y, whole_table(100, 50)).estimation
+        assert estimation is not None
+        found = estimation.correlation_interval()
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= 0 <= found.high
+    assert covered / n_simulations >= 0.92
+
+
+def test_one_column_or_perfect_agreement_has_no_interval() -> None:
+    x, y = two_way(30, 4, torch.Generator().manual_seed(0)), two_way(30, 4, torch.Generator().manual_seed(1))
+    x[:, 1:] = 0
+    single = mean_spearman(x, y, whole_table(30, 4)).estimation
+    assert single is not None
+    assert single.standard_error() is None
+    assert single.interval().low is None
+    perfect = mean_spearman(y, y, whole_table(30, 4)).estimation
     assert perfect is not None
-    assert perfect.value == pytest.approx(1)
     found = perfect.correlation_interval()
     assert found.value == pytest.approx(1)
-    assert found.low is not None
-    assert -1 <= found.low <= 1
-    nearly = Estimation(0.99, torch.randn(30, 4, dtype=torch.float64) / 100)
+    assert (found.low, found.high) == (None, None)
+
+
+def test_intervals_stay_within_bounds_and_hold_their_value() -> None:
+    nearly = Estimation(0.99, torch.randn(30, 4, dtype=torch.float64) / 100, 30, 4)
     found = nearly.correlation_interval()
     assert found.low is not None
     assert found.high is not None
@@ -74,12 +99,14 @@ def test_intervals_stay_within_bounds_and_hold_their_value() -> None:
 
 def test_functions_and_ratios_move_value_and_error_by_the_delta_method() -> None:
     contributions = torch.randn(50, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64) / 1000
-    one = Estimation(0.4, contributions)
+    one = Estimation(0.4, contributions, 50, 20)
+    error = one.standard_error()
+    assert error is not None
     squared = one.apply(lambda v: v**2, 0.8)
     assert squared.value == pytest.approx(0.16)
-    assert squared.standard_error() == pytest.approx(0.8 * one.standard_error())
+    assert squared.standard_error() == pytest.approx(0.8 * error)
     assert one.over(one).value == 1
     assert one.over(one).standard_error() == pytest.approx(0, abs=1e-15)
-    half = one.over(Estimation(0.8, torch.zeros(50, 20, dtype=torch.float64)))
+    half = one.over(Estimation(0.8, torch.zeros(50, 20, dtype=torch.float64), 50, 20))
     assert half.value == pytest.approx(0.5)
-    assert half.standard_error() == pytest.approx(one.standard_error() / 0.8)
+    assert half.standard_error() == pytest.approx(error / 0.8)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from influbench.errors import StoreError
+from influbench.errors import StoreError, UsageError
 from influbench.store.cache import Cache, default_cache
 from influbench.store.files import Arrays, read_arrays, write_arrays, write_bytes
 
@@ -48,6 +48,13 @@ def test_the_first_file_stays_where_that_is_asked_for(tmp_path: Path) -> None:
     assert cache.read("a/c") is None
 
 
+def test_what_the_file_system_refuses_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "truth").write_text("a file where a folder should be")
+    cache = Cache(tmp_path)
+    with pytest.raises(StoreError, match=r"cannot use .*truth/x\.safetensors \(.*\); INFLUBENCH_CACHE names"):
+        cache.write("truth/x", Arrays({"x": torch.zeros(2)}, {}))
+
+
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_bytes(tmp_path / "x", b"old")
 
@@ -69,5 +76,5 @@ def test_the_cache_folder_can_be_named(own_cache: Path) -> None:
 def test_a_cache_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("INFLUBENCH_CACHE", str(tmp_path / "file" / "below"))
-    with pytest.raises(StoreError, match=r"cannot be made .*; name another in INFLUBENCH_CACHE"):
+    with pytest.raises(UsageError, match=r"cannot be made .*; name another in INFLUBENCH_CACHE"):
         default_cache()

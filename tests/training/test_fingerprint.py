@@ -24,6 +24,26 @@ class EditedForward(Mlp):
         return nn.Sequential(*layers)
 
 
+@dataclass(frozen=True)
+class Capped(Mlp):
+    """Outputs are capped where the initial network does not reach."""
+
+    def build(self, data: Data) -> nn.Module:
+        return nn.Sequential(super().build(data), nn.Hardtanh(-CAP[0], CAP[0]))
+
+
+CAP = [4.0]
+
+
+def test_an_edit_that_acts_on_large_outputs_only_changes_the_key() -> None:
+    before = training_key(trainer(model=Capped(hidden=(8,))), 1)
+    CAP[0] = 2.0
+    try:
+        assert training_key(trainer(model=Capped(hidden=(8,))), 1) != before
+    finally:
+        CAP[0] = 4.0
+
+
 def test_the_same_training_has_the_same_key() -> None:
     assert training_key(trainer(), 1) == training_key(trainer(), 1)
 

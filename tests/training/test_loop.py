@@ -1,5 +1,7 @@
 """What leaving out means, and what a step depends on."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -136,5 +138,10 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence() -> None:
         of.train(torch.ones(2, 20), replicates=[0])
     with pytest.raises(ValueError, match="no parameters were kept after step 1; kept are 8"):
         of.train(replicates=[0]).parameters(step=1)
+    with pytest.raises(ValueError, match="normalizer must be 'batch' or 'kept', got 'Batch'"):
+        of.train(replicates=[0], normalizer="Batch")  # type: ignore[arg-type]
+    state = initial_state(of.train(replicates=[0]).parameters())
+    with pytest.raises(ValueError, match="a training has 8 steps, and this would be one more"):
+        of.update(of.train(replicates=[0]).parameters(), replace(state, step=8), torch.arange(2))
     with pytest.raises(TypeError, match="state must be None"):
         of.update(of.train(replicates=[0]).parameters(), 3, torch.arange(2))

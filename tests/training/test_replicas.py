@@ -19,6 +19,39 @@ def test_chains_are_stacked_and_the_rest_is_not() -> None:
     assert Replicas(nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))).path == "vmap"
 
 
+@pytest.mark.parametrize("part", ["weight", "bias"])
+def test_tied_tensors_are_trained_as_one(part: str) -> None:
+    def make() -> nn.Module:
+        module = nn.Sequential(nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 3))
+        setattr(module[2], part, getattr(module[0], part))
+        return module
+
+    of = trainer(model=ModuleModel(make))
+    runs = of.train([3])
+    parameters = {name: p[0] for name, p in runs.parameters().items()}
+    torch.testing.assert_close(
+        runs.outputs(of.data.test)[0], of.network.single(parameters, of.data.test.inputs), rtol=1e-12, atol=1e-12
+    )
+    assert of.network.path == "vmap"
+
+
+def test_a_container_can_be_a_site() -> None:
+    nested = nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(5, 8), nn.ReLU()), nn.Linear(8, 3))
+    flat = nn.Sequential(nn.Flatten(), nested[1][0], nested[1][1], nested[2])
+    renamed = {"1.0.weight": "1.weight", "1.0.bias": "1.bias", "2.weight": "3.weight", "2.bias": "3.bias"}
+    parameters = {name: p.detach()[None] for name, p in nested.named_parameters()}
+    flat_parameters = {renamed[name]: p for name, p in parameters.items()}
+    inputs, mask = torch.randn(1, 4, 5), torch.rand(1, 4, 8)
+    torch.testing.assert_close(
+        Replicas(nested).outputs(parameters, inputs, {"1": mask}),
+        Replicas(flat).outputs(flat_parameters, inputs, {"2": mask}),
+    )
+    torch.testing.assert_close(
+        Replicas(nested).crossed_outputs(parameters, inputs, {"1": mask}),
+        Replicas(flat).crossed_outputs(flat_parameters, inputs, {"2": mask}),
+    )
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("model", [Mlp(hidden=(8,)), Mlp(hidden=(8, 7)), ResidualModel()])
 @pytest.mark.parametrize("same_seed", [True, False])

@@ -42,6 +42,9 @@ def test_steps_equal_torch_optim(recipe: Recipe, peer, schedule: str) -> None:  
     ("field", "value"),
     [
         ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
+        ("weight_decay", float("nan")),
         ("momentum", 1.0),
         ("betas", (0.9, 1.0)),
         ("epsilon", 0.0),

@@ -1,0 +1,22 @@
+"""Why an estimator gives no scores, in words that a report can show."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from influbench.errors import InflubenchError
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What kept an estimator from running or from finishing."""
+
+    status: Literal["unsupported", "failed"]
+    reason: str
+    traceback: str | None = None
+
+
+def in_words(error: Exception, who: str = "") -> str:
+    """One sentence for an error: ours speak for themselves, a stranger's is named with its type."""
+    if isinstance(error, InflubenchError):
+        return f"{who}: {error}" if who else str(error)
+    return f"{who} raised {type(error).__name__}: {error}" if who else f"{type(error).__name__}: {error}"
