@@ -73,7 +73,9 @@ def show_command(words: tuple[str, ...]) -> None:
     found = [kind for kind, known in names.items() if name in known and kind in (kinds or names)]
     if not found:
         known = [known for kind, of_kind in names.items() if kind in (kinds or names) for known in of_kind]
-        raise UnknownNameError(f"unknown {kinds[0] if kinds else 'name'} {name!r}{did_you_mean(name, known)}")
+        elsewhere = " and a ".join(kind for kind, of_kind in names.items() if name in of_kind)
+        hint = f"; it is a {elsewhere}" if elsewhere else did_you_mean(name, known)
+        raise UnknownNameError(f"unknown {kinds[0] if kinds else 'name'} {name!r}{hint}")
     if len(found) > 1:
         raise click.UsageError(f"{name!r} names a {' and a '.join(found)}; write `influbench show {found[0]} {name}`")
     (kind,) = found

@@ -178,6 +178,7 @@ def test_show_tells_what_a_thing_is_and_takes(influbench: Influbench) -> None:
     assert "'digits' names a dataset and a plan; write `influbench show dataset digits`" in ambiguous.stderr
     wrong = influbench("show", "estimator", "digitz")
     assert (wrong.exit_code, wrong.stderr) == (2, "Error: unknown estimator 'digitz'\n")
+    assert influbench("show", "estimator", "mlp").stderr == "Error: unknown estimator 'mlp'; it is a model\n"
     assert influbench("show", "thing", "digits").exit_code == 2
 
 
