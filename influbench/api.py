@@ -162,6 +162,16 @@ class Estimate:
     memorization: Tensor | None = None  # (n_train,)
 
 
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """What networks answer that were trained on random subsets, and on which. All are on the CPU, in float64."""
+
+    weights: Tensor  # (n_models, n_train) 1 where a network was trained on the point, else 0
+    on_test: Tensor  # (n_models, n_test) the problem's measure
+    on_train: Tensor  # (n_models, n_train) the problem's measure
+    p_correct: Tensor | None  # (n_models, n_train) probability of the label; None for regression
+
+
 class Estimator(ABC):
     """An influence estimator. Subclasses are frozen dataclasses; their fields are their hyperparameters."""
 
@@ -235,11 +245,10 @@ class Problem(ABC):
         """
 
     @abstractmethod
-    def bank(self, *, n_models: int, ratio: float) -> Runs:
+    def bank(self, *, n_models: int, ratio: float) -> Bank:
         """`n_models` networks, each trained on its own random `ratio` of the train points (normalizer "kept").
 
-        Which points a network saw is `Runs.weights`. Every estimator of the problem is given the same networks, and
-        each is charged for them.
+        Every estimator of the problem is given the same networks, and each is charged for them, stored or not.
         """
 
     @abstractmethod

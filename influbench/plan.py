@@ -41,7 +41,7 @@ class ProblemTable(_Table):
 
 
 class TrainingTable(_Table):
-    """[training]: what replaces fields of the model's own recipe."""
+    """[training]: what replaces fields of the model's own recipe; and whether group norm replaces batch norm."""
 
     optimizer: Literal["sgd", "adam", "adamw"] | None = None
     learning_rate: float | None = None
@@ -52,16 +52,24 @@ class TrainingTable(_Table):
     schedule: Literal["constant", "cosine"] | None = None
     batch_size: int | None = None
     epochs: int | None = None
+    replace_batch_norm: bool = False
 
     def replacements(self) -> dict[str, Any]:
-        """The fields that are set."""
-        return self.model_dump(exclude_none=True)
+        """The fields of the recipe that are set."""
+        return self.model_dump(exclude_none=True, exclude={"replace_batch_norm"})
 
 
 class TruthTable(_Table):
-    """[truth]: how many seeds every train point is left out with."""
+    """[truth]: how many seeds every train point is left out with; `steps` at which effects are stored besides the last.
+
+    With `reliability`, seeds are added until the interval of the influence truth's reliability lies above it, or there
+    are `max_seeds`.
+    """
 
     seeds: int = Field(default=8, ge=1)
+    max_seeds: int = Field(default=64, ge=2)
+    reliability: float | None = Field(default=None, gt=0, lt=1)
+    steps: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
 
 
 @dataclass(frozen=True)
@@ -95,13 +103,21 @@ class Plan(_Table):
         return problems
 
     def changed(
-        self, *, estimators: tuple[str, ...] = (), n_seeds: int | None = None, seed: int | None = None
+        self,
+        *,
+        estimators: tuple[str, ...] = (),
+        n_seeds: int | None = None,
+        seed: int | None = None,
+        reliability: float | None = None,
+        max_seeds: int | None = None,
     ) -> "Plan":
         """This plan with what a command line replaces."""
+        given = {"seeds": n_seeds, "reliability": reliability, "max_seeds": max_seeds}
+        truth = self.truth.model_copy(update={key: value for key, value in given.items() if value is not None})
         return self.model_copy(
             update={
                 "estimators": estimators or self.estimators,
-                "truth": self.truth if n_seeds is None else TruthTable(seeds=n_seeds),
+                "truth": truth,
                 "seed": self.seed if seed is None else seed,
             }
         )

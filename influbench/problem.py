@@ -7,10 +7,12 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from influbench.api import Masks, Normalizer, Problem, Runs
-from influbench.banks import train_bank
+from influbench.api import Bank, Masks, Normalizer, Problem, Runs
+from influbench.banks import SubsetBank
+from influbench.executors import Executor
 from influbench.measures import measure_of
 from influbench.seeds import derive
+from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
 from influbench.training.updates import OptimizerState, initial_state
 
@@ -33,14 +35,18 @@ class Meter:
 
 
 class TrainingProblem(Problem):
-    """A problem as one estimator sees it. `seed` is the estimator's stream, `bank_seed` that of the shared bank."""
+    """A problem as one estimator sees it. `seed` is the estimator's stream, `bank_seed` that of the shared bank.
 
-    def __init__(self, trainer: Trainer, *, seed: int, bank_seed: int) -> None:
+    Banks are stored in `cache` and trained by `executor`.
+    """
+
+    def __init__(self, trainer: Trainer, *, seed: int, bank_seed: int, cache: Cache, executor: Executor) -> None:
         self.data, self.model, self.recipe = trainer.data, trainer.model, trainer.recipe
         self.dtype, self.device = trainer.dtype, trainer.device
         self.measure, self.seed = trainer.measure, seed
         self.meter = Meter(per_training=trainer.recipe.epochs * len(trainer.data.train))
         self._trainer, self._bank_seed = trainer, bank_seed
+        self._cache, self._executor = cache, executor
 
     @property
     def sites(self) -> Mapping[str, int]:
@@ -86,9 +92,12 @@ class TrainingProblem(Problem):
             spend=self.meter.spend,
         )
 
-    def bank(self, *, n_models: int, ratio: float) -> Runs:
+    def bank(self, *, n_models: int, ratio: float) -> Bank:
         self._announce(n_models)
-        return train_bank(self._trainer, self._bank_seed, n_models=n_models, ratio=ratio, spend=self.meter.spend)
+        bank = SubsetBank(self._trainer, self._bank_seed, n_models=n_models, ratio=ratio)
+        return bank.train(
+            self._cache, self._executor, done=lambda models: self.meter.spend(models * self.meter.per_training)
+        )
 
     def update(
         self,

@@ -1,5 +1,6 @@
 """What a run found: the schema of result.json. Holds numbers and words, no tensors."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -110,6 +111,21 @@ class Result(Record):
     problem: ProblemRecord
     truth: TruthRecord
     cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a problem's ground truth will take, before it is trained. Seconds and bytes are predictions."""
+
+    problem: str
+    n_trainings: int
+    n_shards: int
+    n_shards_stored: int
+    seconds: float
+    memory_bytes: int  # of each process that trains, at its peak
+    disk_bytes: int
+    stack_width: int
+    path: str
 
 
 class Failure(Record):

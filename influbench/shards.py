@@ -1,13 +1,15 @@
 """Work in pieces that are small, independent and stored as soon as they are done, so that nothing is computed twice."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from influbench.errors import StoreError
+from influbench.executors import Executor
 from influbench.store.cache import Cache
 from influbench.store.files import Arrays
 
@@ -25,26 +27,45 @@ class Shard:
     warning: str | None = None
 
 
-def gather(
-    cache: Cache, folder: str, names: Sequence[str], compute: Callable[[str], Mapping[str, Tensor]]
-) -> Iterator[Shard]:
-    """Each named piece, in order: from the cache where it is stored, computed and stored otherwise.
+class Work(Protocol):
+    """What can compute a piece by its name, here or, pickled, elsewhere."""
 
-    A damaged file is named in `warning` and computed again. What `compute` raises is raised, and nothing is stored.
+    def compute(self, name: str) -> Mapping[str, Tensor]:
+        """The tensors of the piece."""
+        ...
+
+
+def gather(cache: Cache, folder: str, names: Sequence[str], work: Work, executor: Executor) -> Iterator[Shard]:
+    """Each named piece: first those that are stored, then the others as they are computed, stored at once.
+
+    A damaged file is named in `warning` and computed again. What computing raises is raised, and nothing is stored.
     """
+    warnings: dict[str, str] = {}
+    missing = []
     for name in names:
-        place = f"{folder}/{name}"
-        warning = None
-        try:
-            stored = cache.read(place)
-        except StoreError as error:
-            stored, warning = None, f"{error}; it is computed again"
-            cache.discard(place)
-        if stored is not None:
-            yield Shard(name, stored.tensors, float(stored.notes[_SECONDS]), reused=True)
-            continue
-        start = perf_counter()
-        tensors = compute(name)
-        seconds = perf_counter() - start
-        cache.write(place, Arrays(tensors, {_SECONDS: repr(seconds), "torch": torch.__version__}))
-        yield Shard(name, tensors, seconds, reused=False, warning=warning)
+        stored = _read(cache, f"{folder}/{name}", name, warnings)
+        if stored is None:
+            missing.append(name)
+        else:
+            yield stored
+    for name, (tensors, seconds) in executor.run(_timed, work, missing):
+        cache.write(f"{folder}/{name}", Arrays(tensors, {_SECONDS: repr(seconds), "torch": torch.__version__}))
+        yield Shard(name, tensors, seconds, reused=False, warning=warnings.get(name))
+
+
+def _read(cache: Cache, place: str, name: str, warnings: dict[str, str]) -> Shard | None:
+    try:
+        stored = cache.read(place)
+    except StoreError as error:
+        warnings[name] = f"{error}; it is computed again"
+        cache.discard(place)
+        return None
+    if stored is None:
+        return None
+    return Shard(name, stored.tensors, float(stored.notes[_SECONDS]), reused=True)
+
+
+def _timed(work: Work, name: str) -> tuple[Mapping[str, Tensor], float]:
+    start = perf_counter()
+    tensors = work.compute(name)
+    return tensors, perf_counter() - start

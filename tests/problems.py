@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from influbench.api import Data, Model, Recipe, Split
-from influbench.models.linear import Linear
+from influbench.executors import Here
 from influbench.models.mlp import Mlp
 from influbench.problem import TrainingProblem
+from influbench.store.cache import default_cache
 from influbench.training.loop import Trainer
 
 
@@ -70,10 +71,8 @@ def trainer(
 
 
 def problem(of: Trainer | None = None, *, seed: int = 1, bank_seed: int = 2) -> TrainingProblem:
-    return TrainingProblem(of or trainer(), seed=seed, bank_seed=bank_seed)
-
-
-LINEAR = Linear()
+    """A problem as an estimator sees it, with the test's own cache."""
+    return TrainingProblem(of or trainer(), seed=seed, bank_seed=bank_seed, cache=default_cache(), executor=Here())
 
 
 class Residual(nn.Module):

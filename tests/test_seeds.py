@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from influbench.engine.preparation import Prepared, prepare
+from influbench.executors import Here
 from influbench.plan import parse_plan
 from influbench.seeds import bernoulli, derive, hash_integers
+from influbench.shards import gather
 from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
-from influbench.truth.leave_one_out import _truth_seed, leave_one_out
+from influbench.truth.leave_one_out import GroundTruth
 from tests.plugins import registry
 
 MASK = 2**64 - 1
@@ -77,6 +79,8 @@ def test_no_two_roles_share_initial_parameters(monkeypatch: pytest.MonkeyPatch, 
     asked: dict[str, set[int]] = {}
     role = ""
     original = Trainer.initial_parameters
+    assert of.trainer.stack_width  # timed before anybody is watched
+    assert of.ground_truth.key
 
     def note(self: Trainer, seed: int) -> object:
         asked.setdefault(role, set()).add(seed)
@@ -84,21 +88,22 @@ def test_no_two_roles_share_initial_parameters(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(Trainer, "initial_parameters", note)
     role = "truth"
-    list(leave_one_out(of.trainer, Cache(tmp_path), root_seed=ROOT, n_seeds=3))
+    names = of.ground_truth.shard_names(range(3))
+    list(gather(Cache(tmp_path), "truth/x", names, of.ground_truth, Here()))
     for candidate in of.candidates:
         role = candidate.selector.name
         candidate.problem.train(replicates=range(4))
     role = "bank"
-    of.candidates[0].problem.bank(n_models=4, ratio=0.5)
-    assert {name: len(seeds) for name, seeds in asked.items()} == {"truth": 3, "tracin": 4, "subset": 4, "bank": 4}
+    of.candidates[0].problem.bank(n_models=64, ratio=0.5)  # and the one by whose start it is found
+    assert {name: len(seeds) for name, seeds in asked.items()} == {"truth": 3, "tracin": 4, "subset": 4, "bank": 65}
     initial = [original(of.trainer, seed)["1.weight"] for seeds in asked.values() for seed in sorted(seeds)]
-    assert len(initial) == 15
+    assert len(initial) == 76
     assert not any(torch.equal(a, b) for a, b in combinations(initial, 2))
 
 
 def test_a_problem_holds_nothing_that_leads_to_the_truth() -> None:
     """Neither the root seed nor the truth's seeds are reachable from a problem, however deep one looks."""
-    forbidden = {ROOT, *(_truth_seed(ROOT, seed) for seed in range(20))}
+    forbidden = {ROOT, *(GroundTruth(prepared().trainer, ROOT).seed(seed) for seed in range(20))}
     seen: set[int] = set()
     pending: list[object] = [candidate.problem for candidate in prepared().candidates]
     while pending:

@@ -9,6 +9,7 @@ from influbench import __version__
 from influbench.cli.catalogue import list_command, show_command
 from influbench.cli.report import report_command
 from influbench.cli.run import run_command
+from influbench.cli.truth import truth_command
 from influbench.errors import InflubenchError, UsageError
 
 INTERRUPTED = 130
@@ -44,5 +45,5 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (run_command, report_command, list_command, show_command):
+for command in (run_command, report_command, list_command, show_command, truth_command):
     main.add_command(command)

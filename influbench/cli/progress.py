@@ -15,7 +15,9 @@ from influbench.engine.events import (
     ProblemStarted,
     RunDone,
     ShardDone,
+    TruthExtended,
 )
+from influbench.report.numbers import decimal, interval
 from influbench.results import Result, Results
 
 
@@ -56,12 +58,16 @@ class _Bars(Progress):
             for task in self.task_ids:
                 self.remove_task(task)
             which = f" ({event.index + 1} of {event.n_problems})" if event.n_problems > 1 else ""
-            self._truth = self.add_task(f"ground truth{which}", total=event.n_shards, n_done=0, n=event.n_shards)
+            self._truth = self.add_task(f"ground truth{which}", total=None, n_done=0, n="-")
             self._estimators = self.add_task("estimators", total=None, start=False, n_done=0, n="-")
         elif isinstance(event, ShardDone):
-            self.update(self._truth, completed=event.n_done, n_done=event.n_done)
+            self.update(
+                self._truth, total=event.n_shards, completed=event.n_done, n_done=event.n_done, n=event.n_shards
+            )
             if event.warning:
                 self.console.print(Text(f"warning: {event.warning}"))
+        elif isinstance(event, TruthExtended):
+            self._say_how_reliable(event)
         elif isinstance(event, EstimatorStarted):
             self.start_task(self._estimators)
             self._running = event
@@ -77,6 +83,11 @@ class _Bars(Progress):
             self._running = None
         elif isinstance(event, ProblemFailed):
             self.console.print(Text(f"{event.failure.problem} failed: {event.failure.reason}"))
+
+    def _say_how_reliable(self, event: TruthExtended) -> None:
+        if not self.disable:
+            found = f"{decimal(event.reliability.value)} {interval(event.reliability)}"
+            self.console.print(Text(f"{event.n_seeds} seeds: reliability {found}, {decimal(event.wanted)} wanted"))
 
     def _sync(self) -> None:
         """Take over how far the running estimator has come."""

@@ -1,8 +1,15 @@
 """`influbench run`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from influbench.cli.types import MEMORY
+
+if TYPE_CHECKING:
+    from influbench.executors import Executor
+    from influbench.results import Forecast, Result, Results
 
 
 @click.command("run")
@@ -17,8 +24,18 @@ import click
 )
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds of the ground truth.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), help="Root seed: data, labels, truth and estimators derive from it."
+    "--reliability",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Add seeds until the ground truth of influence is this reliable.",
 )
+@click.option("--max-seeds", type=click.IntRange(min=2), help="Seeds at the most, with --reliability (default: 64).")
+@click.option("--seed", type=click.IntRange(min=0), help="Root seed: data, labels, truth and estimators follow.")
+@click.option("--workers", type=click.IntRange(min=1), help="Train the truth in this many processes, a thread each.")
+@click.option("--dask", metavar="ADDRESS", help="Train the truth on a Dask cluster: tcp://HOST:PORT, or local:N.")
+@click.option("--memory", type=MEMORY, help="What trainings may take in each process: 500MB, 4GB. Default: half.")
+@click.option("--device", default="cpu", help="Where networks are trained: cpu, cuda, cuda:1.")
+@click.option("--truth", "truth_file", type=click.Path(path_type=Path), help="Take the ground truth from this export.")
+@click.option("--dry-run", is_flag=True, help="Tell trainings, time, memory and disk of the truth, and train nothing.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Run directory. Default: runs/PLAN-TIME.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor report.")
@@ -26,7 +43,15 @@ def run_command(
     plan: str,
     estimators: tuple[str, ...],
     seeds: int | None,
+    reliability: float | None,
+    max_seeds: int | None,
     seed: int | None,
+    workers: int | None,
+    dask: str | None,
+    memory: int | None,
+    device: str,
+    truth_file: Path | None,
+    dry_run: bool,
     output: Path | None,
     as_json: bool,
     quiet: bool,
@@ -36,27 +61,68 @@ def run_command(
     Ground truth is stored as it is computed, in the folder that INFLUBENCH_CACHE names: an interrupted run goes on
     where it stopped, and a second one starts with the estimators.
     """
-    from influbench.cli.progress import follow
-    from influbench.engine import run
+    from influbench.engine import Resources, forecast, run
     from influbench.plan import read_plan
-    from influbench.report.terminal import print_report
     from influbench.results import has_failed, result_json
     from influbench.store.cache import default_cache
 
-    chosen = read_plan(plan).changed(estimators=estimators, n_seeds=seeds, seed=seed)
-    events = run(chosen, directory=output, cache=default_cache(), required=estimators)
+    chosen = read_plan(plan).changed(
+        estimators=estimators, n_seeds=seeds, seed=seed, reliability=reliability, max_seeds=max_seeds
+    )
+    resources = Resources(_executor(workers, dask), memory, device)
+    if dry_run:
+        _print_forecasts(forecast(chosen, cache=default_cache(), resources=resources), as_json=as_json)
+        return
+    from influbench.cli.progress import follow
+
+    events = run(
+        chosen,
+        directory=output,
+        cache=default_cache(),
+        required=estimators,
+        resources=resources,
+        truth_file=truth_file,
+    )
     directory, result = follow(events, quiet=quiet)
     if as_json:
         click.echo(result_json(result))
     elif not quiet:
-        from rich.console import Console
-        from rich.text import Text
-
-        console = Console()
-        print_report(console, result)
-        console.print()
-        console.print(
-            Text(f"  Written to {directory}; `influbench report {directory}` shows it again."), soft_wrap=True
-        )
+        _print_report(directory, result)
     if has_failed(result):
         raise click.exceptions.Exit(1)
+
+
+def _executor(workers: int | None, dask: str | None) -> "Executor":
+    from influbench.executors import Dask, Here, LocalProcesses
+
+    if workers and dask:
+        raise click.UsageError("give --workers or --dask, not both")
+    if dask:
+        return Dask(dask)
+    return LocalProcesses(workers) if workers else Here()
+
+
+def _print_report(directory: Path, result: "Result | Results") -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from influbench.report.terminal import print_report
+
+    console = Console()
+    print_report(console, result)
+    console.print()
+    console.print(Text(f"  Written to {directory}; `influbench report {directory}` shows it again."), soft_wrap=True)
+
+
+def _print_forecasts(forecasts: "list[Forecast]", *, as_json: bool) -> None:
+    import json
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from influbench.report.forecast import print_forecasts
+
+    if as_json:
+        click.echo(json.dumps({"problems": [asdict(forecast) for forecast in forecasts]}, indent=2))
+    else:
+        print_forecasts(Console(), forecasts)

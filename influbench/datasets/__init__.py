@@ -13,4 +13,28 @@ def influbench_datasets() -> list[Spec]:
             "1,797 handwritten digits of 8 x 8 pixels, shipped with scikit-learn",
             "Alpaydin & Kaynak 1998, doi 10.24432/C50P49",
         ),
+        Spec(
+            "fashion_mnist",
+            "influbench.datasets.vision:FashionMnist",
+            "70,000 pictures of clothes, 28 x 28 pixels, in 10 classes",
+            "Xiao, Rasul & Vollgraf 2017, arXiv 1708.07747",
+        ),
+        Spec(
+            "mnist",
+            "influbench.datasets.vision:Mnist",
+            "70,000 handwritten digits of 28 x 28 pixels",
+            "LeCun, Bottou, Bengio & Haffner 1998, doi 10.1109/5.726791",
+        ),
+        Spec(
+            "cifar10",
+            "influbench.datasets.vision:Cifar10",
+            "60,000 colour photographs of 32 x 32 pixels in 10 classes",
+            "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images",
+        ),
+        Spec(
+            "cifar100",
+            "influbench.datasets.vision:Cifar100",
+            "60,000 colour photographs of 32 x 32 pixels in 100 classes",
+            "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images",
+        ),
     ]

@@ -6,6 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from influbench.api import Data, Dataset, Split
+from influbench.datasets.sizes import check_sizes
 from influbench.errors import DataError
 from influbench.seeds import derive, hash_integers
 
@@ -21,9 +22,7 @@ class Digits(Dataset):
     n_test: int = 200
 
     def __post_init__(self) -> None:
-        for name in ("n_train", "n_test"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_sizes(n_train=self.n_train, n_test=self.n_test)
 
     def load(self, seed: int) -> Data:
         """Disjoint train and test points of this seed."""

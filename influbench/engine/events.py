@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from influbench.results import Cell, Failure, Result, Results
+from influbench.results import Cell, Failure, Result, Results, Statistic
 
 
 class Spending(Protocol):
@@ -21,7 +21,6 @@ class ProblemStarted:
     name: str
     index: int
     n_problems: int
-    n_shards: int
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,18 @@ class ShardDone:
 
 @dataclass(frozen=True)
 class TruthDone:
-    """The ground truth is whole; its statistics come next, then the estimators."""
+    """The ground truth is whole; the estimators come next."""
 
     n_seeds: int
+
+
+@dataclass(frozen=True)
+class TruthExtended:
+    """The ground truth is not yet as reliable as asked for: seeds are added."""
+
+    n_seeds: int
+    reliability: Statistic
+    wanted: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +89,5 @@ class RunDone:
     result: Result | Results
 
 
-Event = (
-    ProblemStarted | ShardDone | TruthDone | EstimatorStarted | EstimatorDone | ProblemDone | ProblemFailed | RunDone
-)
+TruthEvent = ProblemStarted | ShardDone | TruthExtended | TruthDone
+Event = TruthEvent | EstimatorStarted | EstimatorDone | ProblemDone | ProblemFailed | RunDone

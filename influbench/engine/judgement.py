@@ -95,6 +95,11 @@ class Judge:
         return reliability(self._truth.memorization[:, :, None], whole_table(self._n_train, 1))
 
 
+def influence_reliability(truth: Truth) -> Statistic:
+    """Reliability of the influence truth over all train points."""
+    return correlation(reliability(truth.influence, whole_table(*truth.influence.shape[1:])).reliability)
+
+
 def unjudged(estimator: str, name: str, data: Data, obstacle: Obstacle) -> tuple[Cell, ...]:
     """The cells of an estimator that did not run or failed: one for each quantity it might have spoken of."""
     sizes: dict[Quantity, int] = {"influence": len(data.train) * len(data.test)}

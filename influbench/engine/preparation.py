@@ -1,7 +1,7 @@
 """From a plan's words to things that can run, with every mistake found before the first training."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from traceback import format_exc
 from typing import TypeVar
 
@@ -12,15 +12,27 @@ from influbench.engine.boundary import check_outputs, checked_data, isolated
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.errors import InflubenchError, ModelError, PlanError, PluginError, UsageError
+from influbench.executors import Executor, Here
 from influbench.measures import available, example_losses
 from influbench.plan import ALL, Plan, ProblemPlan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, Selector, parse_selector
 from influbench.seeds import derive
+from influbench.store.cache import Cache, default_cache
 from influbench.training.loop import Trainer
 from influbench.training.updates import initial_state
+from influbench.truth.leave_one_out import GroundTruth
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Where trainings run and what they may take; no part of what they compute."""
+
+    executor: Executor = field(default_factory=Here)
+    memory: int | None = None  # bytes; None: a share of what is free
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +51,7 @@ class Prepared:
 
     plan: ProblemPlan
     trainer: Trainer
+    ground_truth: GroundTruth
     labels: RandomLabels
     candidates: list[Candidate]
 
@@ -53,7 +66,13 @@ def resolved(plan: Plan, registry: Registry) -> Plan:
 
 
 def prepare(
-    plan: Plan, registry: Registry, *, named: Collection[str] = (), required: Collection[str] = ()
+    plan: Plan,
+    registry: Registry,
+    *,
+    named: Collection[str] = (),
+    required: Collection[str] = (),
+    resources: Resources | None = None,
+    cache: Cache | None = None,
 ) -> list[Prepared]:
     """Every problem of a resolved plan.
 
@@ -65,7 +84,10 @@ def prepare(
         (selector, *_estimator(selector, registry, named=str(selector) in named))
         for selector in map(parse_selector, plan.estimators)
     ]
-    prepared = [_problem(plan, problem, registry, estimators) for problem in plan.problems()]
+    prepared = [
+        _problem(plan, problem, registry, estimators, resources or Resources(), cache or default_cache())
+        for problem in plan.problems()
+    ]
     for number, (selector, *_) in enumerate(estimators):
         obstacles = [problem.candidates[number].obstacle for problem in prepared]
         reasons = [obstacle.reason for obstacle in obstacles if obstacle and obstacle.status == "unsupported"]
@@ -88,29 +110,44 @@ def _problem(
     problem: ProblemPlan,
     registry: Registry,
     estimators: list[tuple[Selector, Estimator | None, Obstacle | None]],
+    resources: Resources,
+    cache: Cache,
 ) -> Prepared:
     dataset: Dataset = registry.create("dataset", parse_selector(problem.dataset))
     model: Model = registry.create("model", parse_selector(problem.model))
-    data, labels = _data(plan, problem, dataset)
+    device = _device(resources)
+    data, labels = _data(plan, problem, dataset, device)
     if plan.problem.measure not in available(data.n_classes):
         raise PlanError(f"measure {plan.problem.measure!r} needs classes, and {problem.dataset} is for regression")
-    trainer = Trainer(data, model, _recipe(plan, model), plan.problem.measure, _dtype(plan), torch.device("cpu"))
+    trainer = Trainer(
+        data,
+        model,
+        _recipe(plan, model),
+        plan.problem.measure,
+        _dtype(plan),
+        device,
+        memory=resources.memory,
+        replace_batch_norm=plan.training.replace_batch_norm,
+    )
+    if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
+        raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
     _try(f"model {problem.model}", lambda: _check_model(trainer, problem.model))
     bank_seed = derive(plan.seed, "bank", "estimator")
     candidates = []
     for selector, estimator, missing in estimators:
         seed = derive(plan.seed, "estimator", selector.name)
-        view = TrainingProblem(trainer, seed=seed, bank_seed=bank_seed)
+        view = TrainingProblem(trainer, seed=seed, bank_seed=bank_seed, cache=cache, executor=resources.executor)
         obstacle = missing if estimator is None else _unsupported(selector, estimator, view)
         candidates.append(Candidate(selector, estimator, view, obstacle))
-    return Prepared(problem, trainer, labels, candidates)
+    ground_truth = GroundTruth(trainer, plan.seed, plan.truth.steps)
+    return Prepared(problem, trainer, ground_truth, labels, candidates)
 
 
-def _data(plan: Plan, problem: ProblemPlan, dataset: Dataset) -> tuple[Data, RandomLabels]:
+def _data(plan: Plan, problem: ProblemPlan, dataset: Dataset, device: torch.device) -> tuple[Data, RandomLabels]:
     seed = derive(plan.seed, "data")
     with isolated(seed):
         loaded = _try(f"data set {problem.dataset}", lambda: dataset.load(seed))
-    data = checked_data(loaded, name=problem.dataset, dtype=_dtype(plan), device=torch.device("cpu"))
+    data = checked_data(loaded, name=problem.dataset, dtype=_dtype(plan), device=device)
     return draw_labels(data, fraction=problem.random_labels, seed=derive(plan.seed, "labels"))
 
 
@@ -136,8 +173,9 @@ def _check_model(trainer: Trainer, name: str) -> None:
         raise ModelError(f"{name} changes its inputs in place; use layers with inplace=False")
     stack = {key: torch.stack([p, p]) for key, p in parameters.items()}
     state = initial_state({key: stack[key] for key in trainer.network.trainable})
-    weights = torch.ones(2, len(probe), dtype=trainer.dtype)
-    trainer.update(stack, state, torch.arange(len(probe)), weights, inputs=trainer.data.train.inputs)
+    weights = torch.ones(2, len(probe), dtype=trainer.dtype, device=trainer.device)
+    rows = torch.arange(len(probe), device=trainer.device)
+    trainer.update(stack, state, rows, weights, inputs=trainer.data.train.inputs)
 
 
 def _unsupported(selector: Selector, estimator: Estimator, view: TrainingProblem) -> Obstacle | None:
@@ -160,6 +198,16 @@ def _try(who: str, call: Callable[[], T]) -> T:
         raise
     except Exception as error:
         raise PluginError(f"{who} raised {type(error).__name__}: {error}") from error
+
+
+def _device(resources: Resources) -> torch.device:
+    try:
+        device = torch.device(resources.device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UsageError(f"device {resources.device!r} cannot be used here: {reason}") from None
+    return device
 
 
 def _dtype(plan: Plan) -> torch.dtype:

@@ -1,6 +1,6 @@
 """Runs a plan: ground truth first, then every estimator against it. The one place that orders the steps."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -20,18 +20,22 @@ from influbench.engine.events import (
     RunDone,
     ShardDone,
     TruthDone,
+    TruthExtended,
 )
-from influbench.engine.judgement import Judge, unjudged
+from influbench.engine.judgement import Judge, influence_reliability, unjudged
 from influbench.engine.obstacles import Obstacle, in_words
-from influbench.engine.preparation import Candidate, Prepared, prepare, resolved
-from influbench.errors import InflubenchError, PluginError
+from influbench.engine.preparation import Candidate, Prepared, Resources, prepare, resolved
+from influbench.errors import InflubenchError, PluginError, UsageError
+from influbench.executors import Executor
 from influbench.plan import ALL, Plan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, installed
 from influbench.results import Cell, Failure, Labels, ProblemRecord, Result, Results
+from influbench.shards import Shard, gather
 from influbench.store.cache import Cache
 from influbench.store.run_directory import RunDirectory, new_directory
-from influbench.truth.leave_one_out import Truth, assemble, leave_one_out, shard_names
+from influbench.store.truths import Truths, exported_key
+from influbench.truth.leave_one_out import GroundTruth, Truth
 
 
 def run(
@@ -41,24 +45,30 @@ def run(
     cache: Cache,
     registry: Registry | None = None,
     required: Collection[str] = (),
+    resources: Resources | None = None,
+    truth_file: Path | None = None,
 ) -> Iterator[Event]:
     """Run the plan and write the run directory (a new one below `runs` if None), telling what happens.
 
     Names, values, data and models are checked before the first training. An estimator that raises or returns what it
     must not becomes a failed cell and the others go on; so do the other problems of a plan when one fails.
-    `required` names the estimators for which being unsupported on every problem is an error.
+    `required` names the estimators for which being unsupported on every problem is an error. `resources` say where and
+    within what the truth is trained; they do not change what comes out. `truth_file` is an exported truth of one of the
+    plan's problems.
     """
-    registry = registry or installed()
+    registry, resources = registry or installed(), resources or Resources()
     named = set(plan.estimators) - {ALL}
     plan = resolved(plan, registry)
-    prepared = prepare(plan, registry, named=named, required=set(required) - {ALL})
+    prepared = prepare(plan, registry, named=named, required=set(required) - {ALL}, resources=resources, cache=cache)
+    if truth_file is not None:
+        _take_truth(truth_file, prepared, cache)
     target = RunDirectory(directory or new_directory(plan.name))
     target.begin(plan)
     results: list[Result] = []
     failures: list[Failure] = []
     for index, problem in enumerate(prepared):
         try:
-            for event in _run_problem(plan, problem, index, len(prepared), target, cache):
+            for event in _run_problem(plan, problem, index, len(prepared), target, cache, resources.executor):
                 if isinstance(event, ProblemDone):
                     results.append(event.result)
                 yield event
@@ -83,19 +93,18 @@ def _in_our_terms(error: Exception, problem: Prepared) -> InflubenchError:
 
 
 def _run_problem(
-    plan: Plan, prepared: Prepared, index: int, n_problems: int, target: RunDirectory, cache: Cache
+    plan: Plan,
+    prepared: Prepared,
+    index: int,
+    n_problems: int,
+    target: RunDirectory,
+    cache: Cache,
+    executor: Executor,
 ) -> Iterator[Event]:
     trainer = prepared.trainer
-    n_train, n_seeds = len(trainer.data.train), plan.truth.seeds
-    n_shards = len(shard_names(n_train, n_seeds))
-    yield ProblemStarted(prepared.plan.name, index, n_problems, n_shards)
-    shards = []
+    yield ProblemStarted(prepared.plan.name, index, n_problems)
     pristine = Pristine(trainer.data)
-    for shard in leave_one_out(trainer, cache, root_seed=plan.seed, n_seeds=n_seeds):
-        shards.append(shard)
-        yield ShardDone(len(shards), n_shards, shard.reused, shard.warning)
-    truth = assemble(shards, measure=trainer.measure, n_train=n_train, n_seeds=n_seeds)
-    yield TruthDone(n_seeds)
+    truth = yield from _train_truth(plan, prepared.ground_truth, _about(plan, prepared), cache, executor)
     _write_truth(target, prepared, truth)
     judge = Judge(truth, trainer.data)
     cells: list[Cell] = []
@@ -114,6 +123,31 @@ def _run_problem(
             cells=tuple(cells),
         )
     )
+
+
+def _train_truth(
+    plan: Plan, ground_truth: GroundTruth, about: dict[str, object], cache: Cache, executor: Executor
+) -> Generator[Event, None, Truth]:
+    """The truth with the plan's seeds; with more of them, where the plan asks for a reliability."""
+    shards: list[Shard] = []
+    Truths(cache).describe(ground_truth.key, about)
+    n_seeds, n_next = 0, plan.truth.seeds
+    while True:
+        names = ground_truth.shard_names(range(n_seeds, n_next))
+        n_all = len(shards) + len(names)
+        for shard in gather(cache, f"truth/{ground_truth.key}", names, ground_truth, executor):
+            shards.append(shard)
+            yield ShardDone(len(shards), n_all, shard.reused, shard.warning)
+        n_seeds, truth = n_next, ground_truth.assemble(shards)
+        if plan.truth.reliability is None or n_seeds >= plan.truth.max_seeds:
+            break
+        known = influence_reliability(truth)
+        if known.low is not None and known.low >= plan.truth.reliability:
+            break
+        yield TruthExtended(n_seeds, known, plan.truth.reliability)
+        n_next = min(plan.truth.max_seeds, n_seeds + max(2, n_seeds // 4))
+    yield TruthDone(n_seeds)
+    return truth
 
 
 def _run_estimator(
@@ -167,6 +201,23 @@ def _write_truth(target: RunDirectory, prepared: Prepared, truth: Truth) -> None
 
 def _ids(data: Data) -> dict[str, torch.Tensor]:
     return {"train_ids": data.train.ids, "test_ids": data.test.ids}
+
+
+def _take_truth(path: Path, prepared: Sequence[Prepared], cache: Cache) -> None:
+    """Store an exported truth, if it is that of one of the problems."""
+    key, of_problem = exported_key(path)
+    if key not in {problem.ground_truth.key for problem in prepared}:
+        raise UsageError(
+            f"{path} holds the truth of {of_problem}, and no problem of this plan has that key: data, model, recipe, "
+            "random labels or root seed differ"
+        )
+    Truths(cache).take(path)
+
+
+def _about(plan: Plan, prepared: Prepared) -> dict[str, object]:
+    """What a stored truth is of, for people."""
+    record = _problem_record(plan, prepared).model_dump(mode="json")
+    return {"problem": record.pop("name"), "root_seed": plan.seed, "steps": list(plan.truth.steps), **record}
 
 
 def _problem_record(plan: Plan, prepared: Prepared) -> ProblemRecord:

@@ -29,8 +29,8 @@ class Subset(Estimator):
 
     def estimate(self, problem: Problem) -> Estimate:
         """Influence, and memorization for classes, from one bank of subset trainings."""
-        runs = problem.bank(n_models=self.n_models, ratio=self.ratio)
-        inside = runs.weights.double()  # (n_models, n_train)
+        bank = problem.bank(n_models=self.n_models, ratio=self.ratio)
+        inside = bank.weights.double()  # (n_models, n_train)
         n_inside = inside.sum(0)
         undefined = int(((n_inside == 0) | (n_inside == self.n_models)).sum())
         if undefined:
@@ -38,14 +38,12 @@ class Subset(Estimator):
                 f"{undefined} of {inside.shape[1]} train points are in all or in none of the {self.n_models} subsets; "
                 "use more models"
             )
-        influence = _with_minus_without(inside, runs.measured(problem.data.test))
-        if problem.data.n_classes is None:
+        influence = _with_minus_without(inside, bank.on_test)
+        if bank.p_correct is None:
             return Estimate(influence)
-        on_itself = runs.p_correct(problem.data.train)  # (n_models, n_train)
-        memorization = (inside * on_itself).sum(0) / n_inside - ((1 - inside) * on_itself).sum(0) / (
-            self.n_models - n_inside
-        )
-        return Estimate(influence, memorization)
+        with_it = (inside * bank.p_correct).sum(0) / n_inside
+        without_it = ((1 - inside) * bank.p_correct).sum(0) / (self.n_models - n_inside)
+        return Estimate(influence, with_it - without_it)
 
 
 def _with_minus_without(inside: Tensor, measured: Tensor) -> Tensor:

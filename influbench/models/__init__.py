@@ -9,4 +9,11 @@ def influbench_models() -> list[Spec]:
     return [
         Spec("linear", "influbench.models.linear:Linear", "one linear layer: logistic or least-squares regression"),
         Spec("mlp", "influbench.models.mlp:Mlp", "a multilayer perceptron with ReLU"),
+        Spec("cnn", "influbench.models.cnn:Cnn", "a small convolutional network, for images"),
+        Spec(
+            "resnet",
+            "influbench.models.resnet:Resnet",
+            "a small residual network with group norm, for images",
+            "He et al. 2016, arXiv 1512.03385",
+        ),
     ]

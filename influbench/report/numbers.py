@@ -41,6 +41,13 @@ def seconds(value: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def size(n_bytes: int) -> str:
+    """A number of bytes: "12 kB", "340 MB", "2.1 GB"."""
+    if n_bytes < 1e6:
+        return f"{n_bytes / 1e3:.0f} kB"
+    return f"{n_bytes / 1e6:,.0f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:,.1f} GB"
+
+
 def trainings(value: float | None) -> str:
     """A cost in training-run equivalents."""
     if value is None:

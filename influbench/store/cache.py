@@ -22,12 +22,16 @@ class Cache:
     def read(self, name: str) -> Arrays | None:
         """What is stored under `name`, or None. StoreError if it is damaged."""
         path = self._path(name)
-        with _named(path):
+        with named(path):
             return read_arrays(path) if path.exists() else None
+
+    def holds(self, name: str) -> bool:
+        """Whether something is stored under `name`, whole or damaged."""
+        return self._path(name).exists()
 
     def write(self, name: str, arrays: Arrays) -> None:
         path = self._path(name)
-        with _named(path):
+        with named(path):
             write_arrays(path, arrays, keep_existing=True)
 
     def discard(self, name: str) -> None:
@@ -51,7 +55,7 @@ def default_cache() -> Cache:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
     """What the file system refuses, as one sentence with the file's name."""
     try:
         yield

@@ -1,8 +1,9 @@
 """The one training loop."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -10,12 +11,15 @@ from torch import Tensor
 from influbench.api import Data, Masks, MeasureName, Model, Normalizer, Recipe
 from influbench.measures import example_losses
 from influbench.seeds import derive
+from influbench.training.batch_norm import with_group_norm
 from influbench.training.batches import batch_rows, steps_per_training
 from influbench.training.replicas import Parameters, Replicas, SiteMasks
 from influbench.training.runs import StackedRuns
 from influbench.training.updates import OptimizerState, initial_state, learning_rates, optimizer_step
+from influbench.training.width import fastest_width, is_out_of_memory, memory_limit, saved_bytes
 
-STACK_WIDTH = 65  # replicas trained at a time: one base run and a block of 64
+_TIMED_STEPS = 3
+_COPIES_OF_PARAMETERS = 6  # parameters, gradients, moments, and those of the next step
 
 Spend = Callable[[int], None]
 
@@ -30,10 +34,20 @@ class Trainer:
     measure: MeasureName
     dtype: torch.dtype
     device: torch.device
+    memory: int | None = None  # bytes that trainings may take; None: a share of what is free
+    replace_batch_norm: bool = False
+
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: what is derived from them is derived again where it is needed."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def network(self) -> Replicas:
-        return Replicas(self._build(0))
+        """The model's module, ready to run in replicas."""
+        module = self._build(0)
+        network = Replicas(module)
+        network.probe(dict(module.named_parameters()), self.data.train.inputs[:2])
+        return network
 
     @cached_property
     def sites(self) -> dict[str, int]:
@@ -48,6 +62,32 @@ class Trainer:
     @cached_property
     def learning_rates(self) -> list[float]:
         return learning_rates(self.recipe, self.n_steps)
+
+    @cached_property
+    def stack_width(self) -> int:
+        """Replicas that are trained at a time: what fits and is fastest, by timing a few steps. See training.width."""
+        limit = memory_limit(self.device) if self.memory is None else self.memory
+        return fastest_width(self.step_seconds, replica_bytes=self.replica_bytes, limit=limit)
+
+    @cached_property
+    def replica_bytes(self) -> int:
+        """Memory that one replica takes in training, about: parameters, moments, gradients, activations."""
+        run_step = self._rehearsal(1)
+        with saved_bytes() as sizes:
+            run_step()
+        parameters = sum(p.numel() * p.element_size() for p in self.initial_parameters(0).values())
+        return 2 * sum(sizes) + _COPIES_OF_PARAMETERS * parameters
+
+    def step_seconds(self, width: int) -> float:
+        """Time of one optimizer step of `width` replicas on shared batches."""
+        run_step = self._rehearsal(width)
+        run_step()
+        seconds = []
+        for _ in range(_TIMED_STEPS):
+            start = perf_counter()
+            run_step()
+            seconds.append(perf_counter() - start)
+        return min(seconds)
 
     def initial_parameters(self, seed: int) -> Parameters:
         """Parameters of one network before training, as the model draws them under this seed."""
@@ -67,22 +107,40 @@ class Trainer:
         kept_steps = {*checkpoints, self.n_steps}
         weights = self._weights(weights, len(seeds))
         stacks: list[dict[int, Parameters]] = []
-        for start in range(0, len(seeds), STACK_WIDTH):
-            stack = slice(start, min(start + STACK_WIDTH, len(seeds)))
+        start = 0
+        while start < len(seeds):
+            stack = slice(start, min(start + self.stack_width, len(seeds)))
             trajectory = self._trajectory(
                 seeds[stack], weights[stack], masks=masks, replicas=stack, normalizer=normalizer, spend=spend
             )
-            stacks.append({step: parameters for step, parameters in trajectory if step in kept_steps})
+            try:
+                stacks.append({step: _copied(parameters) for step, parameters in trajectory if step in kept_steps})
+            except (RuntimeError, MemoryError) as error:
+                if self.stack_width == 1 or not is_out_of_memory(error):
+                    raise
+                self.__dict__["stack_width"] = self.stack_width // 2
+            else:
+                start = stack.stop
+        kept = {step: _concatenated([stack[step] for stack in stacks]) for step in kept_steps}
         batches = batch_rows(self.recipe, self.data.train.ids, seeds)
+        return self._runs(kept, weights, [rows.expand(len(seeds), -1) for rows in batches])
+
+    def _runs(self, kept: dict[int, Parameters], weights: Tensor, batches: Sequence[Tensor]) -> StackedRuns:
         return StackedRuns(
             self.network,
             self.model,
             self.measure,
-            kept={step: _concatenated([stack[step] for stack in stacks]) for step in kept_steps},
+            kept=kept,
             weights=weights,
-            batches=[rows.expand(len(seeds), -1) for rows in batches],
+            batches=batches,
             learning_rates=self.learning_rates,
+            replicas_at_a_time=self.stack_width,
+            examples_at_a_time=self.recipe.batch_size,
         )
+
+    def untrained(self, n_replicas: int) -> StackedRuns:
+        """Networks as they are before training, one initialisation in all replicas."""
+        return self._runs({0: _stacked([self.initial_parameters(0)] * n_replicas)}, self._weights(None, n_replicas), [])
 
     def update(
         self,
@@ -94,10 +152,12 @@ class Trainer:
         inputs: Tensor,
         masks: SiteMasks | None = None,
         normalizer: Normalizer = "batch",
+        in_place: bool = False,
     ) -> tuple[Parameters, OptimizerState]:
         """One optimizer step on examples `rows`, (n,) or (R, n), of `inputs`; weights are those of the batch, (R, n).
 
-        Differentiable with respect to parameters, state and weights where gradients are enabled and they require it.
+        `in_place` may write into parameters and state. Otherwise it is differentiable with respect to parameters, state
+        and weights, where gradients are enabled and they require it.
         """
         trained = {name: p for name, p in parameters.items() if name in self.network.trainable}
         tracked = torch.is_grad_enabled() and any(t.requires_grad for t in (*trained.values(), weights))
@@ -114,6 +174,7 @@ class Trainer:
             dict(zip(trained, gradients, strict=True)),
             state,
             learning_rate=self.learning_rates[state.step],
+            in_place=in_place,
         )
         return {**parameters, **stepped}, state
 
@@ -127,7 +188,7 @@ class Trainer:
         normalizer: Normalizer,
         spend: Spend,
     ) -> Iterator[tuple[int, Parameters]]:
-        """Parameters of one stack, after 0, 1, 2, ... steps."""
+        """Parameters of one stack, after 0, 1, 2, ... steps; those of the next step take their place in memory."""
         train = self.data.train
         initial = {seed: self.initial_parameters(seed) for seed in set(seeds)}
         parameters: Parameters = _stacked([initial[seed] for seed in seeds])
@@ -139,15 +200,39 @@ class Trainer:
             site_masks = {site: masks(site, train.ids[rows], replicas) for site in masks.sites} if masks else None
             with torch.no_grad():
                 parameters, state = self.update(
-                    parameters, state, rows, of_batch, inputs=inputs, masks=site_masks, normalizer=normalizer
+                    parameters,
+                    state,
+                    rows,
+                    of_batch,
+                    inputs=inputs,
+                    masks=site_masks,
+                    normalizer=normalizer,
+                    in_place=True,
                 )
             spend(of_batch.numel())
             yield step, parameters
 
+    def _rehearsal(self, width: int) -> Callable[[], object]:
+        """A function that takes one optimizer step with `width` replicas and keeps nothing."""
+        parameters = _stacked([self.initial_parameters(0)] * width)
+        state = initial_state({name: parameters[name] for name in self.network.trainable})
+        rows = torch.arange(min(self.recipe.batch_size, len(self.data.train)), device=self.device)
+        weights = torch.ones(width, len(rows), dtype=self.dtype, device=self.device)
+
+        def run_step() -> None:
+            with torch.no_grad():
+                self.update(parameters, state, rows, weights, inputs=self.data.train.inputs, in_place=True)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+
+        return run_step
+
     def _build(self, seed: int) -> torch.nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "init"))
-            return self.model.build(self.data).to(self.device, self.dtype)
+            module = self.model.build(self.data)
+            module = with_group_norm(module) if self.replace_batch_norm else module
+            return module.to(self.device, self.dtype)
 
     def _weights(self, weights: Tensor | None, n_replicas: int) -> Tensor:
         n_train = len(self.data.train)
@@ -177,6 +262,10 @@ def _without_the_left_out(inputs: Tensor, weights: Tensor) -> Tensor:
 
 def _stacked(parameters: Sequence[Parameters]) -> Parameters:
     return {name: torch.stack([p[name] for p in parameters]) for name in parameters[0]}
+
+
+def _copied(parameters: Parameters) -> Parameters:
+    return {name: p.clone() for name, p in parameters.items()}
 
 
 def _concatenated(stacks: Sequence[Parameters]) -> Parameters:

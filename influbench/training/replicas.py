@@ -1,12 +1,13 @@
 """One module made into R networks that run in lock-step, their parameters stacked along a leading axis.
 
-A module that is a chain of known layers runs as batched matrix products; anything else runs under `torch.func.vmap`.
-Both give the same numbers, up to rounding.
+Three paths give the same numbers, up to rounding. A chain of linear layers and activations runs as batched matrix
+products (*stacked*). Other modules run under `torch.func.vmap`; convolutions on a CPU, where that gains nothing, and
+what vmap cannot follow run one network after the other (*loop*), with images in channels-last layout.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ from influbench.errors import ModelError
 
 Parameters = Mapping[str, Tensor]
 SiteMasks = Mapping[str, Tensor]  # site -> factors (R, n, n_units)
+Chain = list[tuple[str, nn.Module]]
+Path = Literal["stacked", "vmap", "loop"]
 
 _ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
 _COUPLING = (nn.modules.batchnorm._BatchNorm,)
@@ -30,53 +33,70 @@ class Replicas:
             if isinstance(part, _COUPLING):
                 raise ModelError(
                     f"layer {name!r} ({type(part).__name__}) couples the examples of a batch, so leaving one out "
-                    "would change the others; use GroupNorm or LayerNorm"
+                    "would change the others; use GroupNorm or LayerNorm, or replace_batch_norm = true in the plan's "
+                    "[training]"
                 )
             if isinstance(part, _RANDOM):
                 raise ModelError(
                     f"layer {name!r} ({type(part).__name__}) draws random numbers while training; remove it"
                 )
         self._module = module
+        self._convolves = any(isinstance(part, nn.modules.conv._ConvNd) for part in module.modules())
+        self._vmaps = True
         self._chain = None if _shares_parameters(module) else _chain(module)
         self.trainable = frozenset(name for name, p in module.named_parameters() if p.requires_grad)
         if not self.trainable:
             raise ModelError("the module has no parameter to train")
 
-    @property
-    def path(self) -> str:
-        """How it runs: "stacked" or "vmap"."""
-        return "vmap" if self._chain is None else "stacked"
+    def path(self, device: torch.device) -> Path:
+        """How it runs on this device."""
+        return self._general_path(device) if self._chain is None else "stacked"
+
+    def probe(self, parameters: Parameters, inputs: Tensor) -> None:
+        """Find out on a few inputs (n, ...) whether vmap can follow this module, forward and backward."""
+        if self.path(inputs.device) != "vmap":
+            return
+        stack = {name: torch.stack([p.detach(), p.detach()]).requires_grad_() for name, p in parameters.items()}
+        try:
+            with torch.enable_grad():
+                outputs = self._by_vmap(stack, inputs[None], {})
+                torch.autograd.grad(outputs.sum(), list(stack.values()), allow_unused=True)
+        except RuntimeError:  # no batching rule, or control flow that depends on values
+            self._vmaps = False
 
     def outputs(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks | None = None) -> Tensor:
         """Outputs (R, n, ...) on inputs that all replicas share, (1, n, ...), or on their own, (R, n, ...)."""
-        chain = self._chain_with(masks or {})
+        masks = masks or {}
+        chain = self._chain_for(inputs, masks)
         if chain is None:
-            return self._by_vmap(parameters, inputs, masks or {})
-        activations = inputs
+            return self._one_by_one(parameters, inputs, masks)
+        activations = inputs.flatten(2).mT  # features first: (R or 1, n_features, n)
         for name, layer in chain:
             activations = _stacked(layer, name, parameters, activations)
-            if masks and name in masks:
-                activations = activations * _align(masks[name], activations)
-        return activations
+            if name in masks:
+                activations = activations * masks[name].mT
+        return activations.mT
 
     def crossed_outputs(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
         """Outputs (R, I, n, ...) on every one of the shared inputs (1, n, ...) under each of I masks (R, I, n_units).
 
-        What stands before the first site runs once for each input, not once for each pair.
+        What stands before the first site runs once for each input where the module is stacked, once for each pair
+        otherwise.
         """
         n_masks, n = next(iter(masks.values())).shape[1], inputs.shape[1]
-        chain = self._chain_with(masks)
+        chain = self._chain_for(inputs, masks)
         if chain is None:
             pairs = inputs.repeat(1, n_masks, *[1] * (inputs.ndim - 2))
-            outputs = self._by_vmap(parameters, pairs, {site: m.repeat_interleave(n, 1) for site, m in masks.items()})
-            return _by_pair(outputs, n_masks, n)
-        activations = inputs
+            of_pairs = {site: mask.repeat_interleave(n, 1) for site, mask in masks.items()}
+            outputs = self._one_by_one(parameters, pairs, of_pairs)
+            return outputs.reshape(len(outputs), n_masks, n, *outputs.shape[2:])
+        activations = inputs.flatten(2).mT
         for name, layer in chain:
             activations = _stacked(layer, name, parameters, activations)
             if name in masks:
-                by_mask = _by_pair(activations, -1, n)  # (R, 1 before the first site and I after it, n, ...)
-                activations = (by_mask * _align(masks[name][:, :, None], by_mask)).flatten(1, 2)
-        return _by_pair(activations, n_masks, n)
+                by_mask = _by_mask(activations, n)  # (R, n_units, 1 before the first site and I after it, n)
+                activations = (by_mask * masks[name].mT[..., None]).flatten(2)
+        return _by_mask(activations, n).movedim(1, -1)
 
     def site_units(self, sites: list[str], inputs: Tensor) -> dict[str, int]:
         """Number of units (features, or channels) that each site has for inputs (n, ...)."""
@@ -108,10 +128,30 @@ class Replicas:
         outputs: Tensor = functional_call(self._module, dict(parameters), (inputs,))
         return outputs
 
-    def _chain_with(self, masks: SiteMasks) -> list[tuple[str, nn.Module]] | None:
-        """The chain, if there is one and every site is a layer of it (and not a container of layers)."""
-        names = {name for name, _ in self._chain or ()}
-        return self._chain if all(site in names for site in masks) else None
+    def _chain_for(self, inputs: Tensor, masks: SiteMasks) -> Chain | None:
+        """The chain, if it fits: flat inputs or a flattening first layer, and every site a layer (not a container)."""
+        if not self._chain:
+            return None
+        flat = inputs.ndim == 3 or isinstance(self._chain[0][1], nn.Flatten)
+        return self._chain if flat and masks.keys() <= {name for name, _ in self._chain} else None
+
+    def _general_path(self, device: torch.device) -> Literal["vmap", "loop"]:
+        return "vmap" if self._vmaps and not (self._convolves and device.type == "cpu") else "loop"
+
+    def _one_by_one(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
+        """Every replica runs the whole module."""
+        by = self._by_vmap if self._general_path(inputs.device) == "vmap" else self._by_loop
+        return by(parameters, inputs, masks)
+
+    def _by_loop(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
+        n_replicas = len(next(iter(parameters.values())))
+        laid_out = [_channels_last(own) for own in inputs]  # one where the replicas share their inputs
+        outputs = []
+        for replica in range(n_replicas):
+            own = {name: _channels_last(p[replica]) for name, p in parameters.items()}
+            with _gated(self._module, {site: factors[replica] for site, factors in masks.items()}):
+                outputs.append(self.single(own, laid_out[replica % len(laid_out)]))
+        return torch.stack(outputs)
 
     def _by_vmap(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
         def one(parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
@@ -132,40 +172,43 @@ def _shares_parameters(module: nn.Module) -> bool:
     return len(set(map(id, layers))) < len(layers) or len({id(p) for _, p in tensors}) < len(tensors)
 
 
-def _chain(module: nn.Module, name: str = "") -> list[tuple[str, nn.Module]] | None:
+def _chain(module: nn.Module, name: str = "") -> Chain | None:
     """The layers in the order they run, by name, or None if some layer has no stacked form."""
     if module._forward_hooks or module._forward_pre_hooks:
         return None
     if type(module) is nn.Sequential:
         parts = [_chain(child, f"{name}.{key}" if name else key) for key, child in module._modules.items() if child]
         return None if None in parts else [layer for part in parts for layer in part or []]
-    flattens_examples = type(module) is nn.Flatten and module.start_dim == 1
+    flattens_examples = type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
     known = type(module) is nn.Linear or flattens_examples or type(module) in _ELEMENTWISE
     return [(name, module)] if known else None
 
 
 def _stacked(layer: nn.Module, name: str, parameters: Parameters, activations: Tensor) -> Tensor:
-    """One layer on activations (R or 1, n, ...)."""
+    """One layer on activations (R or 1, n_features, n)."""
     if isinstance(layer, nn.Linear):
-        return _stacked_linear(layer, name, parameters, activations)
+        return _stacked_linear(layer, f"{name}." if name else "", parameters, activations)
     if isinstance(layer, nn.Flatten):
-        return activations.flatten(2, layer.end_dim + 1 if layer.end_dim >= 0 else layer.end_dim)
+        return activations
     outputs: Tensor = layer(activations)
     return outputs
 
 
-def _stacked_linear(layer: nn.Linear, name: str, parameters: Parameters, activations: Tensor) -> Tensor:
-    prefix = f"{name}." if name else ""
+def _stacked_linear(layer: nn.Linear, prefix: str, parameters: Parameters, activations: Tensor) -> Tensor:
     weight = parameters[f"{prefix}weight"]  # (R, n_out, n_in)
-    bias = None if layer.bias is None else parameters[f"{prefix}bias"]  # (R, n_out)
-    flat = activations.flatten(1, -2).expand(len(weight), -1, -1)
-    outputs = flat.bmm(weight.mT) if bias is None else torch.baddbmm(bias[:, None], flat, weight.mT)
-    return outputs.reshape(len(outputs), *activations.shape[1:-1], -1)
+    bias = None if layer.bias is None else parameters[f"{prefix}bias"][..., None]  # (R, n_out, 1)
+    own = activations.expand(len(weight), -1, -1)
+    return weight.bmm(own) if bias is None else torch.baddbmm(bias, weight, own)
 
 
-def _by_pair(activations: Tensor, n_masks: int, n: int) -> Tensor:
-    """(R, n_masks n, ...) as (R, n_masks, n, ...)."""
-    return activations.reshape(len(activations), n_masks, n, *activations.shape[2:])
+def _by_mask(activations: Tensor, n: int) -> Tensor:
+    """(R, n_features, I n) as (R, n_features, I, n)."""
+    return activations.reshape(*activations.shape[:2], -1, n)
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    """Images or kernels in the layout in which a CPU convolves fastest; anything else as it is."""
+    return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
 
 
 def _align(factors: Tensor, activations: Tensor) -> Tensor:

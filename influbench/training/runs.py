@@ -1,6 +1,6 @@
 """A stack of trained networks, and what they answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -8,8 +8,6 @@ from torch import Tensor
 from influbench.api import Masks, Model, Runs, Split
 from influbench.measures import measure_of
 from influbench.training.replicas import Parameters, Replicas
-
-_OUTPUTS_PER_CHUNK = 2**20  # examples times replicas that are evaluated at a time
 
 
 class StackedRuns(Runs):
@@ -25,6 +23,8 @@ class StackedRuns(Runs):
         weights: Tensor,
         batches: Sequence[Tensor],
         learning_rates: Sequence[float],
+        replicas_at_a_time: int,
+        examples_at_a_time: int,
     ) -> None:
         self.n_replicas = len(weights)
         self.steps = tuple(sorted(kept))
@@ -33,6 +33,7 @@ class StackedRuns(Runs):
         self.weights = weights
         self._network, self._model, self._measure = network, model, measure
         self._kept = kept
+        self._replicas_at_a_time, self._examples_at_a_time = replicas_at_a_time, examples_at_a_time
 
     def parameters(self, *, step: int | None = None) -> Parameters:
         step = self.steps[-1] if step is None else step
@@ -42,20 +43,13 @@ class StackedRuns(Runs):
 
     def outputs(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
         parameters = self.parameters(step=step)
-        at_a_time = max(1, _OUTPUTS_PER_CHUNK // self.n_replicas)
         with torch.no_grad():
-            return torch.cat(
-                [
-                    self._network.outputs(parameters, inputs[None], self._site_masks(masks, ids))
-                    for inputs, ids in zip(split.inputs.split(at_a_time), split.ids.split(at_a_time), strict=True)
-                ],
-                dim=1,
-            )
+            return torch.cat([self._outputs(parameters, split, masks, stack) for stack in self._stacks()])
 
     def crossed_outputs(self, split: Split, *, ids: Tensor, masks: Masks, step: int | None = None) -> Tensor:
         with torch.no_grad():
             return self._network.crossed_outputs(
-                self.parameters(step=step), split.inputs[None], self._site_masks(masks, ids)
+                self.parameters(step=step), split.inputs[None], _site_masks(masks, ids, slice(0, self.n_replicas))
             )
 
     def measured(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
@@ -71,5 +65,21 @@ class StackedRuns(Runs):
         outputs = self.outputs(split, step=step, masks=masks)
         return {name: measure_of(name, self._model)(outputs, split.labels[None]) for name in measures}
 
-    def _site_masks(self, masks: Masks | None, ids: Tensor) -> dict[str, Tensor]:
-        return {site: masks(site, ids, slice(0, self.n_replicas)) for site in masks.sites} if masks else {}
+    def _stacks(self) -> Iterator[slice]:
+        for start in range(0, self.n_replicas, self._replicas_at_a_time):
+            yield slice(start, min(start + self._replicas_at_a_time, self.n_replicas))
+
+    def _outputs(self, parameters: Parameters, split: Split, masks: Masks | None, stack: slice) -> Tensor:
+        """Outputs of some of the replicas, a batch of examples at a time: no more memory than training takes."""
+        of_stack = {name: p[stack] for name, p in parameters.items()}
+        batches = zip(
+            split.inputs.split(self._examples_at_a_time), split.ids.split(self._examples_at_a_time), strict=True
+        )
+        return torch.cat(
+            [self._network.outputs(of_stack, inputs[None], _site_masks(masks, ids, stack)) for inputs, ids in batches],
+            dim=1,
+        )
+
+
+def _site_masks(masks: Masks | None, ids: Tensor, replicas: slice) -> dict[str, Tensor]:
+    return {site: masks(site, ids, replicas) for site in masks.sites} if masks else {}

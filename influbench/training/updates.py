@@ -22,8 +22,8 @@ class OptimizerState:
 
 
 def initial_state(parameters: Parameters) -> OptimizerState:
-    zeros = {name: torch.zeros_like(value) for name, value in parameters.items()}
-    return OptimizerState(0, zeros, zeros)
+    first, second = ({name: torch.zeros_like(value) for name, value in parameters.items()} for _ in range(2))
+    return OptimizerState(0, first, second)
 
 
 def learning_rates(recipe: Recipe, n_steps: int) -> list[float]:
@@ -34,24 +34,44 @@ def learning_rates(recipe: Recipe, n_steps: int) -> list[float]:
 
 
 def optimizer_step(
-    recipe: Recipe, parameters: Parameters, gradients: Parameters, state: OptimizerState, *, learning_rate: float
+    recipe: Recipe,
+    parameters: Parameters,
+    gradients: Parameters,
+    state: OptimizerState,
+    *,
+    learning_rate: float,
+    in_place: bool = False,
 ) -> tuple[Parameters, OptimizerState]:
-    """The parameters and the state after one step, as torch.optim's SGD, Adam and AdamW take it."""
+    """The parameters and the state after one step, as torch.optim's SGD, Adam and AdamW take it.
+
+    `in_place` may write into `parameters` and `state`, which spares memory traffic; the numbers are the same.
+    """
     if recipe.weight_decay and recipe.optimizer != "adamw":
-        gradients = {name: g + recipe.weight_decay * parameters[name] for name, g in gradients.items()}
+        gradients = {n: torch.add(g, parameters[n], alpha=recipe.weight_decay) for n, g in gradients.items()}
     if recipe.optimizer == "sgd":
-        return _sgd(recipe, parameters, gradients, state, learning_rate)
+        return _sgd(recipe, parameters, gradients, state, learning_rate, in_place)
     if recipe.weight_decay and recipe.optimizer == "adamw":
         parameters = {name: p * (1 - learning_rate * recipe.weight_decay) for name, p in parameters.items()}
     return _adam(recipe, parameters, gradients, state, learning_rate)
 
 
 def _sgd(
-    recipe: Recipe, parameters: Parameters, gradients: Parameters, state: OptimizerState, learning_rate: float
+    recipe: Recipe,
+    parameters: Parameters,
+    gradients: Parameters,
+    state: OptimizerState,
+    learning_rate: float,
+    in_place: bool,
 ) -> tuple[Parameters, OptimizerState]:
     if recipe.momentum:
-        gradients = {name: recipe.momentum * state.first[name] + g for name, g in gradients.items()}
-    stepped = {name: p - learning_rate * gradients[name] for name, p in parameters.items()}
+        gradients = {
+            name: torch.add(g, state.first[name], alpha=recipe.momentum, out=state.first[name] if in_place else None)
+            for name, g in gradients.items()
+        }
+    stepped = {
+        name: torch.add(p, gradients[name], alpha=-learning_rate, out=p if in_place else None)
+        for name, p in parameters.items()
+    }
     return stepped, OptimizerState(state.step + 1, gradients, state.second)
 
 

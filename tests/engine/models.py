@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import count
 
-from torch import Tensor, nn
+from torch import nn
 
 from influbench.api import Data
 from influbench.models.linear import Linear
@@ -37,22 +37,12 @@ class Coupled(Linear):
         return nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
 
 
-class _Branch(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(5, 3)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        outputs: Tensor = self.linear(inputs)
-        return outputs if outputs.sum() > 0 else -outputs
-
-
 @dataclass(frozen=True)
-class Branching(Linear):
-    """Decides by the values of a batch."""
+class Broken(Linear):
+    """Layers that do not fit each other."""
 
     def build(self, data: Data) -> nn.Module:
-        return _Branch()
+        return nn.Sequential(nn.Linear(5, 4), nn.Linear(5, 3))
 
 
 @dataclass(frozen=True)

@@ -355,12 +355,12 @@ def test_estimators_are_told_of_one_by_one(tmp_path: Path) -> None:
 
 
 def test_a_model_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    names = ("Narrow", "Restless", "Coupled", "Branching", "InPlace")
+    names = ("Narrow", "Restless", "Coupled", "Broken", "InPlace")
     known = registry_with(
         *(Entry("model", Spec(name.lower(), f"tests.engine.models:{name}", ""), STRANGERS) for name in names)
     )
     for model, message in {
-        "branching": "model branching raised RuntimeError: .*data-dependent control flow",
+        "broken": "model broken raised RuntimeError: .*shapes cannot be multiplied",
         "inplace": "inplace changes its inputs in place; use layers with inplace=False",
         "narrow": r"narrow gives outputs of shape \(2, 2\) for 2 examples, expected \(n, n_classes\) = \(2, 3\)",
         "restless": "restless draws other initial parameters under the same seed",

@@ -14,8 +14,8 @@ def test_scores_equal_the_truths_method_on_the_estimators_seeds() -> None:
     view = problem(seed=4)
     estimate = LeaveOneOut(n_seeds=2).estimate(view)
     effects = [leave_out(trainer(), derive(4, "replicate", seed), range(20)) for seed in range(2)]
-    influence = torch.stack([effect["influence/neg_loss"] for effect in effects]).mean(0)
-    memorization = torch.stack([effect["own/p_correct"] for effect in effects]).mean(0)
+    influence = torch.stack([effect["influence/neg_loss@8"] for effect in effects]).mean(0)
+    memorization = torch.stack([effect["own/p_correct@8"] for effect in effects]).mean(0)
     torch.testing.assert_close(estimate.influence, influence, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(estimate.memorization, memorization, rtol=1e-9, atol=1e-12)
     assert view.meter.trainings == 42

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from influbench.training.loop import STACK_WIDTH
+from influbench.training.replicas import Replicas
 from influbench.training.updates import initial_state
+from influbench.truth.leave_one_out import leave_out
 from tests.problems import blobs, permuted, problem, trainer
 
 
@@ -77,12 +78,62 @@ def test_permuting_the_train_points_changes_nothing() -> None:
 
 def test_wide_stacks_are_trained_in_parts_without_a_seam() -> None:
     of = trainer(epochs=1)
-    n = STACK_WIDTH + 3
-    whole = of.train(list(range(n)))
-    tail = of.train(list(range(STACK_WIDTH, n)))
-    torch.testing.assert_close(whole.parameters()["1.weight"][STACK_WIDTH:], tail.parameters()["1.weight"])
-    assert whole.n_replicas == n
-    assert whole.batches[0].shape == (n, 6)
+    of.__dict__["stack_width"] = 4
+    whole = of.train(list(range(7)), checkpoints=[0, 2])
+    for replica in (0, 3, 4, 6):
+        alone = of.train([replica], checkpoints=[0, 2])
+        for step in (0, 2, 4):
+            torch.testing.assert_close(
+                whole.parameters(step=step)["1.weight"][replica], alone.parameters(step=step)["1.weight"][0]
+            )
+    torch.testing.assert_close(
+        whole.outputs(of.data.test)[5], of.train([5]).outputs(of.data.test)[0], rtol=1e-10, atol=1e-10
+    )
+    assert whole.n_replicas == 7
+    assert whole.batches[0].shape == (7, 6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_width_of_a_stack_does_not_change_a_byte_of_an_mlp_on_one_thread(dtype: torch.dtype) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        effects = []
+        for width in (2, 3, 8, 65):
+            of = trainer(dtype=dtype)
+            of.__dict__["stack_width"] = width
+            effects.append(leave_out(of, 1, range(20)))
+    finally:
+        torch.set_num_threads(threads)
+    for other in effects[1:]:
+        assert all(torch.equal(other[name], effect) for name, effect in effects[0].items())
+
+
+def test_a_failed_allocation_halves_the_stack_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = trainer().train(range(9)).parameters()["1.weight"]
+    of = trainer()
+    of.__dict__["stack_width"] = 8
+    original = Replicas.outputs
+
+    def too_much(self: Replicas, parameters: dict[str, torch.Tensor], *rest: object) -> torch.Tensor:
+        if len(parameters["1.weight"]) > 2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return original(self, parameters, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Replicas, "outputs", too_much)
+    torch.testing.assert_close(of.train(range(9)).parameters()["1.weight"], expected)
+    assert of.stack_width == 2
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> torch.Tensor:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    of = trainer()
+    of.__dict__["stack_width"] = 8
+    monkeypatch.setattr(Replicas, "outputs", broken)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        of.train(range(9))
 
 
 def test_an_update_is_the_step_of_the_loop() -> None:

@@ -1,22 +1,94 @@
 """A stack of networks equals the networks one by one, whichever path runs it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from influbench.api import Data, Split
 from influbench.errors import ModelError
+from influbench.models.cnn import Cnn
 from influbench.models.mlp import Mlp
+from influbench.models.resnet import Resnet
 from influbench.training.replicas import Replicas
 from tests.problems import ModuleModel, Residual, ResidualModel, blobs, trainer
+
+CPU = torch.device("cpu")
 
 
 def test_chains_are_stacked_and_the_rest_is_not() -> None:
     shared = nn.ReLU()
-    assert Replicas(nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))).path == "stacked"
-    assert Replicas(nn.Sequential(nn.Sequential(nn.Linear(4, 3), nn.Tanh()), nn.Linear(3, 2))).path == "stacked"
-    assert Replicas(Residual(4, 2)).path == "vmap"
-    assert Replicas(nn.Sequential(nn.Linear(4, 4), shared, nn.Linear(4, 4), shared)).path == "vmap"
-    assert Replicas(nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))).path == "vmap"
+    for chain in (
+        nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)),
+        nn.Sequential(nn.Sequential(nn.Linear(4, 3), nn.Tanh()), nn.Linear(3, 2)),
+    ):
+        assert Replicas(chain).path(CPU) == "stacked"
+    for other in (
+        Residual(4, 2),
+        nn.Sequential(nn.Linear(4, 4), shared, nn.Linear(4, 4), shared),
+        nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)),
+    ):
+        assert Replicas(other).path(CPU) == "vmap"
+    assert Replicas(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2))).path(CPU) == "loop"
+
+
+class Branching(nn.Module):
+    """Decides by values, which vmap cannot follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(5, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.linear(inputs)
+        return outputs if self.linear.weight.sum() > 0 else -outputs
+
+
+IMAGES = [Cnn(channels=(3, 4)), Resnet(width=4, blocks=(1, 1)), Resnet(width=8, blocks=(2,))]
+
+
+def pictures(n_train: int = 12, n_test: int = 4) -> Data:
+    generator = torch.Generator().manual_seed(0)
+    n = n_train + n_test
+    everything = Split(torch.rand(n, 2, 8, 8, generator=generator), torch.arange(n) % 3, torch.arange(n))
+    return Data(everything.rows(slice(0, n_train)), everything.rows(slice(n_train, n)), 3)
+
+
+@pytest.mark.parametrize("model", [*IMAGES, ModuleModel(Branching)])
+@pytest.mark.parametrize("same_seed", [True, False])
+def test_a_loop_equals_one_by_one_and_vmap(model, same_seed: bool) -> None:  # type: ignore[no-untyped-def]
+    """Convolutions on a CPU and what vmap cannot follow; the plain module is the oracle."""
+    of = trainer(blobs() if isinstance(model, ModuleModel) else pictures(), model)
+    assert of.network.path(CPU) == "loop"
+    seeds = [7, 7] if same_seed else [7, 8]
+    runs = of.train(seeds)
+    for replica, seed in enumerate(seeds):
+        module = of._build(seed)
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+        train = of.data.train
+        for rows in runs.batches:
+            optimizer.zero_grad()
+            batch = rows[replica]
+            nn.functional.cross_entropy(module(train.inputs[batch]), train.labels[batch]).backward()
+            optimizer.step()
+        for name, parameter in module.named_parameters():
+            torch.testing.assert_close(runs.parameters()[name][replica], parameter.detach(), rtol=1e-9, atol=1e-10)
+    if not isinstance(model, ModuleModel):
+        inputs = of.data.test.inputs[None]
+        torch.testing.assert_close(
+            of.network.outputs(runs.parameters(), inputs), of.network._by_vmap(runs.parameters(), inputs, {})
+        )
+
+
+def test_batch_norm_is_replaced_where_that_is_asked_for() -> None:
+    model = Resnet(width=8, blocks=(1,), norm="batch")
+    with pytest.raises(ModelError, match="replace_batch_norm = true"):
+        trainer(pictures(), model).train([1])
+    runs = replace(trainer(pictures(), model), replace_batch_norm=True).train([1])
+    by_hand = trainer(pictures(), Resnet(width=8, blocks=(1,))).train([1])
+    for name, parameters in by_hand.parameters().items():
+        assert torch.equal(runs.parameters()[name], parameters)
 
 
 @pytest.mark.parametrize("part", ["weight", "bias"])
@@ -32,7 +104,7 @@ def test_tied_tensors_are_trained_as_one(part: str) -> None:
     torch.testing.assert_close(
         runs.outputs(of.data.test)[0], of.network.single(parameters, of.data.test.inputs), rtol=1e-12, atol=1e-12
     )
-    assert of.network.path == "vmap"
+    assert of.network.path(CPU) == "vmap"
 
 
 def test_a_container_can_be_a_site() -> None:
@@ -92,7 +164,7 @@ def test_stacked_and_vmap_agree_under_masks(hidden: tuple[int, ...]) -> None:
     hooked.load_state_dict(plain.state_dict())
     hooked[0].register_forward_hook(lambda module, inputs, output: None)
     stacked, by_vmap = Replicas(plain), Replicas(hooked)
-    assert (stacked.path, by_vmap.path) == ("stacked", "vmap")
+    assert (stacked.path(CPU), by_vmap.path(CPU)) == ("stacked", "vmap")
     generator = torch.Generator().manual_seed(0)
     parameters = {
         name: p.detach() + 0.1 * torch.randn(3, *p.shape, generator=generator) for name, p in plain.named_parameters()

@@ -6,17 +6,19 @@ import pytest
 import torch
 
 from influbench.errors import TrainingError
+from influbench.executors import Here
 from influbench.models.linear import Linear
-from influbench.shards import Shard
+from influbench.shards import Shard, gather
 from influbench.store.cache import Cache
-from influbench.truth.leave_one_out import Truth, _truth_seed, assemble, leave_one_out, leave_out, shard_names
+from influbench.truth.leave_one_out import GroundTruth, Truth, leave_out
 from tests.problems import blobs, line, trainer
 
 
 def truth_of(of, cache: Cache, *, n_seeds: int = 2, root_seed: int = 0) -> tuple[Truth, list[Shard]]:  # type: ignore[no-untyped-def]
-    shards = list(leave_one_out(of, cache, root_seed=root_seed, n_seeds=n_seeds))
-    n_train = len(of.data.train)
-    return assemble(shards, measure=of.measure, n_train=n_train, n_seeds=n_seeds), shards
+    ground_truth = GroundTruth(of, root_seed)
+    names = ground_truth.shard_names(range(n_seeds))
+    shards = list(gather(cache, f"truth/{ground_truth.key}", names, ground_truth, Here()))
+    return ground_truth.assemble(shards), shards
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -45,7 +47,7 @@ def test_own_residuals_equal_the_closed_form() -> None:
     """The leave-one-out residual of i itself is e_i / (1 - h_ii)."""
     data = line()
     of = trainer(data, Linear(bias=False), learning_rate=0.05, momentum=0.5, batch_size=20, epochs=1500)
-    own = leave_out(of, 1, range(20))["own/neg_loss"]
+    own = leave_out(of, 1, range(20))[f"own/neg_loss@{of.n_steps}"]
     x, y = data.train.inputs, data.train.labels
     hat = x @ torch.linalg.inv(x.T @ x) @ x.T
     residual = y - hat @ y
@@ -65,10 +67,10 @@ def test_effects_equal_retraining_by_hand() -> None:
                 return runs.measured_by([measure], split)[measure]
 
             difference = measured(of.data.test, with_all) - measured(of.data.test, without)
-            torch.testing.assert_close(effects[f"influence/{measure}"][i], difference[0], rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(effects[f"influence/{measure}@8"][i], difference[0], rtol=1e-9, atol=1e-12)
             itself = of.data.train.rows(slice(i, i + 1))
             own = measured(itself, with_all) - measured(itself, without)
-            torch.testing.assert_close(effects[f"own/{measure}"][i], own[0, 0], rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(effects[f"own/{measure}@8"][i], own[0, 0], rtol=1e-9, atol=1e-12)
 
 
 def test_signs_a_copy_of_the_test_point_helps_and_a_mislabelled_copy_hurts() -> None:
@@ -77,13 +79,14 @@ def test_signs_a_copy_of_the_test_point_helps_and_a_mislabelled_copy_hurts() -> 
     data.train.labels[0] = data.test.labels[2]
     data.train.labels[1] = (data.test.labels[2] + 1) % 3
     effects = leave_out(trainer(data, epochs=10), 1, range(20))
-    assert effects["influence/neg_loss"][0, 2] > 0
-    assert effects["influence/neg_loss"][1, 2] < 0
+    assert effects["influence/neg_loss@40"][0, 2] > 0
+    assert effects["influence/neg_loss@40"][1, 2] < 0
 
 
 def test_the_grid_of_shards_is_fixed() -> None:
-    assert shard_names(130, 2) == [f"seed-000{s}/block-0000{b}" for s in range(2) for b in range(3)]
-    assert len(shard_names(64, 1)) == 1
+    names = GroundTruth(trainer(blobs(n_train=130)), 0).shard_names(range(2))
+    assert names == [f"seed-000{s}/block-0000{b}" for s in range(2) for b in range(3)]
+    assert len(GroundTruth(trainer(blobs(n_train=64)), 0).shard_names([3])) == 1
 
 
 def test_blocks_join_in_row_order(tmp_path: Path) -> None:
@@ -92,7 +95,7 @@ def test_blocks_join_in_row_order(tmp_path: Path) -> None:
     assert len(shards) == 2
     assert truth.n_trainings == 72
     for i in (0, 63, 64, 69):
-        by_hand = leave_out(of, _truth_seed(0, 0), [i])["influence/neg_loss"][0]
+        by_hand = leave_out(of, GroundTruth(of, 0).seed(0), [i])[f"influence/neg_loss@{of.n_steps}"][0]
         torch.testing.assert_close(truth.influence[0, i], by_hand, rtol=1e-9, atol=1e-12)
 
 
@@ -131,6 +134,21 @@ def test_a_damaged_shard_is_named_and_computed_again(tmp_path: Path) -> None:
         assert "is damaged" in shard.warning
     assert torch.equal(first.influence, again.influence)
     assert all(shard.reused for shard in truth_of(of, cache)[1])
+
+
+def test_effects_at_checkpoints_are_those_of_a_shorter_look(tmp_path: Path) -> None:
+    of = trainer()
+    ground_truth = GroundTruth(of, 0, steps=(0, 3))
+    names = ground_truth.shard_names([0])
+    shards = list(gather(Cache(tmp_path), "truth/x", names, ground_truth, Here()))
+    assert ground_truth.kept_steps == [0, 3, 8]
+    assert (ground_truth.assemble(shards, step=0).influence == 0).all()
+    with_all = of.train([ground_truth.seed(0)], checkpoints=[3])
+    without = of.train([ground_truth.seed(0)], (torch.arange(20) != 5).double()[None], checkpoints=[3])
+    effect = with_all.measured(of.data.test, step=3) - without.measured(of.data.test, step=3)
+    torch.testing.assert_close(ground_truth.assemble(shards, step=3).influence[0, 5], effect[0], rtol=1e-9, atol=1e-12)
+    assert torch.equal(ground_truth.assemble(shards).influence, truth_of(of, Cache(tmp_path), n_seeds=1)[0].influence)
+    assert ground_truth.key != GroundTruth(of, 0).key
 
 
 def test_a_training_that_diverges_is_an_error_and_is_not_stored(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""What a ground truth will take, told before it is spent, from a few timed steps."""
+
+import gc
+from time import perf_counter
+
+import psutil
+import torch
+
+from influbench.engine.preparation import Prepared, Resources, prepare, resolved
+from influbench.executors import Dask, Here, LocalProcesses
+from influbench.measures import available
+from influbench.plan import ALL, Plan
+from influbench.registry import Registry, installed
+from influbench.results import Forecast
+from influbench.store.cache import Cache
+from influbench.training.loop import Trainer
+from influbench.truth.leave_one_out import BLOCK
+
+_TIMED_EPOCHS = 1
+_BYTES_PER_SHARD_HEADER = 2048
+
+
+def forecast(
+    plan: Plan, *, cache: Cache, registry: Registry | None = None, resources: Resources | None = None
+) -> list[Forecast]:
+    """A forecast for each problem of the plan. Nothing is trained but a few steps, and nothing is written.
+
+    With a reliability asked for, it is that of the plan's first seeds.
+    """
+    registry, resources = registry or installed(), resources or Resources()
+    prepared = prepare(
+        resolved(plan, registry), registry, named=set(plan.estimators) - {ALL}, resources=resources, cache=cache
+    )
+    return [_of_problem(plan, problem, cache, resources) for problem in prepared]
+
+
+def _of_problem(plan: Plan, prepared: Prepared, cache: Cache, resources: Resources) -> Forecast:
+    ground_truth, trainer = prepared.ground_truth, prepared.trainer
+    names = ground_truth.shard_names(range(plan.truth.seeds))
+    missing = [name for name in names if not cache.holds(f"truth/{ground_truth.key}/{name}")]
+    n_train, n_test = len(trainer.data.train), len(trainer.data.test)
+    n_workers = _n_workers(resources)
+    seconds = _seconds_per_training(trainer, one_thread=not isinstance(resources.executor, Here))
+    n_trainings = sum(_shard_size(name, n_train) + 1 for name in missing)
+    per_point = (n_test + 1) * len(available(trainer.data.n_classes)) * len(ground_truth.kept_steps)
+    n_bytes = per_point * torch.empty(0, dtype=trainer.dtype).element_size()
+    return Forecast(
+        problem=prepared.plan.name,
+        n_trainings=n_trainings,
+        n_shards=len(names),
+        n_shards_stored=len(names) - len(missing),
+        seconds=n_trainings * seconds / n_workers,
+        memory_bytes=_resident_bytes() + trainer.stack_width * trainer.replica_bytes,
+        disk_bytes=sum(_shard_size(name, n_train) * n_bytes + _BYTES_PER_SHARD_HEADER for name in missing),
+        stack_width=trainer.stack_width,
+        path=trainer.network.path(trainer.device),
+    )
+
+
+def _seconds_per_training(trainer: Trainer, *, one_thread: bool) -> float:
+    """Time of one training and its evaluation, from the steps of one epoch of a full stack."""
+    threads = torch.get_num_threads()
+    try:
+        if one_thread:
+            torch.set_num_threads(1)
+        width = trainer.stack_width
+        step = trainer.step_seconds(width) / width
+        runs = trainer.untrained(width)
+        start = perf_counter()
+        runs.measured(trainer.data.test)
+        evaluation = (perf_counter() - start) / width
+    finally:
+        torch.set_num_threads(threads)
+    return trainer.n_steps * step + evaluation
+
+
+def _shard_size(name: str, n_train: int) -> int:
+    block = int(name.rpartition("-")[2])
+    return min(BLOCK, n_train - block * BLOCK)
+
+
+def _n_workers(resources: Resources) -> int:
+    executor = resources.executor
+    if isinstance(executor, LocalProcesses):
+        return min(executor.n_workers, psutil.cpu_count() or 1)
+    if isinstance(executor, Dask):
+        return executor.n_workers()
+    return 1
+
+
+def _resident_bytes() -> int:
+    gc.collect()
+    return int(psutil.Process().memory_info().rss)

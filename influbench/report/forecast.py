@@ -1,0 +1,35 @@
+"""What a run will take, as a table."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from influbench.report.numbers import seconds, size
+from influbench.results import Forecast
+
+
+def print_forecasts(console: Console, forecasts: Sequence[Forecast]) -> None:
+    """Print a row for each problem."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("  Ground truth of", overflow="fold", min_width=16)
+    for name in ("trainings", "stored", "time", "memory", "disk"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in forecasts:
+        table.add_row(
+            f"  {one.problem}",
+            f"{one.n_trainings:,}",
+            f"{100 * one.n_shards_stored / one.n_shards:.0f} %",
+            seconds(one.seconds),
+            size(one.memory_bytes),
+            size(one.disk_bytes),
+        )
+    console.print()
+    console.print(table, markup=False)
+    total = seconds(sum(one.seconds for one in forecasts))
+    console.print(
+        f"\n  About {total} for the ground truth, from a few timed steps; the estimators come on top of it. Memory is "
+        "that of each process that trains.",
+        highlight=False,
+    )

@@ -1,0 +1,130 @@
+"""The ground truths in a cache: what is there, and how it travels to another lab as one file."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from influbench.errors import StoreError, UnknownNameError, UsageError
+from influbench.store.cache import Cache, named
+from influbench.store.files import Arrays, read_arrays, write_arrays, write_bytes
+
+_FOLDER, _ABOUT, _FORMAT = "truth", "about.json", "influbench.truth/1"
+
+
+@dataclass(frozen=True)
+class StoredTruth:
+    """One truth of the cache. `about` says of what, in words; the key is what it is found by."""
+
+    key: str
+    about: dict[str, object]
+    shards: tuple[str, ...]
+    n_bytes: int
+
+    @property
+    def n_seeds(self) -> int:
+        """Seeds of which at least one shard is stored."""
+        return len({name.partition("/")[0] for name in self.shards})
+
+
+class Truths:
+    """The ground truths of a cache."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    def describe(self, key: str, about: dict[str, object]) -> None:
+        """Note what the truth of this key is of, where that is not noted yet."""
+        path = self._folder(key) / _ABOUT
+        with named(path):
+            if not path.exists():
+                write_bytes(path, (json.dumps(about, indent=2) + "\n").encode())
+
+    def all(self) -> list[StoredTruth]:
+        """Every truth that is stored, in the order of keys."""
+        root = self._cache.root / _FOLDER
+        return [self._stored(folder) for folder in sorted(root.iterdir()) if folder.is_dir()] if root.is_dir() else []
+
+    def find(self, prefix: str) -> StoredTruth:
+        """The one truth whose key begins with `prefix`."""
+        found = [truth for truth in self.all() if truth.key.startswith(prefix)]
+        if len(found) != 1:
+            problem = (
+                f"{len(found)} stored truths have keys that begin with" if found else "no stored truth has the key"
+            )
+            raise UnknownNameError(f"{problem} {prefix!r}; see `influbench truth list`")
+        return found[0]
+
+    def export(self, truth: StoredTruth, path: Path) -> None:
+        """Write the whole truth as one file, with its key and a checksum."""
+        tensors: dict[str, Tensor] = {}
+        seconds: dict[str, dict[str, str]] = {}
+        for name in truth.shards:
+            shard = read_arrays(self._folder(truth.key) / f"{name}.safetensors")
+            tensors |= {f"{name}/{tensor}": values for tensor, values in shard.tensors.items()}
+            seconds[name] = dict(shard.notes)
+        notes = {
+            "format": _FORMAT,
+            "key": truth.key,
+            "about": json.dumps(truth.about),
+            "shards": json.dumps(seconds),
+        }
+        try:
+            write_arrays(path, Arrays(tensors, notes))
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from None
+
+    def take(self, path: Path) -> tuple[str, int]:
+        """Store what another lab exported: its key, and how many of its shards were not here before."""
+        file, notes = _read_export(path)
+        n_new = 0
+        for name, of_shard in json.loads(notes["shards"]).items():
+            place = f"{_FOLDER}/{notes['key']}/{name}"
+            prefix = f"{name}/"
+            tensors = {key.removeprefix(prefix): file[key] for key in file if key.startswith(prefix)}
+            n_new += not self._cache.holds(place)
+            self._cache.write(place, Arrays(tensors, of_shard))
+        self.describe(notes["key"], json.loads(notes["about"]))
+        return notes["key"], n_new
+
+    def remove(self, truth: StoredTruth) -> None:
+        """Delete a truth from the cache."""
+        shutil.rmtree(self._folder(truth.key))
+
+    def damaged(self, truth: StoredTruth) -> Iterator[str]:
+        """Reads every shard; the reason for each one that is damaged."""
+        for name in truth.shards:
+            try:
+                self._cache.read(f"{_FOLDER}/{truth.key}/{name}")
+            except StoreError as error:
+                yield str(error)
+
+    def _stored(self, folder: Path) -> StoredTruth:
+        files = sorted(folder.glob("seed-*/block-*.safetensors"))
+        try:
+            about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            about = {}
+        names = tuple(str(file.relative_to(folder).with_suffix("").as_posix()) for file in files)
+        return StoredTruth(folder.name, about, names, sum(file.stat().st_size for file in files))
+
+    def _folder(self, key: str) -> Path:
+        return self._cache.root / _FOLDER / key
+
+
+def exported_key(path: Path) -> tuple[str, str]:
+    """The key of an exported truth, and the problem it is of."""
+    _, notes = _read_export(path)
+    return notes["key"], str(json.loads(notes["about"]).get("problem", "another problem"))
+
+
+def _read_export(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    file = read_arrays(path)
+    if file.notes.get("format") != _FORMAT:
+        raise UsageError(f"{path} is no exported truth; `influbench truth export` writes one")
+    return dict(file.tensors), dict(file.notes)

@@ -1,0 +1,62 @@
+"""How many replicas are trained at a time: as many as fit, and of those the number that is fastest here.
+
+The width changes how fast a training is, never which numbers come out (up to rounding), so it is no part of any key.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psutil
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from influbench.errors import UsageError
+
+WIDEST = 65  # one base run and the 64 of a shard
+_WIDTHS = (2, 4, 8, 16, 32, WIDEST)
+_SHARE_OF_FREE = 0.5
+_NEARLY = 1.05  # a wider stack that is this close to the fastest is taken: it repeats fewer base runs
+
+
+def memory_limit(device: torch.device) -> int:
+    """Bytes that trainings may take unless told otherwise: half of what is free."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    return int(_SHARE_OF_FREE * free)
+
+
+def fastest_width(step_seconds: Callable[[int], float], *, replica_bytes: int, limit: int) -> int:
+    """The number of replicas with the least time per replica, among those that fit into `limit` bytes."""
+    if replica_bytes > limit:
+        raise UsageError(
+            f"one replica needs about {replica_bytes / 1e6:,.0f} MB, and the memory limit is {limit / 1e6:,.0f} MB"
+        )
+    fitting = [width for width in _WIDTHS if width * replica_bytes <= limit]
+    if len(fitting) < 2:
+        return max([1, *fitting])
+    per_replica = {width: step_seconds(width) / width for width in fitting}
+    return max(width for width, seconds in per_replica.items() if seconds <= _NEARLY * min(per_replica.values()))
+
+
+@contextmanager
+def saved_bytes() -> Iterator[list[int]]:
+    """Within, appends the size of every tensor that autograd keeps for a backward pass, each memory once."""
+    seen: set[int] = set()
+    sizes: list[int] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in seen:
+            seen.add(storage.data_ptr())
+            sizes.append(storage.nbytes())
+        return tensor
+
+    with saved_tensors_hooks(note, lambda tensor: tensor):
+        yield sizes
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, on a GPU or on the CPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -1,0 +1,79 @@
+"""Banks of subset trainings: stored, extended, and one for each role."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from influbench.banks import BLOCK, SubsetBank, subsets
+from influbench.executors import Here
+from influbench.models.linear import Linear
+from influbench.problem import TrainingProblem
+from influbench.store.cache import Cache
+from influbench.truth.linear_datamodeling import subset_truth
+from tests.problems import line, problem, trainer
+
+
+def test_answers_equal_trainings_one_by_one(tmp_path: Path) -> None:
+    of = trainer()
+    bank = SubsetBank(of, 3, n_models=3, ratio=0.5).train(Cache(tmp_path), Here())
+    assert (bank.weights.sum(1) == 10).all()
+    from influbench.seeds import derive
+
+    for model in range(3):
+        alone = of.train([derive(3, "model", model)], bank.weights[model : model + 1], normalizer="kept")
+        torch.testing.assert_close(bank.on_test[model], alone.measured(of.data.test)[0], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(bank.on_train[model], alone.measured(of.data.train)[0], rtol=1e-9, atol=1e-12)
+        assert bank.p_correct is not None
+        torch.testing.assert_close(bank.p_correct[model], alone.p_correct(of.data.train)[0], rtol=1e-9, atol=1e-12)
+
+
+def test_a_larger_bank_contains_the_smaller_and_trains_only_what_is_new(tmp_path: Path) -> None:
+    of, cache = trainer(epochs=1), Cache(tmp_path)
+    small = SubsetBank(of, 3, n_models=BLOCK, ratio=0.5).train(cache, Here())
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    large = SubsetBank(of, 3, n_models=BLOCK + 5, ratio=0.5).train(cache, Here())
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    assert torch.equal(large.on_test[:BLOCK], small.on_test)
+    assert torch.equal(large.weights[:BLOCK], small.weights)
+    assert large.on_test.shape == (BLOCK + 5, 8)
+    assert len(after) == 2
+    assert {path: after[path] for path in before} == before
+
+
+def test_every_estimator_is_given_the_same_bank_and_pays_for_it(tmp_path: Path) -> None:
+    of, cache = trainer(), Cache(tmp_path)
+    views = [TrainingProblem(of, seed=seed, bank_seed=2, cache=cache, executor=Here()) for seed in (1, 9)]
+    banks = [view.bank(n_models=3, ratio=0.5) for view in views]
+    assert torch.equal(banks[0].on_test, banks[1].on_test)
+    assert [view.meter.trainings for view in views] == [3, 3]
+
+
+def test_the_truths_bank_is_not_the_estimators(tmp_path: Path) -> None:
+    of = trainer()
+    ours = subset_truth(of, 0, n_models=4, ratio=0.5)
+    theirs = SubsetBank(of, 2, n_models=4, ratio=0.5)
+    assert ours.key != theirs.key
+    truth, bank = (one.train(Cache(tmp_path), Here()) for one in (ours, theirs))
+    assert not torch.equal(truth.weights, bank.weights)
+    assert not torch.equal(truth.on_test, bank.on_test)
+
+
+def test_subsets_follow_ids() -> None:
+    ids = torch.arange(30) * 3 + 1
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(
+        subsets(ids[order], 4, models=range(5), ratio=0.7), subsets(ids, 4, models=range(5), ratio=0.7)[:, order]
+    )
+
+
+def test_regression_has_no_p_correct() -> None:
+    assert problem(trainer(line(), Linear())).bank(n_models=3, ratio=0.5).p_correct is None
+
+
+@pytest.mark.parametrize("n_models", [1, 64, 65])
+def test_the_cost_is_that_of_the_models_asked_for(n_models: int) -> None:
+    view = problem(trainer(epochs=1))
+    view.bank(n_models=n_models, ratio=0.5)
+    assert view.meter.trainings == n_models
+    assert view.meter.spent == view.meter.announced
