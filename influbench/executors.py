@@ -8,11 +8,16 @@ again; one that fails three times raises what it raised last.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import cloudpickle
 import torch
+from loky import get_reusable_executor
 
 from influbench.errors import InflubenchError, TrainingError, UsageError
 
@@ -24,6 +29,7 @@ T = TypeVar("T")
 
 _ATTEMPTS = 3
 _CONNECT_SECONDS = 5
+_IDLE_SECONDS = 300
 
 
 class Executor(Protocol):
@@ -31,6 +37,10 @@ class Executor(Protocol):
 
     def run(self, function: Callable[[S, str], T], shared: S, items: Sequence[str]) -> Iterator[tuple[str, T]]:
         """`function(shared, item)` for every item, as they are done."""
+        ...
+
+    def close(self) -> None:
+        """Give back what was started to run them."""
         ...
 
 
@@ -43,39 +53,45 @@ class Here:
         for item in items:
             yield item, function(shared, item)
 
+    def close(self) -> None:
+        """Nothing was started."""
+
 
 @dataclass(frozen=True)
 class LocalProcesses:
-    """Processes on this machine, each with one torch thread."""
+    """Processes on this machine, each with one torch thread. They are kept from one call to the next."""
 
     n_workers: int
 
     def run(self, function: Callable[[S, str], T], shared: S, items: Sequence[str]) -> Iterator[tuple[str, T]]:
         """As many pieces at a time as there are workers; a broken pool is replaced."""
-        attempts = dict.fromkeys(items, 0)
-        pending = list(items)
-        while pending:
-            try:
-                for item, result in self._by_one_pool(function, shared, list(pending), attempts):
-                    pending.remove(item)
-                    yield item, result
-            except BrokenProcessPool as error:
-                if lost := [item for item in pending if attempts[item] >= _ATTEMPTS]:
-                    raise TrainingError(f"{lost[0]} lost its worker process {_ATTEMPTS} times: {error}") from error
+        attempts, pending = dict.fromkeys(items, 0), list(items)
+        with TemporaryDirectory(prefix="influbench-") as folder:
+            place = Path(folder) / "shared"
+            place.write_bytes(cloudpickle.dumps(shared))
+            while pending:
+                try:
+                    for item, result in self._by_one_pool(function, str(place), list(pending), attempts):
+                        pending.remove(item)
+                        yield item, result
+                except BrokenProcessPool as error:
+                    if lost := [item for item in pending if attempts[item] >= _ATTEMPTS]:
+                        raise TrainingError(f"{lost[0]} lost its worker process {_ATTEMPTS} times: {error}") from error
+
+    def close(self) -> None:
+        """Stop the processes."""
+        self._pool().shutdown(wait=True, kill_workers=True)
 
     def _by_one_pool(
-        self, function: Callable[[S, str], T], shared: S, items: list[str], attempts: dict[str, int]
+        self, function: Callable[[S, str], T], place: str, items: list[str], attempts: dict[str, int]
     ) -> Iterator[tuple[str, T]]:
-        from loky import ProcessPoolExecutor
-
-        pool = ProcessPoolExecutor(max_workers=self.n_workers, initializer=_take, initargs=(shared,))
-        waiting, running = items[::-1], dict[Future[T], str]()
+        pool, waiting, running = self._pool(), items[::-1], dict[Future[T], str]()
         try:
             while waiting or running:
                 while waiting and len(running) < self.n_workers:
                     item = waiting.pop()
                     attempts[item] += 1
-                    running[pool.submit(_on_taken, function, item)] = item
+                    running[pool.submit(_on_shared, function, place, item)] = item
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     item = running.pop(future)
@@ -87,10 +103,14 @@ class LocalProcesses:
                     else:
                         waiting.append(item)
         finally:
-            pool.shutdown(wait=True, kill_workers=True)
+            for future in running:
+                future.cancel()
+
+    def _pool(self) -> Any:
+        return get_reusable_executor(max_workers=self.n_workers, timeout=_IDLE_SECONDS, initializer=_use_one_thread)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Dask:
     """An existing Dask cluster ("tcp://host:8786"), or one that is started on 127.0.0.1 ("local:4")."""
 
@@ -98,55 +118,61 @@ class Dask:
 
     def run(self, function: Callable[[S, str], T], shared: S, items: Sequence[str]) -> Iterator[tuple[str, T]]:
         """Dask runs again what is lost with a worker; what raises is tried again here."""
+        if not items:
+            return
         from distributed import as_completed
 
-        with self._client() as client:
-            given = client.submit(_same, shared, pure=False)
-            attempts = dict.fromkeys(items, 1)
-            of_future = {client.submit(_one_thread, function, given, item, pure=False): item for item in items}
-            running = as_completed(list(of_future))
-            for future in running:
-                item = of_future.pop(future)
-                error = future.exception()
-                if error is None:
-                    yield item, future.result()
-                    future.release()
-                elif _is_final(error, attempts[item]):
-                    raise error
-                else:
-                    attempts[item] += 1
-                    again = client.submit(_one_thread, function, given, item, pure=False)
-                    of_future[again] = item
-                    running.add(again)
+        client = self._client
+        given = client.submit(_same, shared, pure=False)
+        attempts = dict.fromkeys(items, 1)
+        of_future = {client.submit(_on_given, function, given, item, pure=False): item for item in items}
+        running = as_completed(list(of_future))
+        for future in running:
+            item = of_future.pop(future)
+            error = future.exception()
+            if error is None:
+                yield item, future.result()
+                future.release()
+            elif _is_final(error, attempts[item]):
+                raise error
+            else:
+                attempts[item] += 1
+                again = client.submit(_on_given, function, given, item, pure=False)
+                of_future[again] = item
+                running.add(again)
 
     def n_workers(self) -> int:
         """Threads that the cluster has now."""
-        with self._client() as client:
-            return sum(client.nthreads().values())
+        return sum(self._client.nthreads().values())
 
-    @contextmanager
-    def _client(self) -> "Iterator[Client]":
+    def close(self) -> None:
+        """Leave the cluster, and stop it if it was started here."""
+        self._opened.close()
+
+    @cached_property
+    def _opened(self) -> ExitStack:
+        return ExitStack()
+
+    @cached_property
+    def _client(self) -> "Client":
         try:
             from distributed import Client, LocalCluster
         except ImportError:
             raise UsageError("--dask needs Dask: pip install 'influbench[cluster]'") from None
         kind, _, n_workers = self.address.partition(":")
-        with ExitStack() as stack:
-            if kind == "local":
-                if not n_workers.isdigit() or int(n_workers) < 1:
-                    raise UsageError(f"--dask {self.address}: write local:N with a number of workers of at least 1")
-                cluster = stack.enter_context(
-                    LocalCluster(
-                        n_workers=int(n_workers), threads_per_worker=1, host="127.0.0.1", dashboard_address=None
-                    )
-                )
-                yield stack.enter_context(Client(cluster))
-                return
-            try:
-                client = stack.enter_context(Client(self.address, timeout=_CONNECT_SECONDS))
-            except (OSError, ValueError) as error:
-                raise UsageError(f"no Dask scheduler answers at {self.address} ({type(error).__name__})") from None
-            yield client
+        if kind == "local":
+            if not n_workers.isdigit() or int(n_workers) < 1:
+                raise UsageError(f"--dask {self.address}: write local:N with a number of workers of at least 1")
+            started = LocalCluster(
+                n_workers=int(n_workers), threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+            )
+            client: Client = self._opened.enter_context(Client(self._opened.enter_context(started)))
+            return client
+        try:
+            client = self._opened.enter_context(Client(self.address, timeout=_CONNECT_SECONDS))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"no Dask scheduler answers at {self.address} ({type(error).__name__})") from None
+        return client
 
 
 def _is_final(error: BaseException, attempts: int) -> bool:
@@ -154,22 +180,24 @@ def _is_final(error: BaseException, attempts: int) -> bool:
     return isinstance(error, InflubenchError | BrokenProcessPool) or attempts >= _ATTEMPTS
 
 
-_TAKEN: list[Any] = []
+_SHARED: dict[str, Any] = {}
 
 
-def _take(shared: object) -> None:
-    """In a new worker process: keep what all pieces share."""
-    torch.set_num_threads(1)
-    _TAKEN[:] = [shared]
+def _on_shared(function: Callable[[Any, str], T], place: str, item: str) -> T:
+    """In a worker process: what all pieces share is read once and kept until another run shares something else."""
+    if place not in _SHARED:
+        _SHARED.clear()
+        _SHARED[place] = cloudpickle.loads(Path(place).read_bytes())
+    return function(_SHARED[place], item)
 
 
-def _on_taken(function: Callable[[Any, str], T], item: str) -> T:
-    return function(_TAKEN[0], item)
-
-
-def _one_thread(function: Callable[[S, str], T], shared: S, item: str) -> T:
-    torch.set_num_threads(1)
+def _on_given(function: Callable[[S, str], T], shared: S, item: str) -> T:
+    _use_one_thread()
     return function(shared, item)
+
+
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def _same(shared: S) -> S:

@@ -99,8 +99,34 @@ def _show(registry: "Registry", kind: "Kind", name: str) -> None:
     if parameters := [f for f in fields(owner) if f.init]:
         rows = [(f.name, _type_name(f.type), _default(f)) for f in parameters]
         _print_table(console, "Parameters", rows)
+    if kind == "model":
+        console.print(f"  {_how_it_runs(registry, name)}\n", markup=False)
     if entry.spec.reference:
         console.print(f"  Reference: {entry.spec.reference}", markup=False)
+
+
+def _how_it_runs(registry: "Registry", name: str) -> str:
+    """Which path the model with its default parameters takes, on small images or on flat inputs."""
+    import torch
+
+    from influbench.api import Data, Split
+    from influbench.errors import ModelError, UsageError
+    from influbench.registry import Selector
+    from influbench.training.loop import Trainer
+
+    try:
+        model = registry.create("model", Selector(name, {}))
+    except UsageError as error:
+        return f"How it is trained in replicas depends on its parameters: {error}"
+    for shape in ((1, 28, 28), (16,)):
+        split = Split(torch.zeros(2, *shape), torch.tensor([0, 1]), torch.arange(2))
+        trainer = Trainer(Data(split, split, 2), model, model.recipe, "neg_loss", torch.float32, torch.device("cpu"))
+        try:
+            paths = [f"{trainer.network.path(torch.device(device))} on {device}" for device in ("cpu", "cuda")]
+        except (ModelError, RuntimeError):
+            continue
+        return f"Replicas run: {', '.join(paths)} (inputs of shape {shape})."
+    return "It could not be built on images or on flat inputs, so that how its replicas run is not known."
 
 
 def _default(field: "Field[Any]") -> str:

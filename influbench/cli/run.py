@@ -1,5 +1,6 @@
 """`influbench run`."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ def run_command(
     Ground truth is stored as it is computed, in the folder that INFLUBENCH_CACHE names: an interrupted run goes on
     where it stopped, and a second one starts with the estimators.
     """
+    from influbench.cli.progress import follow
     from influbench.engine import Resources, forecast, run
     from influbench.plan import read_plan
     from influbench.results import has_failed, result_json
@@ -69,21 +71,20 @@ def run_command(
     chosen = read_plan(plan).changed(
         estimators=estimators, n_seeds=seeds, seed=seed, reliability=reliability, max_seeds=max_seeds
     )
-    resources = Resources(_executor(workers, dask), memory, device)
-    if dry_run:
-        _print_forecasts(forecast(chosen, cache=default_cache(), resources=resources), as_json=as_json)
-        return
-    from influbench.cli.progress import follow
-
-    events = run(
-        chosen,
-        directory=output,
-        cache=default_cache(),
-        required=estimators,
-        resources=resources,
-        truth_file=truth_file,
-    )
-    directory, result = follow(events, quiet=quiet)
+    with closing(_executor(workers, dask)) as executor:
+        resources = Resources(executor, memory, device)
+        if dry_run:
+            _print_forecasts(forecast(chosen, cache=default_cache(), resources=resources), as_json=as_json)
+            return
+        events = run(
+            chosen,
+            directory=output,
+            cache=default_cache(),
+            required=estimators,
+            resources=resources,
+            truth_file=truth_file,
+        )
+        directory, result = follow(events, quiet=quiet)
     if as_json:
         click.echo(result_json(result))
     elif not quiet:

@@ -49,7 +49,7 @@ def _of_problem(plan: Plan, prepared: Prepared, cache: Cache, resources: Resourc
         n_trainings=n_trainings,
         n_shards=len(names),
         n_shards_stored=len(names) - len(missing),
-        seconds=n_trainings * seconds / n_workers,
+        seconds=n_trainings * seconds / n_workers + _start_seconds(resources),
         memory_bytes=_resident_bytes() + trainer.stack_width * trainer.replica_bytes,
         disk_bytes=sum(_shard_size(name, n_train) * n_bytes + _BYTES_PER_SHARD_HEADER for name in missing),
         stack_width=trainer.stack_width,
@@ -86,6 +86,19 @@ def _n_workers(resources: Resources) -> int:
     if isinstance(executor, Dask):
         return executor.n_workers()
     return 1
+
+
+def _start_seconds(resources: Resources) -> float:
+    """Time until worker processes are there: each imports torch once, which is timed here in one of them."""
+    if isinstance(resources.executor, Here):
+        return 0.0
+    start = perf_counter()
+    list(resources.executor.run(_nothing, None, ["start"]))
+    return perf_counter() - start
+
+
+def _nothing(_shared: None, _item: str) -> None:
+    pass
 
 
 def _resident_bytes() -> int:

@@ -245,3 +245,82 @@ def test_a_run_that_is_stopped_in_the_middle_of_truth_recomputes_no_finished_sha
     after = _stored(own_cache)
     assert len(after) == 80
     assert {path: after[path] for path in before} == before
+
+
+def test_a_dry_run_trains_nothing(influbench: Influbench, quick_plan: Path, tmp_path: Path, own_cache: Path) -> None:
+    told = influbench("run", quick_plan, "--dry-run")
+    assert told.exit_code == 0, told.stderr
+    assert "144" in told.stdout  # two seeds, two shards of 64 and 6 points, a base run in each
+    assert "for the ground truth, from a few timed steps" in " ".join(told.stdout.split())
+    (problem,) = json.loads(influbench("run", quick_plan, "--dry-run", "--json").stdout)["problems"]
+    assert (problem["n_trainings"], problem["n_shards"], problem["path"]) == (144, 4, "stacked")
+    assert not list(own_cache.rglob("*.safetensors"))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_stored_truths_are_listed_shared_checked_and_cleared(
+    influbench: Influbench, quick_plan: Path, tmp_path: Path, own_cache: Path
+) -> None:
+    assert "No ground truth is stored" in influbench("truth", "list").stdout
+    assert influbench("run", quick_plan, "-q").exit_code == 0
+    (listed,) = json.loads(influbench("truth", "list", "--json").stdout)["truths"]
+    key = listed["key"]
+    assert (listed["n_seeds"], listed["n_shards"]) == (2, 4)
+    assert listed["problem"] == "digits[n_train=70,n_test=20], mlp[hidden=[8]]"
+    assert key[:12] in influbench("truth", "list").stdout
+    assert json.loads(influbench("truth", "show", key[:6]).stdout)["model"] == "mlp[hidden=[8]]"
+    assert "2 seeds of digits" in influbench("truth", "export", key[:6], "shared").stdout
+    assert influbench("truth", "clear", "--all", "--yes").exit_code == 0
+    assert json.loads(influbench("truth", "list", "--json").stdout)["truths"] == []
+    assert "4 of 4 shards are new here" in influbench("truth", "import", "shared").stdout
+    assert "0 of 4 shards are new here" in influbench("truth", "import", "shared").stdout
+    assert influbench("truth", "verify").stdout == "4 of 4 shards are whole.\n"
+    again = influbench("run", quick_plan, "--json")
+    assert json.loads(again.stdout)["truth"]["n_shards_reused"] == 4
+
+    shard = next(own_cache.rglob("block-*.safetensors"))
+    shard.write_bytes(shard.read_bytes()[:-3])
+    verified = influbench("truth", "verify", key[:6])
+    assert verified.exit_code == 1
+    assert "is damaged" in verified.stdout
+    assert "3 of 4 shards are whole" in verified.stdout
+
+
+def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no truth")
+    for words, sentence in (
+        (["show", "abc"], "Error: no stored truth has the key 'abc'; see `influbench truth list`\n"),
+        (["import", "nowhere"], "Error: there is no file nowhere\n"),
+        (["clear", "--yes"], "Error: name the keys to delete, or give --all\n"),
+    ):
+        wrong = influbench("truth", *words)
+        assert (wrong.exit_code, wrong.stderr[wrong.stderr.index("Error") :]) == (2, sentence)
+    damaged = influbench("truth", "import", "text")
+    assert damaged.exit_code == 1
+    assert "text is damaged" in damaged.stderr
+    assert influbench("run", quick_plan, "--truth", "nowhere").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1."),
+        (["--memory", "10KB"], "one replica needs about 0 MB, and the memory limit is 0 MB"),
+        (["--memory", "lots"], "Invalid value for '--memory': 'lots' is no size; write for instance 500MB or 4GB"),
+        (["--reliability", "1.2"], "Invalid value for '--reliability': 1.2 is not in the range 0<x<1."),
+        (["--device", "gpu"], "device 'gpu' cannot be used here"),
+        (["--workers", "1", "--dask", "local:1"], "give --workers or --dask, not both"),
+        (["--dask", "local:x"], "--dask local:x: write local:N with a number of workers of at least 1"),
+    ],
+)
+def test_wrong_resources_are_one_sentence_and_exit_code_2(
+    influbench: Influbench, quick_plan: Path, words: list[str], sentence: str
+) -> None:
+    ran = influbench("run", quick_plan, "-o", "out", *words)
+    assert ran.exit_code == 2
+    assert ran.stderr.strip().splitlines()[-1].startswith(f"Error: {sentence}")
+
+
+def test_show_says_how_a_model_runs(influbench: Influbench) -> None:
+    assert "Replicas run: stacked on cpu, stacked on cuda" in influbench("show", "mlp").stdout
+    assert "Replicas run: loop on cpu, vmap on cuda" in influbench("show", "cnn").stdout

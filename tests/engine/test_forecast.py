@@ -1,0 +1,134 @@
+"""What a run will take, and truths that grow and travel."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from influbench.engine import Resources, forecast, run
+from influbench.engine.events import RunDone, ShardDone, TruthExtended
+from influbench.errors import PlanError, UsageError
+from influbench.executors import LocalProcesses
+from influbench.plan import Plan, parse_plan
+from influbench.results import Result
+from influbench.store.cache import Cache
+from influbench.store.truths import Truths
+from tests.engine.test_run import plan
+from tests.plugins import registry
+
+
+def result_of(of: Plan, cache: Path, out: Path, **options: object) -> tuple[Result, list[object]]:
+    events = list(run(of, directory=out, cache=Cache(cache), registry=registry(), **options))  # type: ignore[arg-type]
+    assert isinstance(events[-1], RunDone)
+    assert isinstance(events[-1].result, Result)
+    return events[-1].result, list(events)
+
+
+def test_a_forecast_counts_what_is_missing_and_writes_nothing(tmp_path: Path) -> None:
+    of, cache = plan(["random"]).changed(n_seeds=3), tmp_path / "cache"
+    (before,) = forecast(of, cache=Cache(cache), registry=registry())
+    assert (before.n_trainings, before.n_shards, before.n_shards_stored) == (63, 3, 0)
+    assert before.seconds > 0
+    assert before.memory_bytes > 0
+    assert not cache.exists()
+    result, _ = result_of(of.changed(n_seeds=2), cache, tmp_path / "out")
+    assert result.truth.n_trainings == 42
+    (after,) = forecast(of, cache=Cache(cache), registry=registry())
+    assert (after.n_trainings, after.n_shards_stored) == (21, 2)
+
+
+def test_the_disk_forecast_is_what_is_written(tmp_path: Path) -> None:
+    of = plan(["random"], dataset='"digits[n_train=130,n_test=50]"', model='"mlp[hidden=[8]]"')
+    (before,) = forecast(of, cache=Cache(tmp_path / "cache"), registry=registry())
+    result_of(of, tmp_path / "cache", tmp_path / "out")
+    written = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("block-*.safetensors"))
+    assert written / 1.5 < before.disk_bytes < written * 1.5
+
+
+def test_seeds_are_added_until_the_truth_is_reliable(tmp_path: Path) -> None:
+    two, _ = result_of(plan(["random"]), tmp_path / "cache", tmp_path / "two")
+    assert two.truth.influence.reliability.low is not None
+    wanted = 1 - 0.4 * (1 - two.truth.influence.reliability.low)
+    of = plan(["random"]).changed(reliability=wanted, max_seeds=60)
+    result, events = result_of(of, tmp_path / "cache", tmp_path / "out")
+    extended = [event for event in events if isinstance(event, TruthExtended)]
+    assert extended
+    assert all(event.reliability.low is not None and event.reliability.low < wanted for event in extended)
+    found = result.truth.influence.reliability.low
+    assert found is not None
+    assert found >= wanted
+    assert extended[-1].n_seeds < result.truth.n_seeds < 60
+    shards = [event for event in events if isinstance(event, ShardDone)]
+    assert len(shards) == result.truth.n_seeds
+    assert sum(shard.reused for shard in shards) == 2
+    again, _ = result_of(of, tmp_path / "cache", tmp_path / "out")
+    assert again.truth.n_shards_reused == again.truth.n_shards
+    assert again.cells[0].spearman == result.cells[0].spearman
+
+
+def test_seeds_stop_at_their_maximum(tmp_path: Path) -> None:
+    of = plan(["random"]).changed(n_seeds=2, reliability=0.9999, max_seeds=5)
+    assert result_of(of, tmp_path / "cache", tmp_path / "out")[0].truth.n_seeds == 5
+
+
+def test_workers_find_what_this_process_finds(tmp_path: Path) -> None:
+    of = plan(["subset[n_models=30]"])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        here, _ = result_of(of, tmp_path / "one", tmp_path / "a")
+    finally:
+        torch.set_num_threads(threads)
+    executor = LocalProcesses(2)
+    try:
+        there, _ = result_of(of, tmp_path / "two", tmp_path / "b", resources=Resources(executor))
+    finally:
+        executor.close()
+    assert there.truth.influence == here.truth.influence
+    assert [cell.spearman for cell in there.cells] == [cell.spearman for cell in here.cells]
+
+
+def exported(tmp_path: Path, of: Plan) -> Path:
+    result_of(of, tmp_path / "lab", tmp_path / "at-lab")
+    truths = Truths(Cache(tmp_path / "lab"))
+    (stored,) = truths.all()
+    truths.export(stored, tmp_path / "truth.safetensors")
+    return tmp_path / "truth.safetensors"
+
+
+def test_an_exported_truth_serves_another_lab(tmp_path: Path) -> None:
+    of = plan(["random"])
+    file = exported(tmp_path, of)
+    result, _ = result_of(of, tmp_path / "elsewhere", tmp_path / "out", truth_file=file)
+    assert result.truth.n_shards_reused == result.truth.n_shards == 2
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 5}, {"more": "random_labels = 0.5"}, {"model": '"mlp[hidden=[9]]"'}, {"model": '"linear"'}]
+)
+def test_the_truth_of_another_problem_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    file = exported(tmp_path, plan(["random"]))
+    other = plan(["random"]).changed(seed=5) if "seed" in change else plan(["random"], **change)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"holds the truth of blobs, mlp\[hidden=\[8\]\], and no problem of this plan"):
+        result_of(other, tmp_path / "elsewhere", tmp_path / "out", truth_file=file)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_device_that_is_not_there_and_a_step_too_far_are_refused(tmp_path: Path) -> None:
+    def forecasts(of: Plan, resources: Resources | None = None) -> Sequence[object]:
+        return forecast(of, cache=Cache(tmp_path), registry=registry(), resources=resources)
+
+    with pytest.raises(UsageError, match="device 'cuda:9' cannot be used here"):
+        forecasts(plan(["random"]), Resources(device="cuda:9"))
+    with pytest.raises(UsageError, match="device 'gpu' cannot be used here"):
+        forecasts(plan(["random"]), Resources(device="gpu"))
+    with pytest.raises(UsageError, match=r"one replica needs about .* MB, and the memory limit is 0 MB"):
+        forecasts(plan(["random"]), Resources(memory=1000))
+    far = parse_plan(
+        'estimators = ["random"]\n[problem]\ndataset = "blobs"\nmodel = "linear"\n[truth]\nsteps = [3, 999]',
+        source="far.toml",
+        name="far",
+    )
+    with pytest.raises(PlanError, match=r"far: \[truth\] step 999 is beyond the last step, 20"):
+        forecasts(far)
