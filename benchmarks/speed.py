@@ -5,8 +5,9 @@
 Milliseconds per model. Machines are noisy, so what is compared runs in turn, round after round, and medians are
 reported; a first round is not counted. The three do the same training:
 
-* ours         `truth.leave_one_out.leave_out`: 64 models with one example left out and the one with all of them,
-               evaluated on the test set and on the left-out examples.
+* ours         shards of the ground truth, as `influbench run --workers THREADS` trains them, with one thread in each
+               process: 64 models with one example left out and the one with all of them, evaluated on the test set and
+               on the left-out examples. Beside it the same in one process with all threads.
 * plain loop   tensors in memory, batches by index, torch.optim; the example has weight 0 in the loss; evaluated on
                the test set. The order of the examples is drawn beforehand and costs it nothing.
 * dattri       `retrain_loo` with the training function of its documentation; null where dattri is not installed
@@ -38,13 +39,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from influbench.api import Recipe
 from influbench.errors import InflubenchError
+from influbench.executors import LocalProcesses
 from influbench.registry import installed, parse_selector
 from influbench.seeds import derive
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 from influbench.training.batches import batch_rows
 from influbench.training.loop import Trainer
-from influbench.truth.leave_one_out import leave_out
+from influbench.truth.leave_one_out import GroundTruth, leave_out
 
 SEED = 0
 N_LOOPED = 2  # models that the plain loop and dattri train in each round
@@ -63,6 +65,8 @@ class Case:
     model: str = "mlp[hidden=[64]]"
     epochs: int | None = None  # None: the model's own
     n_left_out: int = 64
+    n_workers: int = 0  # processes with one thread each; 0: this process with all threads
+    shards_per_worker: int = 4
     compared: bool = False  # with the plain loop, dattri and the matrix product
 
 
@@ -72,6 +76,7 @@ class Outcome:
 
     name: str
     ours_ms: float
+    ours_one_process_ms: float | None
     plain_loop_ms: float | None
     dattri_ms: float | None
     speedup_plain: float | None
@@ -83,10 +88,11 @@ _DIGITS = "digits[n_train=300,n_test=200]"
 _FASHION = "fashion_mnist[n_train={},n_test={}]".format
 CASES = [
     Case("digits-mlp", "digits-mlp", _DIGITS, compared=True),
-    Case("fashion-mlp", "fashion-mlp", _FASHION(1000, 500), epochs=5, compared=True),
-    Case("fashion-cnn", "fashion-cnn", _FASHION(500, 200), "cnn", epochs=2, compared=True),
+    Case("fashion-mlp", "fashion-mlp", _FASHION(1000, 500), epochs=5, shards_per_worker=2, compared=True),
+    Case("fashion-cnn", "fashion-cnn", _FASHION(500, 200), "cnn", epochs=2, shards_per_worker=1, compared=True),
     *(Case(f"n_train-{n}", "n_train", f"digits[n_train={n},n_test=100]") for n in (100, 200, 400, 800, 1600)),
     *(Case(f"replicas-{n}", "replicas", _DIGITS, n_left_out=n) for n in (1, 8, 16, 32, 64)),
+    *(Case(f"workers-{n}", f"workers-{n}", _DIGITS, n_workers=n) for n in (1, 2)),
 ]
 
 
@@ -147,9 +153,10 @@ def _trainer(case: Case) -> Trainer:
 
 def _calls(case: Case, trainer: Trainer, folder: Path) -> dict[str, Call]:
     """What is timed for one case, by name."""
-    calls: dict[str, Call] = {"ours": lambda: leave_out(trainer, SEED, range(case.n_left_out))}
     if not case.compared:
-        return calls
+        ours = _by_workers(trainer, case, case.n_workers) if case.n_workers else _here(trainer, case.n_left_out)
+        return {"ours": ours}
+    calls = {"ours": _by_workers(trainer, case, torch.get_num_threads()), "here": _here(trainer, case.n_left_out)}
     batches = batch_rows(trainer.recipe, trainer.data.train.ids, [SEED])
     calls["plain"] = lambda: [plain_loop(trainer, SEED, batches, left_out=row) for row in range(N_LOOPED)]
     if dattri := _dattri(trainer, folder):
@@ -159,9 +166,33 @@ def _calls(case: Case, trainer: Trainer, folder: Path) -> dict[str, Call]:
     return calls
 
 
+def _here(trainer: Trainer, n_left_out: int) -> Call:
+    return lambda: leave_out(trainer, SEED, range(n_left_out))
+
+
+def _by_workers(trainer: Trainer, case: Case, n_workers: int) -> Call:
+    """A few full shards for each worker. The processes stay from one round to the next."""
+    ground_truth, executor = GroundTruth(trainer, SEED), LocalProcesses(n_workers)
+    first_blocks = [
+        name for name in ground_truth.shard_names(range(n_workers * case.shards_per_worker)) if _is_first(name)
+    ]
+    return lambda: list(executor.run(GroundTruth.compute, ground_truth, first_blocks))
+
+
+def _is_first(name: str) -> bool:
+    return name.endswith("block-00000")
+
+
 def _outcome(case: Case, trainer: Trainer, seconds: Mapping[str, float]) -> Outcome:
     """Seconds of each call made into what is reported."""
-    models = {"ours": case.n_left_out + 1, "plain": N_LOOPED, "dattri": N_LOOPED}
+    n_workers = torch.get_num_threads() if case.compared else case.n_workers
+    of_shard = case.n_left_out + 1
+    models = {
+        "ours": max(1, n_workers * case.shards_per_worker) * of_shard,
+        "here": of_shard,
+        "plain": N_LOOPED,
+        "dattri": N_LOOPED,
+    }
     per_model = {what: 1000 * seconds[what] / n for what, n in models.items() if what in seconds}
     ours, plain, dattri = per_model["ours"], per_model.get("plain"), per_model.get("dattri")
     fraction = None
@@ -170,6 +201,7 @@ def _outcome(case: Case, trainer: Trainer, seconds: Mapping[str, float]) -> Outc
     return Outcome(
         case.name,
         ours_ms=ours,
+        ours_one_process_ms=per_model.get("here"),
         plain_loop_ms=plain,
         dattri_ms=dattri,
         speedup_plain=plain and plain / ours,
@@ -292,12 +324,13 @@ def _table(outcomes: Sequence[Outcome], *, torch_threads: object) -> Table:
         title_justify="left",
     )
     table.add_column("case", no_wrap=True)
-    for heading in ("ours", "plain loop", "dattri", "plain / ours", "dattri / ours", "of GEMM rate"):
+    for heading in ("ours", "one process", "plain loop", "dattri", "plain / ours", "dattri / ours", "of GEMM"):
         table.add_column(heading, justify="right")
     for o in outcomes:
         table.add_row(
             o.name,
             _written(o.ours_ms, "{:.2f}"),
+            _written(o.ours_one_process_ms, "{:.2f}"),
             _written(o.plain_loop_ms, "{:.1f}"),
             _written(o.dattri_ms, "{:.1f}"),
             _written(o.speedup_plain, "{:.1f}x"),

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -67,8 +68,9 @@ class LocalProcesses:
         """As many pieces at a time as there are workers; a broken pool is replaced."""
         attempts, pending = dict.fromkeys(items, 0), list(items)
         with TemporaryDirectory(prefix="influbench-") as folder:
-            place = Path(folder) / "shared"
-            place.write_bytes(cloudpickle.dumps(shared))
+            content = cloudpickle.dumps(shared)
+            place = Path(folder) / blake2b(content, digest_size=16).hexdigest()
+            place.write_bytes(content)
             while pending:
                 try:
                     for item, result in self._by_one_pool(function, str(place), list(pending), attempts):
@@ -88,7 +90,7 @@ class LocalProcesses:
         pool, waiting, running = self._pool(), items[::-1], dict[Future[T], str]()
         try:
             while waiting or running:
-                while waiting and len(running) < self.n_workers:
+                while waiting and len(running) <= self.n_workers:  # one waits, so that no worker does
                     item = waiting.pop()
                     attempts[item] += 1
                     running[pool.submit(_on_shared, function, place, item)] = item
@@ -184,11 +186,12 @@ _SHARED: dict[str, Any] = {}
 
 
 def _on_shared(function: Callable[[Any, str], T], place: str, item: str) -> T:
-    """In a worker process: what all pieces share is read once and kept until another run shares something else."""
-    if place not in _SHARED:
+    """In a worker process: what all pieces share is read once, and kept until another run shares something else."""
+    content = Path(place).name
+    if content not in _SHARED:
         _SHARED.clear()
-        _SHARED[place] = cloudpickle.loads(Path(place).read_bytes())
-    return function(_SHARED[place], item)
+        _SHARED[content] = cloudpickle.loads(Path(place).read_bytes())
+    return function(_SHARED[content], item)
 
 
 def _on_given(function: Callable[[S, str], T], shared: S, item: str) -> T:

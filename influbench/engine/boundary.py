@@ -13,14 +13,23 @@ from influbench.api import Data, Estimate, Split
 from influbench.errors import DataError, EstimateError, ModelError
 
 
-def checked_data(data: object, *, name: str, dtype: torch.dtype, device: torch.device) -> Data:
-    """The data in the problem's dtype and on its device; DataError where it cannot be trained on."""
+def on_device(data: Data, device: torch.device) -> Data:
+    """The same data on a device."""
+
+    def moved(split: Split) -> Split:
+        return Split(split.inputs.to(device), split.labels.to(device), split.ids.to(device))
+
+    return replace(data, train=moved(data.train), test=moved(data.test))
+
+
+def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:
+    """The data in the problem's dtype, on the CPU; DataError where it cannot be trained on."""
     if not isinstance(data, Data):
         raise DataError(f"{name} loaded a {type(data).__name__}, expected influbench.Data")
     if data.n_classes is not None and data.n_classes < 2:
         raise DataError(f"{name} has n_classes = {data.n_classes}, expected at least 2, or None for regression")
-    train = _checked_split(data.train, f"{name} train", data.n_classes, dtype, device)
-    test = _checked_split(data.test, f"{name} test", data.n_classes, dtype, device)
+    train = _checked_split(data.train, f"{name} train", data.n_classes, dtype)
+    test = _checked_split(data.test, f"{name} test", data.n_classes, dtype)
     if train.inputs.shape[1:] != test.inputs.shape[1:]:
         raise DataError(
             f"{name} has train inputs of shape {tuple(train.inputs.shape[1:])} and test inputs of shape "
@@ -29,7 +38,7 @@ def checked_data(data: object, *, name: str, dtype: torch.dtype, device: torch.d
     return replace(data, train=train, test=test)
 
 
-def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch.dtype, device: torch.device) -> Split:
+def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch.dtype) -> Split:
     for field, values in vars(split).items():
         if not isinstance(values, Tensor):
             raise DataError(f"{where} {field} are a {type(values).__name__}, expected a torch.Tensor")
@@ -43,10 +52,10 @@ def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch
         raise DataError(f"{where} ids must be int64, not negative and unique")
     if not split.inputs.is_floating_point():
         raise DataError(f"{where} inputs are {split.inputs.dtype}, expected floating point")
-    inputs = split.inputs.to(device, dtype)
+    inputs = split.inputs.cpu().to(dtype)
     if unusable := int((~inputs.isfinite()).flatten(1).any(1).sum()):
         raise DataError(f"{where} inputs are not finite in {unusable} of {n} examples")
-    return Split(inputs, _checked_labels(split.labels, where, n_classes, dtype).to(device), split.ids.to(device))
+    return Split(inputs, _checked_labels(split.labels, where, n_classes, dtype).cpu(), split.ids.cpu())
 
 
 def _checked_labels(labels: Tensor, where: str, n_classes: int | None, dtype: torch.dtype) -> Tensor:

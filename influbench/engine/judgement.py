@@ -78,7 +78,7 @@ class Judge:
     def _classes(self) -> list[Block] | None:
         if self._data.n_classes is None:
             return None
-        return within_classes(self._data.train.labels, self._data.test.labels)
+        return within_classes(self._data.train.labels.cpu(), self._data.test.labels.cpu())
 
     @cached_property
     def _influence(self) -> Reliability:

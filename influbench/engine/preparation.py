@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 
 from influbench.api import Data, Dataset, Estimator, Model, Recipe
-from influbench.engine.boundary import check_outputs, checked_data, isolated
+from influbench.engine.boundary import check_outputs, checked_data, isolated, on_device
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.errors import InflubenchError, ModelError, PlanError, PluginError, UsageError
@@ -147,8 +147,9 @@ def _data(plan: Plan, problem: ProblemPlan, dataset: Dataset, device: torch.devi
     seed = derive(plan.seed, "data")
     with isolated(seed):
         loaded = _try(f"data set {problem.dataset}", lambda: dataset.load(seed))
-    data = checked_data(loaded, name=problem.dataset, dtype=_dtype(plan), device=device)
-    return draw_labels(data, fraction=problem.random_labels, seed=derive(plan.seed, "labels"))
+    data = checked_data(loaded, name=problem.dataset, dtype=_dtype(plan))
+    noisy, labels = draw_labels(data, fraction=problem.random_labels, seed=derive(plan.seed, "labels"))
+    return on_device(noisy, device), labels
 
 
 def _recipe(plan: Plan, model: Model) -> Recipe:

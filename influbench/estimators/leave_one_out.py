@@ -31,8 +31,8 @@ class LeaveOneOut(Estimator):
         for seed in range(self.n_seeds):
             runs = problem.train(with_all_then_without_each, replicates=[seed] * (n_train + 1))
             on_test = runs.measured(data.test)
-            influence += (on_test[0] - on_test[1:]) / self.n_seeds
+            influence += (on_test[0] - on_test[1:]).cpu() / self.n_seeds
             if data.n_classes is not None:
                 on_itself = runs.p_correct(data.train)
-                memorization += (on_itself[0] - on_itself[1:].diagonal()) / self.n_seeds
+                memorization += (on_itself[0] - on_itself[1:].diagonal()).cpu() / self.n_seeds
         return Estimate(influence, None if data.n_classes is None else memorization)

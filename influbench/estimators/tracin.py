@@ -44,7 +44,7 @@ class TracIn(Estimator):
         for step in steps:
             parameters = {name: stacked[0] for name, stacked in runs.parameters(step=step).items()}
             product = _gradient_products(problem, parameters)
-            influence -= runs.learning_rates[step - 1] * product.double()
+            influence -= runs.learning_rates[step - 1] * product.double().cpu()
         return Estimate(influence)
 
 

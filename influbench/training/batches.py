@@ -32,7 +32,7 @@ def batch_rows(recipe: Recipe, ids: Tensor, seeds: Sequence[int]) -> list[Tensor
 
 
 def _orders(recipe: Recipe, ids: Tensor, seeds: Sequence[int]) -> dict[int, Tensor]:
-    epochs = torch.arange(recipe.epochs)[:, None]
+    epochs = torch.arange(recipe.epochs, device=ids.device)[:, None]
     return {
         seed: hash_integers(derive(seed, "batches"), epochs, ids[None]).argsort(dim=1)  # (epochs, n)
         for seed in seeds

@@ -16,10 +16,17 @@ from influbench.training.batches import batch_rows, steps_per_training
 from influbench.training.replicas import Parameters, Replicas, SiteMasks
 from influbench.training.runs import StackedRuns
 from influbench.training.updates import OptimizerState, initial_state, learning_rates, optimizer_step
-from influbench.training.width import fastest_width, is_out_of_memory, memory_limit, saved_bytes
+from influbench.training.width import (
+    LOOPED_WIDTHS,
+    STACKED_WIDTHS,
+    fastest_width,
+    is_out_of_memory,
+    memory_limit,
+    saved_bytes,
+)
 
 _TIMED_STEPS = 3
-_COPIES_OF_PARAMETERS = 6  # parameters, gradients, moments, and those of the next step
+_COPIES_OF_PARAMETERS = 5  # parameters, gradients, two moments, and a copy that is kept
 
 Spend = Callable[[int], None]
 
@@ -67,7 +74,8 @@ class Trainer:
     def stack_width(self) -> int:
         """Replicas that are trained at a time: what fits and is fastest, by timing a few steps. See training.width."""
         limit = memory_limit(self.device) if self.memory is None else self.memory
-        return fastest_width(self.step_seconds, replica_bytes=self.replica_bytes, limit=limit)
+        widths = LOOPED_WIDTHS if self.network.path(self.device) == "loop" else STACKED_WIDTHS
+        return fastest_width(self.step_seconds, replica_bytes=self.replica_bytes, limit=limit, widths=widths)
 
     @cached_property
     def replica_bytes(self) -> int:

@@ -7,6 +7,8 @@ what vmap cannot follow run one network after the other (*loop*), with images in
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -41,6 +43,7 @@ class Replicas:
                     f"layer {name!r} ({type(part).__name__}) draws random numbers while training; remove it"
                 )
         self._module = module
+        self._swift = _pooled_first(module)
         self._convolves = any(isinstance(part, nn.modules.conv._ConvNd) for part in module.modules())
         self._vmaps = True
         self._chain = None if _shares_parameters(module) else _chain(module)
@@ -149,8 +152,12 @@ class Replicas:
         outputs = []
         for replica in range(n_replicas):
             own = {name: _channels_last(p[replica]) for name, p in parameters.items()}
+            own_inputs = laid_out[replica % len(laid_out)]
+            if not masks:
+                outputs.append(functional_call(self._swift, own, (own_inputs,)))
+                continue
             with _gated(self._module, {site: factors[replica] for site, factors in masks.items()}):
-                outputs.append(self.single(own, laid_out[replica % len(laid_out)]))
+                outputs.append(self.single(own, own_inputs))
         return torch.stack(outputs)
 
     def _by_vmap(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
@@ -204,6 +211,18 @@ def _stacked_linear(layer: nn.Linear, prefix: str, parameters: Parameters, activ
 def _by_mask(activations: Tensor, n: int) -> Tensor:
     """(R, n_features, I n) as (R, n_features, I, n)."""
     return activations.reshape(*activations.shape[:2], -1, n)
+
+
+def _pooled_first(module: nn.Module) -> nn.Module:
+    """A copy in which max pooling stands before the ReLU that it follows: the same numbers, smaller activations."""
+    module = deepcopy(module)
+    for part in module.modules():
+        if type(part) is nn.Sequential:
+            for name, following in pairwise(list(part._modules)):
+                relu, pool = part._modules[name], part._modules[following]
+                if type(relu) is nn.ReLU and type(pool) is nn.MaxPool2d and not pool.return_indices:
+                    part._modules[name], part._modules[following] = pool, relu
+    return module
 
 
 def _channels_last(images: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 The width changes how fast a training is, never which numbers come out (up to rounding), so it is no part of any key.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psutil
@@ -14,7 +14,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from influbench.errors import UsageError
 
 WIDEST = 65  # one base run and the 64 of a shard
-_WIDTHS = (2, 4, 8, 16, 32, WIDEST)
+STACKED_WIDTHS = (2, 4, 8, 16, 32, WIDEST)
+LOOPED_WIDTHS = (1, 2, 4, 8)  # replicas that run one after the other gain little from company
 _SHARE_OF_FREE = 0.5
 _NEARLY = 1.05  # a wider stack that is this close to the fastest is taken: it repeats fewer base runs
 
@@ -25,13 +26,19 @@ def memory_limit(device: torch.device) -> int:
     return int(_SHARE_OF_FREE * free)
 
 
-def fastest_width(step_seconds: Callable[[int], float], *, replica_bytes: int, limit: int) -> int:
+def fastest_width(
+    step_seconds: Callable[[int], float],
+    *,
+    replica_bytes: int,
+    limit: int,
+    widths: Sequence[int] = STACKED_WIDTHS,
+) -> int:
     """The number of replicas with the least time per replica, among those that fit into `limit` bytes."""
     if replica_bytes > limit:
         raise UsageError(
             f"one replica needs about {replica_bytes / 1e6:,.0f} MB, and the memory limit is {limit / 1e6:,.0f} MB"
         )
-    fitting = [width for width in _WIDTHS if width * replica_bytes <= limit]
+    fitting = [width for width in widths if width * replica_bytes <= limit]
     if len(fitting) < 2:
         return max([1, *fitting])
     per_replica = {width: step_seconds(width) / width for width in fitting}

@@ -324,3 +324,20 @@ def test_wrong_resources_are_one_sentence_and_exit_code_2(
 def test_show_says_how_a_model_runs(influbench: Influbench) -> None:
     assert "Replicas run: stacked on cpu, stacked on cuda" in influbench("show", "mlp").stdout
     assert "Replicas run: loop on cpu, vmap on cuda" in influbench("show", "cnn").stdout
+
+
+def test_two_runs_of_one_plan_at_the_same_time_find_the_same(tmp_path: Path, own_cache: Path) -> None:
+    plan = tmp_path / "both.toml"
+    plan.write_text(QUICK.replace("seeds = 2", "seeds = 8").replace("epochs = 2", "epochs = 10"))
+    runs = [_start(plan, tmp_path, out) for out in ("one", "two")]
+    for run in runs:
+        _, errors = run.communicate(timeout=120)
+        assert run.returncode == 0, errors
+    found = [json.loads((tmp_path / out / "result.json").read_text()) for out in ("one", "two")]
+    statistics = [
+        [{key: cell[key] for key in ("name", "spearman", "of_ceiling")} for cell in r["cells"]] for r in found
+    ]
+    assert statistics[0] == statistics[1]
+    assert found[0]["truth"]["influence"] == found[1]["truth"]["influence"]
+    assert len(_stored(own_cache)) == 16
+    assert not [path for path in own_cache.rglob(".*") if path.is_file()]
