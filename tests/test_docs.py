@@ -1,5 +1,6 @@
 """What the docs show works, and the figures they quote come from a stored run."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -91,3 +92,16 @@ def test_links_of_the_docs_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_speeds_of_the_docs_are_those_of_the_stored_run() -> None:
+    cases = json.loads((ROOT / "benchmarks" / "results" / "speed" / "cpu.json").read_text())["cases"]
+    page = (ROOT / "docs" / "explanation" / "speed.md").read_text()
+    compared = [case for case in cases if case["plain_loop_ms"] is not None]
+    assert len(compared) == 3
+    for case in compared:
+        assert (
+            f"| {case['name']} | {case['ours_ms']:.2f} | {case['ours_one_process_ms']:.2f} "
+            f"| {case['plain_loop_ms']:.1f} | {case['dattri_ms']:.1f} | {case['speedup_plain']:.1f} | {case['speedup_dattri']:.1f} "
+            f"| {100 * case['gemm_fraction']:.0f} % |"
+        ) in page

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from influbench import __version__
 from influbench.errors import StoreError, UsageError
-from influbench.plan import Plan
+from influbench.plan import Plan, read_plan
 from influbench.results import Result, Results, result_json
 from influbench.store.files import Arrays, write_arrays, write_bytes
 
@@ -35,17 +35,17 @@ class RunDirectory:
         """
         content = plan.to_toml().encode()
         try:
-            self._refuse_what_is_not_ours(content)
+            self._refuse_what_is_not_ours(plan)
             (self.path / RESULT).unlink(missing_ok=True)
             write_bytes(self.path / PLAN, content)
             write_bytes(self.path / ENVIRONMENT, (json.dumps(environment(), indent=2) + "\n").encode())
         except OSError as error:
             raise UsageError(f"cannot write to {self.path}: {error.strerror}; name another directory with -o") from None
 
-    def _refuse_what_is_not_ours(self, plan: bytes) -> None:
+    def _refuse_what_is_not_ours(self, plan: Plan) -> None:
         existing = self.path / PLAN
         if existing.is_file():
-            if existing.read_bytes() != plan:
+            if read_plan(str(existing)) != plan:
                 raise UsageError(f"{self.path} holds the run of another plan; name another directory with -o")
         elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UsageError(f"{self.path} exists and is no run directory; name another directory with -o")
