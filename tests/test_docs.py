@@ -100,8 +100,7 @@ def test_the_speeds_of_the_docs_are_those_of_the_stored_run() -> None:
     compared = [case for case in cases if case["plain_loop_ms"] is not None]
     assert len(compared) == 3
     for case in compared:
-        assert (
-            f"| {case['name']} | {case['ours_ms']:.2f} | {case['ours_one_process_ms']:.2f} "
-            f"| {case['plain_loop_ms']:.1f} | {case['dattri_ms']:.1f} | {case['speedup_plain']:.1f} | {case['speedup_dattri']:.1f} "
-            f"| {100 * case['gemm_fraction']:.0f} % |"
-        ) in page
+        times = [f"{case['ours_ms']:.2f}", f"{case['ours_one_process_ms']:.2f}"]
+        times += [f"{case[name]:.1f}" for name in ("plain_loop_ms", "dattri_ms", "speedup_plain", "speedup_dattri")]
+        row = " | ".join([case["name"], *times, f"{100 * case['gemm_fraction']:.0f} %"])
+        assert f"| {row} |" in page

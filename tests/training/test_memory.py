@@ -27,6 +27,7 @@ def trainer(data, limit):
     recipe = Recipe(learning_rate=0.05, momentum=0.9, batch_size=50, epochs=2)
     return Trainer(data, model, recipe, "neg_loss", torch.float32, torch.device("cpu"), memory=limit)
 
+Trainer.step_seconds = lambda self, width: width  # no width is faster than another: the widest that fits is taken
 small = trainer(data, 10**12)
 small.__dict__["stack_width"] = 1
 small.train([0])  # what torch allocates once, for its own use
@@ -39,7 +40,7 @@ print(of.stack_width, (peak() - before) / 10**6)
 
 @pytest.mark.parametrize(
     ("model", "limit", "at_least"),
-    [("mlp[hidden=[512,512]]", 200, 2), ("mlp[hidden=[512,512]]", 800, 8), ("cnn", 100, 1)],
+    [("mlp[hidden=[512,512]]", 200, 2), ("mlp[hidden=[512,512]]", 800, 8), ("cnn", 100, 4)],
 )
 def test_the_peak_stays_under_the_limit(model: str, limit: int, at_least: int) -> None:
     done = subprocess.run(
