@@ -16,7 +16,6 @@ from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import BLOCK
 
-_TIMED_EPOCHS = 1
 _BYTES_PER_SHARD_HEADER = 2048
 
 
@@ -37,7 +36,7 @@ def forecast(
 def _of_problem(plan: Plan, prepared: Prepared, cache: Cache, resources: Resources) -> Forecast:
     ground_truth, trainer = prepared.ground_truth, prepared.trainer
     names = ground_truth.shard_names(range(plan.truth.seeds))
-    missing = [name for name in names if not cache.holds(f"truth/{ground_truth.key}/{name}")]
+    missing = [name for name in names if not cache.holds(f"{ground_truth.folder}/{name}")]
     n_train, n_test = len(trainer.data.train), len(trainer.data.test)
     n_workers = _n_workers(resources)
     seconds = _seconds_per_training(trainer, one_thread=not isinstance(resources.executor, Here))
@@ -58,7 +57,7 @@ def _of_problem(plan: Plan, prepared: Prepared, cache: Cache, resources: Resourc
 
 
 def _seconds_per_training(trainer: Trainer, *, one_thread: bool) -> float:
-    """Time of one training and its evaluation, from the steps of one epoch of a full stack."""
+    """Time of one training and its evaluation, from a few steps of a full stack."""
     threads = torch.get_num_threads()
     try:
         if one_thread:

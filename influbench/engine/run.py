@@ -135,7 +135,7 @@ def _train_truth(
     while True:
         names = ground_truth.shard_names(range(n_seeds, n_next))
         n_all = len(shards) + len(names)
-        for shard in gather(cache, f"truth/{ground_truth.key}", names, ground_truth, executor):
+        for shard in gather(cache, ground_truth.folder, names, ground_truth, executor):
             shards.append(shard)
             yield ShardDone(len(shards), n_all, shard.reused, shard.warning)
         n_seeds, truth = n_next, ground_truth.assemble(shards)

@@ -114,12 +114,19 @@ class Trainer:
         """One network per seed; see `api.Problem.train`. `spend` is told the example-gradients of every step."""
         kept_steps = {*checkpoints, self.n_steps}
         weights = self._weights(weights, len(seeds))
+        batches = batch_rows(self.recipe, self.data.train.ids, seeds)
         stacks: list[dict[int, Parameters]] = []
         start = 0
         while start < len(seeds):
             stack = slice(start, min(start + self.stack_width, len(seeds)))
             trajectory = self._trajectory(
-                seeds[stack], weights[stack], masks=masks, replicas=stack, normalizer=normalizer, spend=spend
+                seeds[stack],
+                [rows if rows.ndim == 1 else rows[stack] for rows in batches],
+                weights[stack],
+                masks=masks,
+                replicas=stack,
+                normalizer=normalizer,
+                spend=spend,
             )
             try:
                 stacks.append({step: _copied(parameters) for step, parameters in trajectory if step in kept_steps})
@@ -130,7 +137,6 @@ class Trainer:
             else:
                 start = stack.stop
         kept = {step: _concatenated([stack[step] for stack in stacks]) for step in kept_steps}
-        batches = batch_rows(self.recipe, self.data.train.ids, seeds)
         return self._runs(kept, weights, [rows.expand(len(seeds), -1) for rows in batches])
 
     def _runs(self, kept: dict[int, Parameters], weights: Tensor, batches: Sequence[Tensor]) -> StackedRuns:
@@ -189,6 +195,7 @@ class Trainer:
     def _trajectory(
         self,
         seeds: Sequence[int],
+        batches: Sequence[Tensor],
         weights: Tensor,
         *,
         masks: Masks | None,
@@ -203,7 +210,7 @@ class Trainer:
         state = initial_state({name: parameters[name] for name in self.network.trainable})
         inputs = _without_the_left_out(train.inputs, weights)
         yield 0, parameters
-        for step, rows in enumerate(batch_rows(self.recipe, train.ids, seeds), start=1):
+        for step, rows in enumerate(batches, start=1):
             of_batch = weights[:, rows] if rows.ndim == 1 else weights.gather(1, rows)
             site_masks = {site: masks(site, train.ids[rows], replicas) for site in masks.sites} if masks else None
             with torch.no_grad():

@@ -56,6 +56,11 @@ class GroundTruth:
         return digest("leave_one_out", "batch", sorted(self.steps), training_key(self.trainer, self.seed(0)))
 
     @property
+    def folder(self) -> str:
+        """The folder of a cache that holds its shards."""
+        return f"truth/{self.key}"
+
+    @property
     def kept_steps(self) -> list[int]:
         """Steps at which effects are stored, the last one included."""
         return sorted({*self.steps, self.trainer.n_steps})

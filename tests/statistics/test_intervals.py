@@ -19,6 +19,15 @@ def two_way(n: int, m: int, generator: torch.Generator) -> Tensor:
     return noise(n, 1) + noise(1, m) + noise(n, m)
 
 
+def covers(estimation: Estimation | None, target: float) -> bool:
+    """Whether the 95 % interval, which must be there, holds the target."""
+    assert estimation is not None
+    found = estimation.correlation_interval()
+    assert found.low is not None
+    assert found.high is not None
+    return found.low <= target <= found.high
+
+
 @pytest.mark.parametrize(("n", "m"), [(60, 40), (25, 60)])
 @pytest.mark.parametrize("rows_in_common", [False, True])
 def test_coverage_of_a_known_correlation(n: int, m: int, rows_in_common: bool) -> None:
@@ -34,11 +43,7 @@ def test_coverage_of_a_known_correlation(n: int, m: int, rows_in_common: bool) -
         cells_too = rho * cells + (1 - rho**2) ** 0.5 * torch.randn(n, m, generator=generator, dtype=torch.float64)
         x, y = shared + cells, rho * shared + (1 - rho**2) ** 0.5 * own + cells_too
         estimation = mean_spearman(x, y, whole_table(n, m)).estimation
-        assert estimation is not None
-        found = estimation.correlation_interval()
-        assert found.low is not None
-        assert found.high is not None
-        covered += found.low <= target <= found.high
+        covered += covers(estimation, target)
     assert covered / n_simulations >= 0.92
 
 
@@ -48,11 +53,7 @@ def test_coverage_of_nothing_within_classes() -> None:
     covered, n_simulations = 0, 200
     for _ in range(n_simulations):
         estimation = mean_spearman(two_way(90, 60, generator), two_way(90, 60, generator), blocks).estimation
-        assert estimation is not None
-        found = estimation.correlation_interval()
-        assert found.low is not None
-        assert found.high is not None
-        covered += found.low <= 0 <= found.high
+        covered += covers(estimation, 0)
     assert covered / n_simulations >= 0.92
 
 
@@ -67,11 +68,7 @@ def test_columns_that_are_not_defined_do_not_make_an_interval_narrower(n_defined
         y = effect * x + torch.randn(100, 50, generator=generator, dtype=torch.float64)
         x[:, n_defined:] = 0
         estimation = mean_spearman(x, y, whole_table(100, 50)).estimation
-        assert estimation is not None
-        found = estimation.correlation_interval()
-        assert found.low is not None
-        assert found.high is not None
-        covered += found.low <= 0 <= found.high
+        covered += covers(estimation, 0)
     assert covered / n_simulations >= 0.92
 
 
