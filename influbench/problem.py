@@ -14,7 +14,7 @@ from influbench.measures import measure_of
 from influbench.seeds import derive
 from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
-from influbench.training.updates import OptimizerState, initial_state
+from influbench.training.updates import OptimizerState
 
 
 @dataclass
@@ -108,7 +108,7 @@ class TrainingProblem(Problem):
     ) -> tuple[Mapping[str, Tensor], object]:
         n_replicas = len(next(iter(parameters.values())))
         if state is None:
-            state = initial_state({name: parameters[name] for name in self._trainer.network.trainable})
+            state = self._trainer.initial_state(parameters)
         if not isinstance(state, OptimizerState):
             raise TypeError(f"state must be None or what update returned, got {type(state).__name__}")
         if state.step >= self.n_steps:

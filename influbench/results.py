@@ -129,11 +129,12 @@ class Forecast:
 
 
 class Failure(Record):
-    """A problem whose ground truth could not be had, and why."""
+    """A problem whose ground truth could not be had, and why: its model cannot be paired, or something failed."""
 
     problem: str
+    status: Literal["unsupported", "failed"]
     reason: str
-    traceback: str
+    traceback: str | None = None
 
 
 class Results(Record):
@@ -154,5 +155,5 @@ def result_json(result: Result | Results) -> str:
 def has_failed(result: Result | Results) -> bool:
     """Whether a cell failed, or a whole problem."""
     if isinstance(result, Results):
-        return bool(result.failures) or any(map(has_failed, result.results))
+        return any(one.status == "failed" for one in result.failures) or any(map(has_failed, result.results))
     return any(cell.status == "failed" for cell in result.cells)

@@ -69,7 +69,7 @@ def prepared() -> Prepared:
     problem = {{ dataset = "blobs", model = "mlp[hidden=[8]]" }}
     training = {{ epochs = 1 }}
     """
-    (only,) = prepare(parse_plan(text, source="", name="seeds"), registry())
+    (only,), _ = prepare(parse_plan(text, source="", name="seeds"), registry())
     return only
 
 

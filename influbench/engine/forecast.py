@@ -27,7 +27,7 @@ def forecast(
     With a reliability asked for, it is that of the plan's first seeds.
     """
     registry, resources = registry or installed(), resources or Resources()
-    prepared = prepare(
+    prepared, _refused = prepare(
         resolved(plan, registry), registry, named=set(plan.estimators) - {ALL}, resources=resources, cache=cache
     )
     return [_of_problem(plan, problem, cache, resources) for problem in prepared]

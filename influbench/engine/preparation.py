@@ -17,10 +17,10 @@ from influbench.measures import available, example_losses
 from influbench.plan import ALL, Plan, ProblemPlan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, Selector, parse_selector
+from influbench.results import Failure
 from influbench.seeds import derive
 from influbench.store.cache import Cache, default_cache
 from influbench.training.loop import Trainer
-from influbench.training.updates import initial_state
 from influbench.truth.leave_one_out import GroundTruth
 
 T = TypeVar("T")
@@ -73,8 +73,8 @@ def prepare(
     required: Collection[str] = (),
     resources: Resources | None = None,
     cache: Cache | None = None,
-) -> list[Prepared]:
-    """Every problem of a resolved plan.
+) -> tuple[list[Prepared], list[Failure]]:
+    """Every problem of a resolved plan, and those whose model cannot be trained on their data, if others can.
 
     An estimator that cannot be made is an error if it is among the `named` ones, and a candidate with an obstacle
     otherwise. UsageError if one of the `required` estimators is unsupported on every problem.
@@ -84,16 +84,31 @@ def prepare(
         (selector, *_estimator(selector, registry, named=str(selector) in named))
         for selector in map(parse_selector, plan.estimators)
     ]
-    prepared = [
-        _problem(plan, problem, registry, estimators, resources or Resources(), cache or default_cache())
-        for problem in plan.problems()
-    ]
+    prepared: list[Prepared] = []
+    refused: list[Failure] = []
+    first_error: InflubenchError | None = None
+    for problem in plan.problems():
+        try:
+            prepared.append(
+                _problem(plan, problem, registry, estimators, resources or Resources(), cache or default_cache())
+            )
+        except (ModelError, PluginError) as error:
+            refused.append(_refusal(problem, error))
+            first_error = first_error or error
+    if not prepared and first_error is not None:
+        raise first_error
     for number, (selector, *_) in enumerate(estimators):
         obstacles = [problem.candidates[number].obstacle for problem in prepared]
         reasons = [obstacle.reason for obstacle in obstacles if obstacle and obstacle.status == "unsupported"]
         if str(selector) in required and len(reasons) == len(prepared):
             raise UsageError(f"{selector} cannot run on any problem of the plan: {reasons[0]}")
-    return prepared
+    return prepared, refused
+
+
+def _refusal(problem: ProblemPlan, error: InflubenchError) -> Failure:
+    if isinstance(error, ModelError):
+        return Failure(problem=problem.name, status="unsupported", reason=str(error))
+    return Failure(problem=problem.name, status="failed", reason=str(error), traceback=format_exc())
 
 
 def _estimator(selector: Selector, registry: Registry, *, named: bool) -> tuple[Estimator | None, Obstacle | None]:
@@ -173,10 +188,9 @@ def _check_model(trainer: Trainer, name: str) -> None:
     if not torch.equal(inputs, probe.inputs):
         raise ModelError(f"{name} changes its inputs in place; use layers with inplace=False")
     stack = {key: torch.stack([p, p]) for key, p in parameters.items()}
-    state = initial_state({key: stack[key] for key in trainer.network.trainable})
     weights = torch.ones(2, len(probe), dtype=trainer.dtype, device=trainer.device)
     rows = torch.arange(len(probe), device=trainer.device)
-    trainer.update(stack, state, rows, weights, inputs=trainer.data.train.inputs)
+    trainer.update(stack, trainer.initial_state(stack), rows, weights, inputs=trainer.data.train.inputs)
 
 
 def _unsupported(selector: Selector, estimator: Estimator, view: TrainingProblem) -> Obstacle | None:

@@ -59,13 +59,16 @@ def run(
     registry, resources = registry or installed(), resources or Resources()
     named = set(plan.estimators) - {ALL}
     plan = resolved(plan, registry)
-    prepared = prepare(plan, registry, named=named, required=set(required) - {ALL}, resources=resources, cache=cache)
+    prepared, failures = prepare(
+        plan, registry, named=named, required=set(required) - {ALL}, resources=resources, cache=cache
+    )
     if truth_file is not None:
         _take_truth(truth_file, prepared, cache)
     target = RunDirectory(directory or new_directory(plan.name))
     target.begin(plan)
+    several = len(prepared) + len(failures) > 1
     results: list[Result] = []
-    failures: list[Failure] = []
+    yield from map(ProblemFailed, failures)
     for index, problem in enumerate(prepared):
         try:
             for event in _run_problem(plan, problem, index, len(prepared), target, cache, resources.executor):
@@ -73,14 +76,16 @@ def run(
                     results.append(event.result)
                 yield event
         except Exception as error:
-            if len(prepared) == 1:
+            if not several:
                 raise _in_our_terms(error, problem) from error
-            failures.append(Failure(problem=problem.plan.name, reason=in_words(error), traceback=format_exc()))
+            failures.append(
+                Failure(problem=problem.plan.name, status="failed", reason=in_words(error), traceback=format_exc())
+            )
             yield ProblemFailed(failures[-1])
     whole: Result | Results = (
-        results[0]
-        if len(prepared) == 1
-        else Results(plan=plan.name, seed=plan.seed, results=tuple(results), failures=tuple(failures))
+        Results(plan=plan.name, seed=plan.seed, results=tuple(results), failures=tuple(failures))
+        if several
+        else results[0]
     )
     target.write_result(whole)
     yield RunDone(target.path, whole)

@@ -32,7 +32,7 @@ def _report(result: Result | Results, *, wide: bool) -> Iterator[RenderableType]
         yield _problem_report(one, wide=wide)
     for failure in result.failures:
         yield Rule(failure.problem, style="dim")
-        yield Text(f"failed: {failure.reason}", style="red")
+        yield Text(f"{failure.status}: {failure.reason}", style="red" if failure.status == "failed" else "yellow")
 
 
 def _problem_report(result: Result, *, wide: bool) -> Group:

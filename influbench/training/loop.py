@@ -101,6 +101,10 @@ class Trainer:
         """Parameters of one network before training, as the model draws them under this seed."""
         return {name: p.detach() for name, p in self._build(seed).named_parameters()}
 
+    def initial_state(self, parameters: Parameters) -> OptimizerState:
+        """What the optimizer remembers before the first step of a stack."""
+        return initial_state(self.recipe, {name: parameters[name] for name in self.network.trainable})
+
     def train(
         self,
         seeds: Sequence[int],
@@ -178,7 +182,9 @@ class Trainer:
         with torch.enable_grad():
             leaves = {name: p if p.requires_grad else p.detach().requires_grad_() for name, p in trained.items()}
             per_replica = rows if rows.ndim == 2 else rows[None]
-            outputs = self.network.outputs({**parameters, **leaves}, inputs[per_replica], masks)
+            outputs = self.network.outputs(
+                {**parameters, **leaves}, inputs[per_replica], masks, differentiable_twice=tracked
+            )
             losses = example_losses(self.model, outputs, self.data.train.labels[per_replica])
             loss = ((losses * weights).sum(1) / _denominator(weights, normalizer)).sum()
             gradients = torch.autograd.grad(loss, list(leaves.values()), create_graph=tracked)
@@ -207,7 +213,7 @@ class Trainer:
         train = self.data.train
         initial = {seed: self.initial_parameters(seed) for seed in set(seeds)}
         parameters: Parameters = _stacked([initial[seed] for seed in seeds])
-        state = initial_state({name: parameters[name] for name in self.network.trainable})
+        state = self.initial_state(parameters)
         inputs = _without_the_left_out(train.inputs, weights)
         yield 0, parameters
         for step, rows in enumerate(batches, start=1):
@@ -230,7 +236,7 @@ class Trainer:
     def _rehearsal(self, width: int) -> Callable[[], object]:
         """A function that takes one optimizer step with `width` replicas and keeps nothing."""
         parameters = _stacked([self.initial_parameters(0)] * width)
-        state = initial_state({name: parameters[name] for name in self.network.trainable})
+        state = self.initial_state(parameters)
         rows = torch.arange(min(self.recipe.batch_size, len(self.data.train)), device=self.device)
         weights = torch.ones(width, len(rows), dtype=self.dtype, device=self.device)
 

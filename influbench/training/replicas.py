@@ -7,8 +7,6 @@ what vmap cannot follow run one network after the other (*loop*), with images in
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
-from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from influbench.errors import ModelError
+from influbench.training.convolution import in_onednn_layout, pooled_first
 
 Parameters = Mapping[str, Tensor]
 SiteMasks = Mapping[str, Tensor]  # site -> factors (R, n, n_units)
@@ -43,7 +42,8 @@ class Replicas:
                     f"layer {name!r} ({type(part).__name__}) draws random numbers while training; remove it"
                 )
         self._module = module
-        self._swift = _pooled_first(module)
+        self._pooled_first = pooled_first(module)
+        self._in_onednn_layout = in_onednn_layout(self._pooled_first)
         self._convolves = any(isinstance(part, nn.modules.conv._ConvNd) for part in module.modules())
         self._vmaps = True
         self._chain = None if _shares_parameters(module) else _chain(module)
@@ -67,12 +67,19 @@ class Replicas:
         except RuntimeError:  # no batching rule, or control flow that depends on values
             self._vmaps = False
 
-    def outputs(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks | None = None) -> Tensor:
+    def outputs(
+        self,
+        parameters: Parameters,
+        inputs: Tensor,
+        masks: SiteMasks | None = None,
+        *,
+        differentiable_twice: bool = False,
+    ) -> Tensor:
         """Outputs (R, n, ...) on inputs that all replicas share, (1, n, ...), or on their own, (R, n, ...)."""
         masks = masks or {}
         chain = self._chain_for(inputs, masks)
         if chain is None:
-            return self._one_by_one(parameters, inputs, masks)
+            return self._one_by_one(parameters, inputs, masks, differentiable_twice=differentiable_twice)
         activations = inputs.flatten(2).mT  # features first: (R or 1, n_features, n)
         for name, layer in chain:
             activations = _stacked(layer, name, parameters, activations)
@@ -141,23 +148,35 @@ class Replicas:
     def _general_path(self, device: torch.device) -> Literal["vmap", "loop"]:
         return "vmap" if self._vmaps and not (self._convolves and device.type == "cpu") else "loop"
 
-    def _one_by_one(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
+    def _one_by_one(
+        self, parameters: Parameters, inputs: Tensor, masks: SiteMasks, *, differentiable_twice: bool = False
+    ) -> Tensor:
         """Every replica runs the whole module."""
-        by = self._by_vmap if self._general_path(inputs.device) == "vmap" else self._by_loop
-        return by(parameters, inputs, masks)
+        if self._general_path(inputs.device) == "vmap":
+            return self._by_vmap(parameters, inputs, masks)
+        images_in_float32 = inputs.ndim == 5 and inputs.dtype == torch.float32 and inputs.device.type == "cpu"
+        if masks:
+            return self._by_loop(self._module, parameters, inputs, masks, layout=_channels_last)
+        if self._in_onednn_layout is not None and images_in_float32 and not differentiable_twice:
+            return self._by_loop(self._in_onednn_layout, parameters, inputs, {}, layout=lambda tensor: tensor)
+        return self._by_loop(self._pooled_first, parameters, inputs, {}, layout=_channels_last)
 
-    def _by_loop(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
-        n_replicas = len(next(iter(parameters.values())))
-        laid_out = [_channels_last(own) for own in inputs]  # one where the replicas share their inputs
+    def _by_loop(
+        self,
+        module: nn.Module,
+        parameters: Parameters,
+        inputs: Tensor,
+        masks: SiteMasks,
+        *,
+        layout: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        """`module`, which has the parameters of ours, one replica after the other, its tensors in this layout."""
+        laid_out = [layout(own) for own in inputs]  # one where the replicas share their inputs
         outputs = []
-        for replica in range(n_replicas):
-            own = {name: _channels_last(p[replica]) for name, p in parameters.items()}
-            own_inputs = laid_out[replica % len(laid_out)]
-            if not masks:
-                outputs.append(functional_call(self._swift, own, (own_inputs,)))
-                continue
-            with _gated(self._module, {site: factors[replica] for site, factors in masks.items()}):
-                outputs.append(self.single(own, own_inputs))
+        for replica in range(len(next(iter(parameters.values())))):
+            own = {name: layout(p[replica]) for name, p in parameters.items()}
+            with _gated(module, {site: factors[replica] for site, factors in masks.items()}):
+                outputs.append(functional_call(module, own, (laid_out[replica % len(laid_out)],)))
         return torch.stack(outputs)
 
     def _by_vmap(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
@@ -211,18 +230,6 @@ def _stacked_linear(layer: nn.Linear, prefix: str, parameters: Parameters, activ
 def _by_mask(activations: Tensor, n: int) -> Tensor:
     """(R, n_features, I n) as (R, n_features, I, n)."""
     return activations.reshape(*activations.shape[:2], -1, n)
-
-
-def _pooled_first(module: nn.Module) -> nn.Module:
-    """A copy in which max pooling stands before the ReLU that it follows: the same numbers, smaller activations."""
-    module = deepcopy(module)
-    for part in module.modules():
-        if type(part) is nn.Sequential:
-            for name, following in pairwise(list(part._modules)):
-                relu, pool = part._modules[name], part._modules[following]
-                if type(relu) is nn.ReLU and type(pool) is nn.MaxPool2d and not pool.return_indices:
-                    part._modules[name], part._modules[following] = pool, relu
-    return module
 
 
 def _channels_last(images: Tensor) -> Tensor:

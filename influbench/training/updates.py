@@ -21,9 +21,15 @@ class OptimizerState:
     second: Parameters
 
 
-def initial_state(parameters: Parameters) -> OptimizerState:
-    first, second = ({name: torch.zeros_like(value) for name, value in parameters.items()} for _ in range(2))
-    return OptimizerState(0, first, second)
+def initial_state(recipe: Recipe, parameters: Parameters) -> OptimizerState:
+    """Moments of 0, those that this recipe's optimizer keeps."""
+    sgd = recipe.optimizer == "sgd"
+    keeps_first, keeps_second = not sgd or bool(recipe.momentum), not sgd
+    return OptimizerState(
+        0,
+        {name: torch.zeros_like(p) for name, p in parameters.items() if keeps_first},
+        {name: torch.zeros_like(p) for name, p in parameters.items() if keeps_second},
+    )
 
 
 def learning_rates(recipe: Recipe, n_steps: int) -> list[float]:
@@ -63,8 +69,9 @@ def _sgd(
     learning_rate: float,
     in_place: bool,
 ) -> tuple[Parameters, OptimizerState]:
+    first = state.first
     if recipe.momentum:
-        gradients = {
+        first = gradients = {
             name: torch.add(g, state.first[name], alpha=recipe.momentum, out=state.first[name] if in_place else None)
             for name, g in gradients.items()
         }
@@ -72,7 +79,7 @@ def _sgd(
         name: torch.add(p, gradients[name], alpha=-learning_rate, out=p if in_place else None)
         for name, p in parameters.items()
     }
-    return stepped, OptimizerState(state.step + 1, gradients, state.second)
+    return stepped, OptimizerState(state.step + 1, first, state.second)
 
 
 def _adam(

@@ -52,6 +52,9 @@ def saved_bytes() -> Iterator[list[int]]:
     sizes: list[int] = []
 
     def note(tensor: Tensor) -> Tensor:
+        if tensor.is_mkldnn:  # has no storage that can be told apart
+            sizes.append(tensor.numel() * tensor.element_size())
+            return tensor
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in seen:
             seen.add(storage.data_ptr())

@@ -249,7 +249,7 @@ def test_a_problem_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     failed = [event.failure for event in events if isinstance(event, ProblemFailed)]
     assert failed[0].problem == "line, linear"
     assert "training diverged" in failed[0].reason
-    assert "Traceback" in failed[0].traceback
+    assert "Traceback" in str(failed[0].traceback)
     assert results.failures == tuple(failed)
     assert has_failed(results)
     with pytest.raises(TrainingError):
@@ -375,3 +375,17 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path: Path) -> None:
                     registry=known,
                 )
             )
+
+
+def test_a_problem_whose_model_is_refused_does_not_stop_the_others(tmp_path: Path) -> None:
+    events = events_of(plan(["random"], model='["linear", "cnn"]'), tmp_path)
+    assert isinstance(events[-1], RunDone)
+    results = events[-1].result
+    assert isinstance(results, Results)
+    assert [one.problem.model for one in results.results] == ["linear"]
+    (refused,) = results.failures
+    assert (refused.problem, refused.status) == ("blobs, cnn", "unsupported")
+    assert "images" in refused.reason
+    assert not has_failed(results)
+    with pytest.raises(ModelError, match="images"):
+        events_of(plan(["random"], model='["cnn", "resnet"]'), tmp_path)

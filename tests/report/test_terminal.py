@@ -48,7 +48,7 @@ def test_estimators_are_sorted_by_agreement_and_failures_come_last() -> None:
 
 
 def test_several_problems_stand_one_below_the_other_and_a_failed_one_keeps_its_place() -> None:
-    failure = Failure(problem="line, linear", reason="training diverged", traceback="Traceback ...")
+    failure = Failure(problem="line, linear", status="failed", reason="training diverged", traceback="Traceback ...")
     text = printed(Results(plan="two", seed=0, results=(RESULT, RESULT), failures=(failure,)), 80)
     assert text.count("Who predicts it?") == 2
     assert "failed: training diverged" in text

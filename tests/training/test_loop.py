@@ -115,10 +115,10 @@ def test_a_failed_allocation_halves_the_stack_and_goes_on(monkeypatch: pytest.Mo
     of.__dict__["stack_width"] = 8
     original = Replicas.outputs
 
-    def too_much(self: Replicas, parameters: dict[str, torch.Tensor], *rest: object) -> torch.Tensor:
+    def too_much(self: Replicas, parameters: dict[str, torch.Tensor], *rest: object, **kinds: bool) -> torch.Tensor:
         if len(parameters["1.weight"]) > 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
-        return original(self, parameters, *rest)  # type: ignore[arg-type]
+        return original(self, parameters, *rest, **kinds)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Replicas, "outputs", too_much)
     torch.testing.assert_close(of.train(range(9)).parameters()["1.weight"], expected)
@@ -126,7 +126,7 @@ def test_a_failed_allocation_halves_the_stack_and_goes_on(monkeypatch: pytest.Mo
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> torch.Tensor:
+    def broken(*_: object, **__: object) -> torch.Tensor:
         raise RuntimeError("shapes cannot be multiplied")
 
     of = trainer()
@@ -155,7 +155,7 @@ def test_an_update_is_differentiable_in_weights_through_steps(optimizer: str) ->
 
     def after(weight: torch.Tensor) -> torch.Tensor:
         weights = torch.cat([weight[None], torch.ones(len(rows) - 1, dtype=torch.float64)])[None]
-        parameters, state = start, initial_state(start)
+        parameters, state = start, of.initial_state(start)
         for _ in range(3):
             parameters, state = of.update(parameters, state, rows, weights, inputs=of.data.train.inputs)  # type: ignore[assignment]
         return parameters["3.weight"].sum()
@@ -191,7 +191,7 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence() -> None:
         of.train(replicates=[0]).parameters(step=1)
     with pytest.raises(ValueError, match="normalizer must be 'batch' or 'kept', got 'Batch'"):
         of.train(replicates=[0], normalizer="Batch")  # type: ignore[arg-type]
-    state = initial_state(of.train(replicates=[0]).parameters())
+    state = initial_state(of.recipe, of.train(replicates=[0]).parameters())
     with pytest.raises(ValueError, match="a training has 8 steps, and this would be one more"):
         of.update(of.train(replicates=[0]).parameters(), replace(state, step=8), torch.arange(2))
     with pytest.raises(TypeError, match="state must be None"):

@@ -11,7 +11,9 @@ from influbench.errors import ModelError
 from influbench.models.cnn import Cnn
 from influbench.models.mlp import Mlp
 from influbench.models.resnet import Resnet
-from influbench.training.replicas import Replicas
+from influbench.training.convolution import in_onednn_layout
+from influbench.training.loop import Trainer
+from influbench.training.replicas import Parameters, Replicas
 from tests.problems import ModuleModel, Residual, ResidualModel, blobs, trainer
 
 CPU = torch.device("cpu")
@@ -79,6 +81,40 @@ def test_a_loop_equals_one_by_one_and_vmap(model, same_seed: bool) -> None:  # t
         torch.testing.assert_close(
             of.network.outputs(runs.parameters(), inputs), of.network._by_vmap(runs.parameters(), inputs, {})
         )
+
+
+@pytest.mark.parametrize("model", IMAGES)
+def test_a_loop_in_float32_equals_one_in_float64(model) -> None:  # type: ignore[no-untyped-def]
+    """In float32 the leading convolutions run in another memory layout."""
+    float32, float64 = (trainer(pictures(), model, dtype=dtype) for dtype in (torch.float32, torch.float64))
+    rows, weights = float32.train([3]).batches[0][0], torch.ones(1, 6)
+
+    def stepped(of: Trainer) -> Parameters:
+        start = {name: p[None].to(of.dtype) for name, p in float32.initial_parameters(3).items()}
+        return of.update(start, of.initial_state(start), rows, weights.to(of.dtype), inputs=of.data.train.inputs)[0]
+
+    for name, p in stepped(float64).items():
+        torch.testing.assert_close(stepped(float32)[name].double(), p, rtol=1e-4, atol=1e-6)
+
+
+def test_leading_convolutions_keep_their_layout_until_something_else_follows() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.ReLU(), nn.GroupNorm(1, 2), nn.Conv2d(2, 2, 3))
+    laid_out = in_onednn_layout(module)
+    assert laid_out is not None
+    assert list(laid_out._modules) == ["to_onednn", "0", "1", "2", "from_onednn", "3", "4"]
+    images = torch.rand(3, 1, 10, 10)
+    torch.testing.assert_close(laid_out(images), module(images))
+    for other in (nn.Sequential(nn.Linear(3, 2)), nn.Sequential(nn.ReLU(), nn.Flatten()), nn.Conv2d(1, 2, 3)):
+        assert in_onednn_layout(other) is None
+
+
+def test_an_update_of_convolutions_is_differentiable_in_float32() -> None:
+    of = trainer(pictures(), IMAGES[0], dtype=torch.float32)
+    start = {name: p[None] for name, p in of.initial_parameters(1).items()}
+    weights = torch.ones(1, 4, requires_grad=True)
+    parameters, _ = of.update(start, of.initial_state(start), torch.arange(4), weights, inputs=of.data.train.inputs)
+    (gradient,) = torch.autograd.grad(sum(p.sum() for p in parameters.values()), weights)
+    assert gradient.abs().min() > 0
 
 
 def test_batch_norm_is_replaced_where_that_is_asked_for() -> None:

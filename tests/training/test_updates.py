@@ -28,7 +28,7 @@ def test_steps_equal_torch_optim(recipe: Recipe, peer, schedule: str) -> None:  
     theirs = start.clone().requires_grad_()
     optimizer = peer([theirs])
     scheduler = CosineAnnealingLR(optimizer, T_max=7) if schedule == "cosine" else None
-    ours, state = {"w": start}, initial_state({"w": start})
+    ours, state = {"w": start}, initial_state(recipe, {"w": start})
     for gradient, rate in zip(gradients, learning_rates(recipe, 7), strict=True):
         theirs.grad = gradient.clone()
         optimizer.step()

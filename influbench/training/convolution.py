@@ -1,0 +1,55 @@
+"""Convolutional networks rewritten so that a CPU runs them faster, with the same parameters and the same numbers."""
+
+from collections import OrderedDict
+from copy import deepcopy
+from itertools import pairwise, takewhile
+
+import torch
+from torch import Tensor, nn
+
+
+def pooled_first(module: nn.Module) -> nn.Module:
+    """A copy in which max pooling stands before the ReLU that it follows: the same numbers, smaller activations."""
+    module = deepcopy(module)
+    for part in module.modules():
+        if type(part) is nn.Sequential:
+            for name, following in pairwise(list(part._modules)):
+                relu, pool = part._modules[name], part._modules[following]
+                if type(relu) is nn.ReLU and type(pool) is nn.MaxPool2d and not pool.return_indices:
+                    part._modules[name], part._modules[following] = pool, relu
+    return module
+
+
+def in_onednn_layout(module: nn.Module) -> nn.Module | None:
+    """The layers, with leading convolutions, ReLUs and poolings in oneDNN's own layout; None if there are none.
+
+    For float32 images on a CPU, differentiable once.
+    """
+    if type(module) is not nn.Sequential or not torch.backends.mkldnn.is_available():
+        return None
+    layers = {name: layer for name, layer in module._modules.items() if layer is not None}
+    leading = dict(takewhile(lambda named: _has_onednn_form(named[1]), layers.items()))
+    if not any(type(layer) is nn.Conv2d for layer in leading.values()):
+        return None
+    following = {name: layer for name, layer in layers.items() if name not in leading}
+    return nn.Sequential(OrderedDict({"to_onednn": _ToOneDnn(), **leading, "from_onednn": _FromOneDnn(), **following}))
+
+
+class _ToOneDnn(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.to_mkldnn()
+
+
+class _FromOneDnn(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.to_dense()
+
+
+def _has_onednn_form(layer: nn.Module) -> bool:
+    if layer._forward_hooks or layer._forward_pre_hooks:
+        return False
+    if type(layer) is nn.Conv2d:
+        return layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    if type(layer) is nn.MaxPool2d:
+        return not layer.return_indices and not layer.ceil_mode and layer.dilation == 1
+    return type(layer) is nn.ReLU
