@@ -74,7 +74,7 @@ def run_command(
     with closing(_executor(workers, dask)) as executor:
         resources = Resources(executor, memory, device)
         if dry_run:
-            _print_forecasts(forecast(chosen, cache=default_cache(), resources=resources), as_json=as_json)
+            _print_forecasts(*forecast(chosen, cache=default_cache(), resources=resources), as_json=as_json)
             return
         events = run(
             chosen,
@@ -115,7 +115,7 @@ def _print_report(directory: Path, result: "Result | Results") -> None:
     console.print(Text(f"  Written to {directory}; `influbench report {directory}` shows it again."), soft_wrap=True)
 
 
-def _print_forecasts(forecasts: "list[Forecast]", *, as_json: bool) -> None:
+def _print_forecasts(forecasts: "list[Forecast]", refused: "list[Failure]", *, as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
@@ -124,6 +124,7 @@ def _print_forecasts(forecasts: "list[Forecast]", *, as_json: bool) -> None:
     from influbench.report.forecast import print_forecasts
 
     if as_json:
-        click.echo(json.dumps({"problems": [asdict(forecast) for forecast in forecasts]}, indent=2))
+        problems = {"problems": [asdict(forecast) for forecast in forecasts]}
+        click.echo(json.dumps({**problems, "failures": [failure.model_dump() for failure in refused]}, indent=2))
     else:
-        print_forecasts(Console(), forecasts)
+        print_forecasts(Console(), forecasts, refused)

@@ -11,7 +11,7 @@ from influbench.executors import Dask, Here, LocalProcesses
 from influbench.measures import available
 from influbench.plan import ALL, Plan
 from influbench.registry import Registry, installed
-from influbench.results import Forecast
+from influbench.results import Failure, Forecast
 from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import BLOCK
@@ -21,16 +21,16 @@ _BYTES_PER_SHARD_HEADER = 2048
 
 def forecast(
     plan: Plan, *, cache: Cache, registry: Registry | None = None, resources: Resources | None = None
-) -> list[Forecast]:
-    """A forecast for each problem of the plan. Nothing is trained but a few steps, and nothing is written.
+) -> tuple[list[Forecast], list[Failure]]:
+    """A forecast for each problem, and the problems refused. Nothing is trained but a few steps, nothing is written.
 
     With a reliability asked for, it is that of the plan's first seeds.
     """
     registry, resources = registry or installed(), resources or Resources()
-    prepared, _refused = prepare(
+    prepared, refused = prepare(
         resolved(plan, registry), registry, named=set(plan.estimators) - {ALL}, resources=resources, cache=cache
     )
-    return [_of_problem(plan, problem, cache, resources) for problem in prepared]
+    return [_of_problem(plan, problem, cache, resources) for problem in prepared], refused
 
 
 def _of_problem(plan: Plan, prepared: Prepared, cache: Cache, resources: Resources) -> Forecast:

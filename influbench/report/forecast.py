@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 
 from influbench.report.numbers import seconds, size
-from influbench.results import Forecast
+from influbench.results import Failure, Forecast
 
 
-def print_forecasts(console: Console, forecasts: Sequence[Forecast]) -> None:
+def print_forecasts(console: Console, forecasts: Sequence[Forecast], refused: Sequence[Failure] = ()) -> None:
     """Print a row for each problem."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("  Ground truth of", overflow="fold", min_width=16)
@@ -27,6 +27,8 @@ def print_forecasts(console: Console, forecasts: Sequence[Forecast]) -> None:
         )
     console.print()
     console.print(table, markup=False)
+    for failure in refused:
+        console.print(f"\n  {failure.problem} is {failure.status}: {failure.reason}", highlight=False, markup=False)
     total = seconds(sum(one.seconds for one in forecasts))
     console.print(
         f"\n  About {total} for the ground truth, from a few timed steps; the estimators come on top of it. Memory is "

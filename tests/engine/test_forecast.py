@@ -1,16 +1,19 @@
 """What a run will take, and truths that grow and travel."""
 
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from influbench.engine import Resources, forecast, run
 from influbench.engine.events import RunDone, ShardDone, TruthExtended
 from influbench.errors import PlanError, UsageError
 from influbench.executors import LocalProcesses
 from influbench.plan import Plan, parse_plan
+from influbench.report.forecast import print_forecasts
 from influbench.results import Result
 from influbench.store.cache import Cache
 from influbench.store.truths import Truths
@@ -27,20 +30,20 @@ def result_of(of: Plan, cache: Path, out: Path, **options: object) -> tuple[Resu
 
 def test_a_forecast_counts_what_is_missing_and_writes_nothing(tmp_path: Path) -> None:
     of, cache = plan(["random"]).changed(n_seeds=3), tmp_path / "cache"
-    (before,) = forecast(of, cache=Cache(cache), registry=registry())
+    (before,), _ = forecast(of, cache=Cache(cache), registry=registry())
     assert (before.n_trainings, before.n_shards, before.n_shards_stored) == (63, 3, 0)
     assert before.seconds > 0
     assert before.memory_bytes > 0
     assert not cache.exists()
     result, _ = result_of(of.changed(n_seeds=2), cache, tmp_path / "out")
     assert result.truth.n_trainings == 42
-    (after,) = forecast(of, cache=Cache(cache), registry=registry())
+    (after,), _ = forecast(of, cache=Cache(cache), registry=registry())
     assert (after.n_trainings, after.n_shards_stored) == (21, 2)
 
 
 def test_the_disk_forecast_is_what_is_written(tmp_path: Path) -> None:
     of = plan(["random"], dataset='"digits[n_train=130,n_test=50]"', model='"mlp[hidden=[8]]"')
-    (before,) = forecast(of, cache=Cache(tmp_path / "cache"), registry=registry())
+    (before,), _ = forecast(of, cache=Cache(tmp_path / "cache"), registry=registry())
     result_of(of, tmp_path / "cache", tmp_path / "out")
     written = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("block-*.safetensors"))
     assert written / 1.5 < before.disk_bytes < written * 1.5
@@ -117,7 +120,7 @@ def test_the_truth_of_another_problem_is_refused(tmp_path: Path, change: dict[st
 
 def test_a_device_that_is_not_there_and_a_step_too_far_are_refused(tmp_path: Path) -> None:
     def forecasts(of: Plan, resources: Resources | None = None) -> Sequence[object]:
-        return forecast(of, cache=Cache(tmp_path), registry=registry(), resources=resources)
+        return forecast(of, cache=Cache(tmp_path), registry=registry(), resources=resources)[0]
 
     with pytest.raises(UsageError, match="device 'cuda:9' cannot be used here"):
         forecasts(plan(["random"]), Resources(device="cuda:9"))
@@ -132,3 +135,12 @@ def test_a_device_that_is_not_there_and_a_step_too_far_are_refused(tmp_path: Pat
     )
     with pytest.raises(PlanError, match=r"far: \[truth\] step 999 is beyond the last step, 20"):
         forecasts(far)
+
+
+def test_a_refused_problem_is_told_beside_the_others(tmp_path: Path) -> None:
+    known, refused = forecast(plan(["random"], model='["linear", "cnn"]'), cache=Cache(tmp_path), registry=registry())
+    assert [one.problem for one in known] == ["blobs, linear"]
+    assert [one.problem for one in refused] == ["blobs, cnn"]
+    text = StringIO()
+    print_forecasts(Console(file=text, width=200, color_system=None), known, refused)
+    assert "blobs, cnn is unsupported: inputs have shape" in text.getvalue()
