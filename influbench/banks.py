@@ -3,7 +3,7 @@
 A bank's role is in its seed: estimators are given one bank, the truth has another, and no training is in both.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,17 +46,20 @@ class SubsetBank:
     seed: int
     n_models: int
     ratio: float
+    repeat: int = 0  # the same subsets, trained with other seeds
 
     @cached_property
     def key(self) -> str:
         """Where the bank is stored: a digest of all that decides it, but for the number of models."""
-        return digest("subsets", "kept", self.ratio, training_key(self.trainer, self.seed))
+        repeat = ("repeat", self.repeat) if self.repeat else ()
+        return digest("subsets", "kept", self.ratio, *repeat, training_key(self.trainer, self.seed))
 
     def compute(self, name: str) -> dict[str, Tensor]:
         """Measures of one shard's models on the test points and on the train points, by name, (n, ...)."""
         models = _models(name)
         weights = subsets(self.trainer.data.train.ids, self.seed, models=models, ratio=self.ratio)
-        seeds = [derive(self.seed, "model", model) for model in models]
+        role = "model" if not self.repeat else f"model, repeat {self.repeat}"
+        seeds = [derive(self.seed, role, model) for model in models]
         runs = self.trainer.train(seeds, weights, normalizer="kept")
         answers = {}
         for split, where in ((self.trainer.data.test, "test"), (self.trainer.data.train, "train")):
@@ -64,13 +67,17 @@ class SubsetBank:
                 answers[f"{where}/{measure}"] = values.to(self.trainer.dtype).cpu()
         return answers
 
-    def train(self, cache: Cache, executor: Executor, *, done: Done = lambda _models: None) -> Bank:
-        """The bank, from the cache as far as it is stored. `done` is told how many models each shard added."""
-        names = [f"block-{block:05d}" for block in range(-(-self.n_models // BLOCK))]
-        shards: list[Shard] = []
-        for shard in gather(cache, f"banks/{self.key}", names, self, executor):
-            shards.append(shard)
-            done(min(BLOCK, self.n_models - _models(shard.name)[0]))
+    def gather(self, cache: Cache, executor: Executor) -> Iterator[Shard]:
+        """Its shards, from the cache as far as they are stored."""
+        names = [f"block-{block:05d}" for block in range(self.n_shards)]
+        return gather(cache, f"banks/{self.key}", names, self, executor)
+
+    @property
+    def n_shards(self) -> int:
+        return -(-self.n_models // BLOCK)
+
+    def assemble(self, shards: Sequence[Shard]) -> Bank:
+        """The bank, from all of its shards."""
         answers = _joined(shards, self.n_models)
         measure = self.trainer.measure
         return Bank(
@@ -81,6 +88,14 @@ class SubsetBank:
             on_train=answers[f"train/{measure}"],
             p_correct=answers.get("train/p_correct"),
         )
+
+    def train(self, cache: Cache, executor: Executor, *, done: Done = lambda _models: None) -> Bank:
+        """The bank, whole. `done` is told how many models each shard added."""
+        shards: list[Shard] = []
+        for shard in self.gather(cache, executor):
+            shards.append(shard)
+            done(min(BLOCK, self.n_models - _models(shard.name)[0]))
+        return self.assemble(shards)
 
 
 def _models(name: str) -> range:

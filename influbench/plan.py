@@ -63,13 +63,16 @@ class TruthTable(_Table):
     """[truth]: how many seeds every train point is left out with; `steps` at which effects are stored besides the last.
 
     With `reliability`, seeds are added until the interval of the influence truth's reliability lies above it, or there
-    are `max_seeds`.
+    are `max_seeds`. With `subsets`, networks trained on so many random subsets, each of a share `subset_ratio` of the
+    train points, are a second truth.
     """
 
     seeds: int = Field(default=8, ge=1)
     max_seeds: int = Field(default=64, ge=2)
     reliability: float | None = Field(default=None, gt=0, lt=1)
     steps: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
+    subsets: int = Field(default=0, ge=0)
+    subset_ratio: float = Field(default=0.5, gt=0, lt=1)
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,15 @@ class ProblemPlan:
 
 
 class Plan(_Table):
-    """All that decides a run. `estimators` are selectors, or the word "all" for every one that is installed."""
+    """All that decides a run. `estimators` are selectors, or the word "all" for every one that is installed.
+
+    Each estimator runs `repeats` times with seeds of its own, so that its own chance enters the intervals.
+    """
 
     name: str = Field(default="plan", pattern=r"^[^/\\.][^/\\]*$")
     summary: str = ""
     seed: int = Field(default=0, ge=0)
+    repeats: int = Field(default=1, ge=1)
     estimators: Names
     problem: ProblemTable
     training: TrainingTable = TrainingTable()
@@ -110,15 +117,18 @@ class Plan(_Table):
         seed: int | None = None,
         reliability: float | None = None,
         max_seeds: int | None = None,
+        subsets: int | None = None,
+        repeats: int | None = None,
     ) -> "Plan":
         """This plan with what a command line replaces."""
-        given = {"seeds": n_seeds, "reliability": reliability, "max_seeds": max_seeds}
+        given = {"seeds": n_seeds, "reliability": reliability, "max_seeds": max_seeds, "subsets": subsets}
         truth = self.truth.model_copy(update={key: value for key, value in given.items() if value is not None})
         return self.model_copy(
             update={
                 "estimators": estimators or self.estimators,
                 "truth": truth,
                 "seed": self.seed if seed is None else seed,
+                "repeats": self.repeats if repeats is None else repeats,
             }
         )
 

@@ -23,6 +23,9 @@ class Statistic(Record):
     high: float | None
 
 
+UNKNOWN = Statistic(value=None, low=None, high=None)
+
+
 class Labels(Record):
     """Training labels drawn at random: how many were asked for, were drawn, and differ from the true label."""
 
@@ -49,18 +52,40 @@ class ProblemRecord(Record):
     device: str
 
 
+class CurvePoint(Record):
+    """Reliability of the mean over so many seeds: measured between disjoint sets of them, or one doubling beyond."""
+
+    n_seeds: int
+    reliability: Statistic
+
+
 class Trust(Record):
-    """How far a truth can be trusted; see influbench.statistics.reliability."""
+    """How far a truth can be trusted; see influbench.statistics.reliability.
+
+    `seeds_needed` are for a reliability of .5, .8 and .9; null if more than there are.
+    """
 
     reliability: Statistic
     ceiling: Statistic
     single_seed_reliability: Statistic
+    curve: tuple[CurvePoint, ...] = ()
+    seeds_needed: dict[str, int | None] = {}
 
 
 class InfluenceTrust(Trust):
     """Over all train points, and within the test point's class (null for regression)."""
 
     within_class: Trust | None
+
+
+class SubsetTruth(Record):
+    """The second truth: what networks answer that were trained on random subsets (linear datamodeling score)."""
+
+    estimand: str
+    n_subsets: int
+    ratio: float
+    n_trainings: int
+    trust: Trust
 
 
 class TruthRecord(Record):
@@ -74,6 +99,30 @@ class TruthRecord(Record):
     n_shards_reused: int
     influence: InfluenceTrust
     memorization: Trust | None
+    subsets: SubsetTruth | None = None
+
+
+class Details(Record):
+    """Other views of an agreement. Correlations are means over test points, unless they say otherwise.
+
+    `quartiles` and `share_significant` (not 0, at a false discovery rate of 5 %) are of the test points' correlations;
+    `top_k_overlap` is corrected for chance; pairs that are clear are those whose effect is not 0 by a paired test over
+    seeds, proponents those above 0; `among_most` is the agreement among the `n_most` most memorised train points.
+    """
+
+    quartiles: tuple[float, float, float] | None = None
+    share_significant: float | None = None
+    double_centred_spearman: Statistic = UNKNOWN
+    kendall: Statistic = UNKNOWN
+    pearson: Statistic = UNKNOWN
+    top_k: int
+    top_k_overlap: Statistic = UNKNOWN
+    n_clear: int | None = None
+    sign_agreement: Statistic = UNKNOWN
+    n_proponents: int | None = None
+    proponents_auroc: Statistic = UNKNOWN
+    n_most: int | None = None
+    among_most: Statistic = UNKNOWN
 
 
 class Cell(Record):
@@ -81,6 +130,8 @@ class Cell(Record):
 
     `spearman` is the mean over test points (one correlation for memorization); `n` the number of pairs, or of train
     points; `n_undefined` counts test points without a correlation because scores or truth are constant there.
+    Estimators that share a letter cannot be told apart there. `lds` is the agreement with the truth of random subsets.
+    With several `n_repeats`, statistics are means over repeats of the estimator, and costs are those of one.
     """
 
     estimator: str
@@ -93,6 +144,13 @@ class Cell(Record):
     of_ceiling: Statistic
     within_class_of_ceiling: Statistic
     pooled_spearman: Statistic
+    lds: Statistic = UNKNOWN
+    lds_of_ceiling: Statistic = UNKNOWN
+    letters: str | None = None
+    within_class_letters: str | None = None
+    lds_letters: str | None = None
+    details: Details | None = None
+    n_repeats: int = 1
     n: int
     n_undefined: int = 0
     within_class_n_undefined: int = 0
@@ -100,6 +158,19 @@ class Cell(Record):
     training_equivalents: float | None = None
     scores: str | None = Field(default=None, description="file of the scores, below the run directory")
     traceback: str | None = None
+
+
+Where = Literal["influence", "within_class", "memorization", "lds"]
+
+
+class Comparison(Record):
+    """One estimator's agreement minus another's, with an interval that holds at once for all pairs of this column."""
+
+    where: Where
+    first: str
+    second: str
+    difference: Statistic
+    is_clear: bool
 
 
 class Result(Record):
@@ -111,6 +182,7 @@ class Result(Record):
     problem: ProblemRecord
     truth: TruthRecord
     cells: tuple[Cell, ...]
+    comparisons: tuple[Comparison, ...] = ()
 
 
 @dataclass(frozen=True)

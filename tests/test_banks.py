@@ -10,7 +10,7 @@ from influbench.executors import Here
 from influbench.models.linear import Linear
 from influbench.problem import TrainingProblem
 from influbench.store.cache import Cache
-from influbench.truth.linear_datamodeling import subset_truth
+from influbench.truth.linear_datamodeling import subset_banks, subset_effects
 from tests.problems import line, problem, trainer
 
 
@@ -49,14 +49,26 @@ def test_every_estimator_is_given_the_same_bank_and_pays_for_it(tmp_path: Path) 
     assert [view.meter.trainings for view in views] == [3, 3]
 
 
-def test_the_truths_bank_is_not_the_estimators(tmp_path: Path) -> None:
+def test_the_truths_banks_are_not_the_estimators(tmp_path: Path) -> None:
     of = trainer()
-    ours = subset_truth(of, 0, n_models=4, ratio=0.5)
+    ours = subset_banks(of, 0, n_subsets=4, ratio=0.5)
     theirs = SubsetBank(of, 2, n_models=4, ratio=0.5)
-    assert ours.key != theirs.key
-    truth, bank = (one.train(Cache(tmp_path), Here()) for one in (ours, theirs))
-    assert not torch.equal(truth.weights, bank.weights)
-    assert not torch.equal(truth.on_test, bank.on_test)
+    assert len({theirs.key, *(bank.key for bank in ours)}) == 3
+    first, second, bank = (one.train(Cache(tmp_path), Here()) for one in (*ours, theirs))
+    assert not torch.equal(first.weights, bank.weights)
+    assert not torch.equal(first.on_test, bank.on_test)
+    assert torch.equal(first.weights, second.weights)
+    assert not torch.equal(first.on_test, second.on_test)
+
+
+def test_scores_foretell_the_sum_over_each_subset(tmp_path: Path) -> None:
+    banks = subset_banks(trainer(), 0, n_subsets=5, ratio=0.5)
+    effects = subset_effects([bank.train(Cache(tmp_path), Here()) for bank in banks], ratio=0.5)
+    assert effects.measured.shape == (2, 5, 8)
+    scores = torch.rand(20, 8)
+    for subset in range(5):
+        expected = scores[effects.weights[subset] == 1].double().sum(0)
+        torch.testing.assert_close(effects.predictions(scores)[subset], expected)
 
 
 def test_subsets_follow_ids() -> None:

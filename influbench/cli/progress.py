@@ -64,6 +64,8 @@ class _Bars(Progress):
             self.update(
                 self._truth, total=event.n_shards, completed=event.n_done, n_done=event.n_done, n=event.n_shards
             )
+            if event.of_subsets:
+                self.update(self._truth, description="random subsets")
             if event.warning:
                 self.console.print(Text(f"warning: {event.warning}"))
         elif isinstance(event, TruthExtended):
@@ -82,7 +84,7 @@ class _Bars(Progress):
             self.update(self._estimators, completed=self._running.index + 1, n_done=self._running.index + 1)
             self._running = None
         elif isinstance(event, ProblemFailed):
-            self.console.print(Text(f"{event.failure.problem} failed: {event.failure.reason}"))
+            self.console.print(Text(f"{event.failure.status}: {event.failure.problem}: {event.failure.reason}"))
 
     def _say_how_reliable(self, event: TruthExtended) -> None:
         if not self.disable:
@@ -91,6 +93,5 @@ class _Bars(Progress):
 
     def _sync(self) -> None:
         """Take over how far the running estimator has come."""
-        if self._running and self._running.spending.announced:
-            fraction = self._running.spending.spent / self._running.spending.announced
-            self.update(self._estimators, completed=self._running.index + 0.99 * fraction)
+        if self._running:
+            self.update(self._estimators, completed=self._running.index + 0.99 * self._running.share_done())

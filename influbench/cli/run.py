@@ -10,7 +10,7 @@ from influbench.cli.types import MEMORY
 
 if TYPE_CHECKING:
     from influbench.executors import Executor
-    from influbench.results import Forecast, Result, Results
+    from influbench.results import Failure, Forecast, Result, Results
 
 
 @click.command("run")
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     help="Add seeds until the ground truth of influence is this reliable.",
 )
 @click.option("--max-seeds", type=click.IntRange(min=2), help="Seeds at the most, with --reliability (default: 64).")
+@click.option("--subsets", type=click.IntRange(min=0), help="Random subsets of a second truth (LDS).  [plan's: 0]")
+@click.option("--repeats", type=click.IntRange(min=1), help="Run each estimator so often, with seeds of its own.")
 @click.option("--seed", type=click.IntRange(min=0), help="Root seed: data, labels, truth and estimators follow.")
 @click.option("--workers", type=click.IntRange(min=1), help="Train the truth in this many processes, a thread each.")
 @click.option("--dask", metavar="ADDRESS", help="Train the truth on a Dask cluster: tcp://HOST:PORT, or local:N.")
@@ -46,6 +48,8 @@ def run_command(
     seeds: int | None,
     reliability: float | None,
     max_seeds: int | None,
+    subsets: int | None,
+    repeats: int | None,
     seed: int | None,
     workers: int | None,
     dask: str | None,
@@ -69,7 +73,13 @@ def run_command(
     from influbench.store.cache import default_cache
 
     chosen = read_plan(plan).changed(
-        estimators=estimators, n_seeds=seeds, seed=seed, reliability=reliability, max_seeds=max_seeds
+        estimators=estimators,
+        n_seeds=seeds,
+        seed=seed,
+        reliability=reliability,
+        max_seeds=max_seeds,
+        subsets=subsets,
+        repeats=repeats,
     )
     with closing(_executor(workers, dask)) as executor:
         resources = Resources(executor, memory, device)

@@ -31,6 +31,7 @@ class ShardDone:
     n_shards: int
     reused: bool
     warning: str | None
+    of_subsets: bool = False  # of the second truth, that of random subsets
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ class TruthDone:
     """The ground truth is whole; the estimators come next."""
 
     n_seeds: int
+
+
+@dataclass(frozen=True)
+class SubsetsDone:
+    """The truth of random subsets is whole, too."""
+
+    n_subsets: int
 
 
 @dataclass(frozen=True)
@@ -51,12 +59,17 @@ class TruthExtended:
 
 @dataclass(frozen=True, eq=False)
 class EstimatorStarted:
-    """An estimator begins. `spending` goes on counting while it runs."""
+    """An estimator begins. What it spends, for each repeat, goes on counting while it runs."""
 
     name: str
     index: int
     n_estimators: int
-    spending: Spending
+    spendings: tuple[Spending, ...]
+
+    def share_done(self) -> float:
+        """How far it has come, as far as that shows in what it announced."""
+        shares = [one.spent / one.announced if one.announced else 0.0 for one in self.spendings]
+        return sum(shares) / len(shares)
 
 
 @dataclass(frozen=True)
@@ -89,5 +102,5 @@ class RunDone:
     result: Result | Results
 
 
-TruthEvent = ProblemStarted | ShardDone | TruthExtended | TruthDone
+TruthEvent = ProblemStarted | ShardDone | TruthExtended | TruthDone | SubsetsDone
 Event = TruthEvent | EstimatorStarted | EstimatorDone | ProblemDone | ProblemFailed | RunDone

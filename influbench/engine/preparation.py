@@ -37,11 +37,14 @@ class Resources:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One estimator, ready to run on one problem, or what keeps it from that."""
+    """One estimator, ready to run on one problem, or what keeps it from that.
+
+    It is given one view of the problem for each repeat, with seeds of its own.
+    """
 
     selector: Selector
     estimator: Estimator | None
-    problem: TrainingProblem
+    problems: list[TrainingProblem]
     obstacle: Obstacle | None
 
 
@@ -147,15 +150,27 @@ def _problem(
     if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
     _try(f"model {problem.model}", lambda: _check_model(trainer, problem.model))
-    bank_seed = derive(plan.seed, "bank", "estimator")
     candidates = []
     for selector, estimator, missing in estimators:
-        seed = derive(plan.seed, "estimator", selector.name)
-        view = TrainingProblem(trainer, seed=seed, bank_seed=bank_seed, cache=cache, executor=resources.executor)
-        obstacle = missing if estimator is None else _unsupported(selector, estimator, view)
-        candidates.append(Candidate(selector, estimator, view, obstacle))
+        views = [_view(plan, trainer, selector, repeat, cache, resources) for repeat in range(plan.repeats)]
+        obstacle = missing if estimator is None else _unsupported(selector, estimator, views[0])
+        candidates.append(Candidate(selector, estimator, views, obstacle))
     ground_truth = GroundTruth(trainer, plan.seed, plan.truth.steps)
     return Prepared(problem, trainer, ground_truth, labels, candidates)
+
+
+def _view(
+    plan: Plan, trainer: Trainer, selector: Selector, repeat: int, cache: Cache, resources: Resources
+) -> TrainingProblem:
+    """The problem as one repeat of an estimator sees it."""
+    of_repeat = ("repeat", repeat) if repeat else ()
+    return TrainingProblem(
+        trainer,
+        seed=derive(plan.seed, "estimator", selector.name, *of_repeat),
+        bank_seed=derive(plan.seed, "bank", "estimator", *of_repeat),
+        cache=cache,
+        executor=resources.executor,
+    )
 
 
 def _data(plan: Plan, problem: ProblemPlan, dataset: Dataset, device: torch.device) -> tuple[Data, RandomLabels]:

@@ -8,7 +8,7 @@ from traceback import format_exc
 
 import torch
 
-from influbench.api import Data, Estimate
+from influbench.api import Data, Estimate, Estimator
 from influbench.engine.boundary import Pristine, checked_estimate, isolated
 from influbench.engine.events import (
     EstimatorDone,
@@ -19,10 +19,11 @@ from influbench.engine.events import (
     ProblemStarted,
     RunDone,
     ShardDone,
+    SubsetsDone,
     TruthDone,
     TruthExtended,
 )
-from influbench.engine.judgement import Judge, influence_reliability, unjudged
+from influbench.engine.judgement import Judge, influence_yardstick, unjudged
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.preparation import Candidate, Prepared, Resources, prepare, resolved
 from influbench.errors import InflubenchError, PluginError, UsageError
@@ -32,10 +33,13 @@ from influbench.problem import TrainingProblem
 from influbench.registry import Registry, installed
 from influbench.results import Cell, Failure, Labels, ProblemRecord, Result, Results
 from influbench.shards import Shard, gather
+from influbench.statistics.comparison import statistic
 from influbench.store.cache import Cache
 from influbench.store.run_directory import RunDirectory, new_directory
 from influbench.store.truths import Truths, exported_key
+from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import GroundTruth, Truth
+from influbench.truth.linear_datamodeling import SubsetEffects, subset_banks, subset_effects
 
 
 def run(
@@ -111,21 +115,24 @@ def _run_problem(
     pristine = Pristine(trainer.data)
     truth = yield from _train_truth(plan, prepared.ground_truth, _about(plan, prepared), cache, executor)
     _write_truth(target, prepared, truth)
-    judge = Judge(truth, trainer.data)
+    subsets = yield from _train_subsets(plan, trainer, cache, executor)
+    judge = Judge(truth, trainer.data, subsets)
     cells: list[Cell] = []
     for number, candidate in enumerate(prepared.candidates):
         name = str(candidate.selector)
-        yield EstimatorStarted(name, number, len(prepared.candidates), candidate.problem.meter)
+        yield EstimatorStarted(name, number, len(prepared.candidates), tuple(view.meter for view in candidate.problems))
         found = _run_estimator(prepared, candidate, pristine, judge, target)
         cells += found
         yield EstimatorDone(name, found)
+    compared, comparisons = judge.compared(cells)
     yield ProblemDone(
         Result(
             plan=plan.name,
             seed=plan.seed,
             problem=_problem_record(plan, prepared),
             truth=judge.truth_record(),
-            cells=tuple(cells),
+            cells=compared,
+            comparisons=comparisons,
         )
     )
 
@@ -146,7 +153,7 @@ def _train_truth(
         n_seeds, truth = n_next, ground_truth.assemble(shards)
         if plan.truth.reliability is None or n_seeds >= plan.truth.max_seeds:
             break
-        known = influence_reliability(truth)
+        known = statistic(influence_yardstick(truth).reliability.reliability)
         if known.low is not None and known.low >= plan.truth.reliability:
             break
         yield TruthExtended(n_seeds, known, plan.truth.reliability)
@@ -155,40 +162,78 @@ def _train_truth(
     return truth
 
 
+def _train_subsets(
+    plan: Plan, trainer: Trainer, cache: Cache, executor: Executor
+) -> Generator[Event, None, SubsetEffects | None]:
+    """The second truth, where the plan asks for one."""
+    if not plan.truth.subsets:
+        return None
+    ratio = plan.truth.subset_ratio
+    banks = subset_banks(trainer, plan.seed, n_subsets=plan.truth.subsets, ratio=ratio)
+    n_shards, n_done, trained = sum(bank.n_shards for bank in banks), 0, []
+    for bank in banks:
+        shards: list[Shard] = []
+        for shard in bank.gather(cache, executor):
+            shards.append(shard)
+            n_done += 1
+            yield ShardDone(n_done, n_shards, shard.reused, shard.warning, of_subsets=True)
+        trained.append(bank.assemble(shards))
+    yield SubsetsDone(plan.truth.subsets)
+    return subset_effects(trained, ratio=ratio)
+
+
 def _run_estimator(
     prepared: Prepared, candidate: Candidate, pristine: Pristine, judge: Judge, target: RunDirectory
 ) -> tuple[Cell, ...]:
-    name, problem, estimator = str(candidate.selector), candidate.problem, candidate.estimator
+    name, estimator, data = str(candidate.selector), candidate.estimator, prepared.trainer.data
     if candidate.obstacle is not None or estimator is None:
         assert candidate.obstacle is not None
-        return unjudged(candidate.selector.name, name, problem.data, candidate.obstacle)
-    start = perf_counter()
-    try:
-        with isolated(problem.seed):
-            returned = estimator.estimate(problem)
-        estimate = checked_estimate(returned, problem.data)
-        obstacle = None
-    except Exception as error:
-        obstacle = Obstacle("failed", in_words(error, name), format_exc())
-    seconds = perf_counter() - start
-    if pristine.restore():
-        obstacle = Obstacle("failed", f"{name}: wrote into the data it was given; copy a tensor before changing it")
-    cost = {"seconds": seconds, "training_equivalents": problem.meter.trainings}
+        return unjudged(candidate.selector.name, name, data, candidate.obstacle)
+    estimates: list[Estimate] = []
+    obstacle, start = None, perf_counter()
+    for problem in candidate.problems:
+        found = _estimate(name, estimator, problem, pristine)
+        if isinstance(found, Obstacle):
+            obstacle = found
+            break
+        estimates.append(found)
+    n_run = len(estimates) + (obstacle is not None)
+    cost = {
+        "seconds": (perf_counter() - start) / n_run,
+        "training_equivalents": sum(problem.meter.trainings for problem in candidate.problems) / n_run,
+    }
     if obstacle is not None:
-        cells = unjudged(candidate.selector.name, name, problem.data, obstacle)
-        return tuple(cell.model_copy(update=cost) for cell in cells)
-    scores = target.write_scores(prepared.plan.name, name, _arrays(estimate, problem))
-    judged = judge.cells(candidate.selector.name, name, estimate)
+        return tuple(cell.model_copy(update=cost) for cell in unjudged(candidate.selector.name, name, data, obstacle))
+    scores = target.write_scores(prepared.plan.name, name, _arrays(estimates, candidate.problems[0]))
+    judged = judge.cells(candidate.selector.name, name, estimates)
     return tuple(cell.model_copy(update={**cost, "scores": scores}) for cell in judged)
 
 
-def _arrays(estimate: Estimate, problem: TrainingProblem) -> dict[str, torch.Tensor]:
-    """What is stored of an estimate, in the problem's dtype, with the ids of its rows and columns."""
-    scores = {"influence": estimate.influence, "memorization": estimate.memorization}
-    return {
-        **_ids(problem.data),
-        **{quantity: values.to(problem.dtype) for quantity, values in scores.items() if values is not None},
+def _estimate(name: str, estimator: Estimator, problem: TrainingProblem, pristine: Pristine) -> Estimate | Obstacle:
+    """What the estimator returns, checked; or what went wrong."""
+    try:
+        with isolated(problem.seed):
+            returned = estimator.estimate(problem)
+        found: Estimate | Obstacle = checked_estimate(returned, problem.data)
+    except Exception as error:
+        found = Obstacle("failed", in_words(error, name), format_exc())
+    if pristine.restore():
+        return Obstacle("failed", f"{name}: wrote into the data it was given; copy a tensor before changing it")
+    return found
+
+
+def _arrays(estimates: Sequence[Estimate], problem: TrainingProblem) -> dict[str, torch.Tensor]:
+    """What is stored of the estimates, in the problem's dtype, with the ids of its rows and columns.
+
+    Those of further repeats are named `influence@1`, `influence@2` and so on.
+    """
+    scores = {
+        f"{quantity}@{repeat}" if repeat else quantity: values.to(problem.dtype)
+        for repeat, estimate in enumerate(estimates)
+        for quantity, values in (("influence", estimate.influence), ("memorization", estimate.memorization))
+        if values is not None
     }
+    return {**_ids(problem.data), **scores}
 
 
 def _write_truth(target: RunDirectory, prepared: Prepared, truth: Truth) -> None:

@@ -28,7 +28,7 @@ def print_forecasts(console: Console, forecasts: Sequence[Forecast], refused: Se
     console.print()
     console.print(table, markup=False)
     for failure in refused:
-        console.print(f"\n  {failure.problem} is {failure.status}: {failure.reason}", highlight=False, markup=False)
+        console.print(f"\n  {failure.status}: {failure.problem}: {failure.reason}", highlight=False, markup=False)
     total = seconds(sum(one.seconds for one in forecasts))
     console.print(
         f"\n  About {total} for the ground truth, from a few timed steps; the estimators come on top of it. Memory is "

@@ -1,40 +1,169 @@
-"""One estimator's scores against the truth."""
+"""The truth as a yardstick for scores: how reliable it is, and how well an estimator's scores agree with it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
-from influbench.results import Statistic
-from influbench.statistics.correlation import Block, mean_spearman, pooled_spearman
-from influbench.statistics.estimation import Estimation
-from influbench.statistics.reliability import Reliability
+from influbench.results import UNKNOWN, Details, Statistic
+from influbench.statistics.correlation import (
+    Block,
+    ColumnStatistic,
+    double_centred,
+    kendall,
+    mean_over_columns,
+    pearson,
+    pooled,
+    spearman,
+    standard_ranks_within,
+    whole_table,
+)
+from influbench.statistics.estimation import Estimation, repeated
+from influbench.statistics.reliability import Reliability, deleted_seed_contributions, reliability
+from influbench.statistics.retrieval import auroc, overlap, sign_agreement
+from influbench.statistics.significance import clear_effects, share_significant
 
-UNKNOWN = Statistic(value=None, low=None, high=None)
+TOP_SHARE = 0.05  # of the train points: the k whose overlap is looked at
+MOST_MEMORISED_SHARE = 0.2  # of the train points
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Agreement:
-    """Agreement of scores with the mean truth, over all train points or within classes."""
+    """Spearman's correlation of an estimator's scores with the mean truth; None where it is not defined."""
 
-    spearman: Statistic
-    of_ceiling: Statistic  # agreement with the expected leave-one-out effect: spearman / ceiling
+    spearman: Estimation | None  # with the truth of these seeds
+    of_ceiling: Estimation | None  # with what many seeds would show: spearman / ceiling, where seeds are chance, too
     n_undefined: int  # test points without a correlation, because scores or truth are constant there
 
 
-def agreement(scores: Tensor, truth: Tensor, blocks: Sequence[Block], known: Reliability) -> Agreement:
-    """Agreement of scores (n_train, n_test) with a truth (n_seeds, n_train, n_test) of this reliability."""
-    mean = mean_spearman(scores, truth.mean(0), blocks)
-    if mean.estimation is None:
-        return Agreement(UNKNOWN, UNKNOWN, mean.n_undefined)
-    of_ceiling = mean.estimation.over(known.ceiling).interval() if known.ceiling else UNKNOWN
-    return Agreement(mean.estimation.correlation_interval(), of_ceiling, mean.n_undefined)
+@dataclass(frozen=True, eq=False)
+class Yardstick:
+    """A truth (n_seeds, n_train, n_test) and the blocks in which test points look at it.
+
+    What does not depend on an estimator is worked out once. The truth of memorization has one column.
+    """
+
+    effects: Tensor
+    blocks: Sequence[Block]
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """The truth that scores are compared with."""
+        return self.effects.mean(0)
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """How far the truth itself can be trusted."""
+        return reliability(self.effects, self.blocks)
+
+    @cached_property
+    def clear(self) -> Tensor | None:
+        """Where effects are clearly not 0; see `clear_effects`."""
+        return clear_effects(self.effects)
+
+    def agreement(self, repeats: Sequence[Tensor]) -> Agreement:
+        """Of the scores (n_train, n_test) of one or more repeats of an estimator; undefined unless all of them are."""
+        found = [mean_over_columns(spearman, scores, self.mean, self.blocks) for scores in repeats]
+        defined = [one.estimation for one in found if one.estimation is not None]
+        n_undefined = max(one.n_undefined for one in found)
+        if len(defined) < len(found):
+            return Agreement(None, None, n_undefined)
+        mean, ceiling = repeated(defined), self.reliability.ceiling
+        if ceiling is None:
+            return Agreement(mean, None, n_undefined)
+        of_expected = mean if ceiling.by_seed is None else replace(mean, by_seed=self._by_seed(repeats))
+        return Agreement(mean, of_expected.over(ceiling), n_undefined)
+
+    def pooled(self, repeats: Sequence[Tensor]) -> Statistic:
+        """Spearman's correlation of all pairs at once: it also rewards knowing which test points are easy to move."""
+        return _over_repeats(repeats, lambda scores: pooled(spearman, scores, self.mean))
+
+    def details(self, repeats: Sequence[Tensor]) -> Details:
+        """Other views of the agreement, each the mean over repeats."""
+        n_train, n_test = self.mean.shape
+        k, clear = max(1, round(TOP_SHARE * n_train)), self.clear
+        proponents = None if clear is None else clear & (self.mean > 0)
+        return Details(
+            **(self._spread(repeats) if n_test > 1 else self._among_most(repeats)),
+            kendall=self._by(kendall, repeats),
+            pearson=self._by(pearson, repeats),
+            top_k=k,
+            top_k_overlap=self._by(overlap(k), repeats),
+            n_clear=None if clear is None else int(clear.sum()),
+            sign_agreement=UNKNOWN
+            if clear is None
+            else _over_repeats(repeats, lambda scores: sign_agreement(scores, self.mean, clear), share=True),
+            n_proponents=None if proponents is None else int(proponents.sum()),
+            proponents_auroc=UNKNOWN
+            if proponents is None
+            else self._by(auroc, repeats, truth=proponents.double(), share=True),
+        )
+
+    def _spread(self, repeats: Sequence[Tensor]) -> dict[str, object]:
+        """How test points differ, and what is left without the means of rows and columns."""
+        values = torch.stack(
+            [mean_over_columns(spearman, scores, self.mean, self.blocks).values for scores in repeats]
+        ).mean(0)
+        defined = values[~values.isnan()]
+        quartiles = defined.quantile(defined.new_tensor([0.25, 0.5, 0.75])).tolist() if len(defined) else None
+        return {
+            "quartiles": quartiles and tuple(quartiles),
+            "share_significant": share_significant(values, len(self.mean)),
+            "double_centred_spearman": self._by(
+                spearman, [double_centred(scores) for scores in repeats], truth=double_centred(self.mean)
+            ),
+        }
+
+    def _among_most(self, repeats: Sequence[Tensor]) -> dict[str, object]:
+        """The agreement among the train points that the truth ranks highest."""
+        n_most = max(1, round(MOST_MEMORISED_SHARE * len(self.mean)))
+        most = self.mean[:, 0].topk(n_most).indices
+        among = Yardstick(self.effects[:, most], whole_table(n_most, 1))
+        return {"n_most": n_most, "among_most": among._by(spearman, [scores[most] for scores in repeats])}
+
+    def _by(
+        self, of: ColumnStatistic, repeats: Sequence[Tensor], *, truth: Tensor | None = None, share: bool = False
+    ) -> Statistic:
+        against = self.mean if truth is None else truth
+        return _over_repeats(
+            repeats, lambda scores: mean_over_columns(of, scores, against, self.blocks).estimation, share=share
+        )
+
+    def _by_seed(self, repeats: Sequence[Tensor]) -> Tensor:
+        """What each of the truth's seeds contributes to the agreement."""
+        ranks = [standard_ranks_within(scores, self.blocks) for scores in repeats]
+        without = [
+            torch.stack([(of_scores * of_truth).sum(0).nanmean() for of_scores in ranks]).mean()
+            for of_truth in self._without_each_seed
+        ]
+        return deleted_seed_contributions(torch.stack(without))
+
+    @cached_property
+    def _without_each_seed(self) -> list[Tensor]:
+        """Standard ranks of the mean over all seeds but one."""
+        total, n_seeds = self.effects.sum(0), len(self.effects)
+        return [standard_ranks_within((total - one) / (n_seeds - 1), self.blocks) for one in self.effects]
 
 
-def pooled_agreement(scores: Tensor, truth: Tensor) -> Statistic:
-    """Spearman's correlation of all pairs at once: it also rewards knowing which test points are easy to move."""
-    return correlation(pooled_spearman(scores, truth.mean(0)))
-
-
-def correlation(estimation: Estimation | None) -> Statistic:
+def statistic(estimation: Estimation | None) -> Statistic:
+    """A correlation with its interval."""
     return UNKNOWN if estimation is None else estimation.correlation_interval()
+
+
+def _over_repeats(
+    repeats: Sequence[Tensor], of: Callable[[Tensor], Estimation | None], *, share: bool = False
+) -> Statistic:
+    """The mean over repeats with its interval; that of a `share` in [0, 1] is cut off there."""
+    found = [of(scores) for scores in repeats]
+    defined = [one for one in found if one is not None]
+    if len(defined) < len(found):
+        return UNKNOWN
+    mean = repeated(defined)
+    if not share:
+        return mean.correlation_interval()
+    interval = mean.interval()
+    if interval.low is None or interval.high is None:
+        return interval
+    return Statistic(value=interval.value, low=max(0.0, interval.low), high=min(1.0, interval.high))

@@ -1,71 +1,48 @@
-"""Spearman's rank correlation, per column, pooled and within classes, each with its linearisation."""
+"""Correlations of scores with the truth, column by column, and their mean over columns, each with its linearisation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from influbench.statistics.estimation import Estimation
+from influbench.statistics.ranks import Ranked, rank, standard_ranks, weight_above
 
-_FEWEST = 3  # points that a correlation needs
+FEWEST = 3  # points that a correlation needs
+_CELLS_AT_A_TIME = 2**24
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Correlations column by column."""
+    """A statistic column by column."""
 
-    values: Tensor  # (n_columns,) nan where either column is constant
-    influence: Tensor  # (n_rows, n_columns) influence function of the correlation at each row; 0 where undefined
+    values: Tensor  # (n_columns,) nan where it is not defined, as a correlation is not where either column is constant
+    influence: Tensor  # (n_rows, n_columns) influence function of the statistic at each row; 0 where undefined
+
+
+ColumnStatistic = Callable[[Tensor, Tensor], Columns]
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The part of a table in which a test point's correlation is taken."""
+    """The part of a table in which a test point's statistic is taken."""
 
     rows: Tensor  # train points
     columns: Tensor  # test points
 
 
 @dataclass(frozen=True, eq=False)
-class MeanSpearman:
-    """A mean of correlations, None where no test point has one, and for how many test points there is none."""
+class ColumnMean:
+    """The mean over columns, None where no column has a value."""
 
     estimation: Estimation | None
-    n_undefined: int
+    values: Tensor  # (n_columns,) in the order of the table; nan where undefined
+    sampling_variances: Tensor  # (n_columns,) of each value, over the rows
 
-
-@dataclass(frozen=True, eq=False)
-class Ranked:
-    """The columns of a table in ranks: `cdf` is the mid-distribution function, so that ties share the mean rank."""
-
-    cdf: Tensor  # (n_columns, n_rows) in (0, 1)
-    order: Tensor  # (n_columns, n_rows) rows in ascending order
-    below: Tensor  # (n_columns, n_rows) number of smaller values
-    upto: Tensor  # (n_columns, n_rows) number of values not larger
-
-
-def rank(table: Tensor) -> Ranked:
-    """Ranks of each column of (n_rows, n_columns)."""
-    values = table.T.contiguous()
-    ascending, order = values.sort(dim=1)
-    below = torch.searchsorted(ascending, values)
-    upto = torch.searchsorted(ascending, values, right=True)
-    return Ranked((below + upto).double() / (2 * values.shape[1]), order, below, upto)
-
-
-def spearman_columns(x: Ranked, y: Ranked) -> Columns:
-    """Spearman's correlation of each column of x with that of y, ties by mean ranks."""
-    f, g = x.cdf - 0.5, y.cdf - 0.5
-    covariance, var_x, var_y = (f * g).mean(1), f.square().mean(1), g.square().mean(1)
-    defined = (var_x > 0) & (var_y > 0)
-    scale = torch.where(defined, (var_x * var_y).sqrt(), torch.nan)[:, None]
-    values = covariance[:, None] / scale
-    of_covariance = f * g + _weight_above(x, g) + _weight_above(y, f) - 3 * covariance[:, None]
-    of_var_x = f.square() + 2 * _weight_above(x, f) - 3 * var_x[:, None]
-    of_var_y = g.square() + 2 * _weight_above(y, g) - 3 * var_y[:, None]
-    influence = of_covariance / scale - values / 2 * (of_var_x / var_x[:, None] + of_var_y / var_y[:, None])
-    return Columns(values[:, 0], influence.where(defined[:, None], 0.0).T)
+    @property
+    def n_undefined(self) -> int:
+        return int(self.values.isnan().sum())
 
 
 def whole_table(n_train: int, n_test: int) -> list[Block]:
@@ -81,27 +58,30 @@ def within_classes(train_labels: Tensor, test_labels: Tensor) -> list[Block]:
     ]
 
 
-def mean_spearman(x: Tensor, y: Tensor, blocks: Sequence[Block]) -> MeanSpearman:
-    """Mean over test points of Spearman's correlation over the train points of the test point's block.
+def mean_over_columns(of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequence[Block]) -> ColumnMean:
+    """Mean over test points of a statistic over the train points of the test point's block.
 
-    `x` and `y` are (n_train, n_test). A test point with fewer than three train points in its block, or with scores that
-    are all the same there, has no correlation: it is counted in `n_undefined` and is not part of the mean. A table of
-    one column (memorization) is taken as it is: only its rows are a sample.
+    `x` and `y` are (n_train, n_test). A test point with fewer than three train points in its block, or for which the
+    statistic is not defined, is not part of the mean. A table of one column (memorization) is taken as it is: only its
+    rows are a sample.
     """
-    by_block = [
-        (block, spearman_columns(rank(x[block.rows][:, block.columns]), rank(y[block.rows][:, block.columns])))
+    values = torch.full((x.shape[1],), torch.nan, dtype=torch.float64)
+    variances = values.clone()
+    of_blocks = [
+        (block, of(x[block.rows][:, block.columns], y[block.rows][:, block.columns]))
         for block in blocks
-        if len(block.rows) >= _FEWEST
+        if len(block.rows) >= FEWEST
     ]
-    n_columns, sampled_columns = sum(len(block.columns) for block in blocks), x.shape[1] > 1
-    values = torch.cat([columns.values for _, columns in by_block]) if by_block else torch.empty(0)
-    n_defined = int((~values.isnan()).sum())
+    for block, columns in of_blocks:
+        values[block.columns] = columns.values
+        variances[block.columns] = columns.influence.square().sum(0) / len(block.rows) ** 2
+    n_defined, sampled_columns = int((~values.isnan()).sum()), x.shape[1] > 1
     if not n_defined:
-        return MeanSpearman(None, n_columns)
+        return ColumnMean(None, values, variances)
     mean = values.nanmean()
     contributions = torch.zeros(x.shape, dtype=torch.float64)
     taking_part = torch.zeros(len(x), dtype=torch.bool)
-    for block, columns in by_block:
+    for block, columns in of_blocks:
         excess = (columns.values - mean).nan_to_num(0.0)
         cells = (columns.influence + excess) / (len(block.rows) * n_defined)
         contributions[block.rows[:, None], block.columns] = cells
@@ -112,19 +92,90 @@ def mean_spearman(x: Tensor, y: Tensor, blocks: Sequence[Block]) -> MeanSpearman
         n_rows=int(taking_part.sum()),
         n_columns=n_defined if sampled_columns else None,
     )
-    return MeanSpearman(estimation, n_columns - n_defined)
+    return ColumnMean(estimation, values, variances)
 
 
-def pooled_spearman(x: Tensor, y: Tensor) -> Estimation | None:
-    """Spearman's correlation over all pairs at once; None where it is undefined."""
-    pooled = spearman_columns(rank(x.reshape(-1, 1)), rank(y.reshape(-1, 1)))
-    if x.numel() < _FEWEST or pooled.values.isnan().any():
+def pooled(of: ColumnStatistic, x: Tensor, y: Tensor) -> Estimation | None:
+    """A statistic over all pairs at once; None where it is undefined."""
+    found = of(x.reshape(-1, 1), y.reshape(-1, 1))
+    if x.numel() < FEWEST or found.values.isnan().any():
         return None
-    return Estimation(float(pooled.values), pooled.influence.reshape(x.shape) / x.numel(), *x.shape)
+    return Estimation(float(found.values), found.influence.reshape(x.shape) / x.numel(), *x.shape)
 
 
-def _weight_above(ranked: Ranked, weights: Tensor) -> Tensor:
-    """For each value, the mean over rows of `weights` where the row's value is larger, and half where it is equal."""
-    sums = torch.nn.functional.pad(weights.gather(1, ranked.order).cumsum(1), (1, 0))
-    half_way = (sums.gather(1, ranked.below) + sums.gather(1, ranked.upto)) / 2
-    return (sums[:, -1:] - half_way) / weights.shape[1]
+def spearman(x: Tensor, y: Tensor) -> Columns:
+    """Spearman's rank correlation, ties by mean ranks."""
+    return spearman_of_ranks(rank(x), rank(y))
+
+
+def spearman_of_ranks(x: Ranked, y: Ranked) -> Columns:
+    """Spearman's correlation of tables that are ranked already."""
+    f, g = x.cdf - 0.5, y.cdf - 0.5
+    covariance, var_x, var_y = (f * g).mean(1), f.square().mean(1), g.square().mean(1)
+    defined = (var_x > 0) & (var_y > 0)
+    scale = torch.where(defined, (var_x * var_y).sqrt(), torch.nan)[:, None]
+    values = covariance[:, None] / scale
+    of_covariance = f * g + weight_above(x, g) + weight_above(y, f) - 3 * covariance[:, None]
+    of_var_x = f.square() + 2 * weight_above(x, f) - 3 * var_x[:, None]
+    of_var_y = g.square() + 2 * weight_above(y, g) - 3 * var_y[:, None]
+    influence = of_covariance / scale - values / 2 * (of_var_x / var_x[:, None] + of_var_y / var_y[:, None])
+    return Columns(values[:, 0], influence.where(defined[:, None], 0.0).T)
+
+
+def standard_ranks_within(table: Tensor, blocks: Sequence[Block]) -> Tensor:
+    """Standard ranks within blocks and 0 outside of them; nan in columns that have none."""
+    ranks = torch.full(table.shape, torch.nan, dtype=torch.float64)
+    for block in blocks:
+        if len(block.rows) >= FEWEST:
+            ranks[:, block.columns] = 0.0
+            ranks[block.rows[:, None], block.columns] = standard_ranks(table[block.rows][:, block.columns])
+    return ranks
+
+
+def pearson(x: Tensor, y: Tensor) -> Columns:
+    """Pearson's linear correlation."""
+    zx, zy = _standardised(x), _standardised(y)
+    values = (zx * zy).mean(0)
+    influence = zx * zy - values / 2 * (zx.square() + zy.square())
+    return Columns(values, influence.nan_to_num(0.0))
+
+
+def kendall(x: Tensor, y: Tensor) -> Columns:
+    """Kendall's tau-b: concordant minus discordant pairs of rows over what ties leave of all pairs."""
+    at_a_time = max(1, _CELLS_AT_A_TIME // len(x) ** 2)
+    parts = [_kendall(*tables) for tables in zip(x.split(at_a_time, dim=1), y.split(at_a_time, dim=1), strict=True)]
+    return Columns(torch.cat([part.values for part in parts]), torch.cat([part.influence for part in parts], dim=1))
+
+
+def _kendall(x: Tensor, y: Tensor) -> Columns:
+    n = len(x)
+    order_x, order_y = _comparisons(x), _comparisons(y)
+    agreeing = (order_x * order_y).sum(0, dtype=torch.int32).double() / (n - 1)  # (n_columns, n) mean over other rows
+    untied_x, untied_y = ((order != 0).sum(0, dtype=torch.int32).double() / (n - 1) for order in (order_x, order_y))
+    numerator, of_x, of_y = agreeing.mean(1), untied_x.mean(1), untied_y.mean(1)
+    defined = (of_x > 0) & (of_y > 0)
+    values = numerator / torch.where(defined, (of_x * of_y).sqrt(), torch.nan)
+    # a mean over pairs of rows has twice the influence function of a mean over rows
+    relative = (agreeing - numerator[:, None]) / torch.where(defined, (of_x * of_y).sqrt(), torch.nan)[:, None]
+    shrunk = (untied_x / of_x[:, None] + untied_y / of_y[:, None] - 2) / 2
+    influence = 2 * (relative - values[:, None] * shrunk)
+    return Columns(values, influence.nan_to_num(0.0).T)
+
+
+def _comparisons(table: Tensor) -> Tensor:
+    """(n, n_columns, n) int8: whether the first row's value is above (1), equal to (0) or below (-1) the other's."""
+    values = table.T.contiguous()
+    above, below = values.T[:, :, None] > values, values.T[:, :, None] < values
+    return above.to(torch.int8) - below.to(torch.int8)
+
+
+def double_centred(table: Tensor) -> Tensor:
+    """The table without the means of its rows and columns: which point matters for which, beyond what holds for all."""
+    return table - table.mean(0) - table.mean(1, keepdim=True) + table.mean()
+
+
+def _standardised(table: Tensor) -> Tensor:
+    centred = table - table.mean(0)
+    variance = centred.square().mean(0)
+    constant = (table == table[:1]).all(0)
+    return centred / torch.where(constant, torch.nan, variance.sqrt())

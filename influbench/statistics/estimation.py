@@ -1,12 +1,13 @@
-"""Values with what each cell of the table contributed to them, so that every one has an interval.
+"""Values with what every point, seed and repeat contributed to them, so that every one has an interval.
 
 A statistic of an (n_rows, n_columns) table is linearised: `value - estimand ~ contributions.sum()`, with the influence
 function of the statistic at each cell (the infinitesimal jackknife, Efron 1982). Train points (rows) and test points
 (columns) are both random, and cells that share either are dependent, so that the variance is that of two-way clusters,
-rows + columns - cells (Cameron, Gelbach, Miller 2011).
+rows + columns - cells (Cameron, Gelbach, Miller 2011). The truth's seeds and an estimator's repeats are further,
+independent sources of chance, each linearised in the same way and added.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import atanh, sqrt, tanh
 
@@ -18,37 +19,44 @@ from influbench.results import Statistic
 
 @dataclass(frozen=True, eq=False)
 class Estimation:
-    """A statistic of a table and its linearisation. `contributions` (n_rows, n_columns) sum to 0.
+    """A statistic of a table and its linearisation. All contributions sum to 0.
 
-    `n_rows` and `n_columns` count those that take part; `n_columns` is None where the columns are no sample.
+    `n_rows` and `n_columns` count those that take part; `n_columns` is None where the columns are no sample. `by_seed`
+    is None where the seeds are taken as they are: then the estimand is the value that these seeds have.
     """
 
     value: float
-    contributions: Tensor
+    contributions: Tensor  # (n_rows, n_columns)
     n_rows: int
     n_columns: int | None
+    by_seed: Tensor | None = None  # (n_seeds,)
+    by_repeat: tuple[Tensor, ...] = ()  # (n_repeats,) of each estimator that takes part
 
     def standard_error(self) -> float | None:
-        """Over the points that make the rows and the columns; None where one of them is a single point."""
-        if min(self._sizes) < 2:
-            return None
-        rows = _corrected(self.contributions.sum(1), self.n_rows)
-        if self.n_columns is None:
-            return sqrt(rows)
-        columns = _corrected(self.contributions.sum(0), self.n_columns)
-        cells = _corrected(self.contributions.flatten(), self.n_rows * self.n_columns)
-        return sqrt(max(rows + columns - cells, rows, columns))
+        """Over points, seeds and repeats; None where one of them is a single one."""
+        parts = self._variances()
+        return None if parts is None else sqrt(sum(variance for variance, _ in parts))
+
+    def quantile(self, probability: float) -> float:
+        """Of Student's t with the degrees of freedom of this standard error (Satterthwaite 1946)."""
+        parts = self._variances() or []
+        total = sum(variance for variance, _ in parts)
+        if not total:
+            return float(stats.norm.ppf(probability))
+        return float(stats.t.ppf(probability, total**2 / sum(v**2 / freedom for v, freedom in parts)))
 
     def apply(self, function: Callable[[float], float], slope: float) -> "Estimation":
         """The statistic `function(value)`, by the delta method with this slope at the value."""
-        return replace(self, value=function(self.value), contributions=self.contributions * slope)
+        return combined(function(self.value), [(slope, self)])
 
     def over(self, other: "Estimation") -> "Estimation":
         """The ratio of two statistics of the same table."""
         ratio = self.value / other.value
-        return replace(
-            self, value=ratio, contributions=(self.contributions - ratio * other.contributions) / other.value
-        )
+        return combined(ratio, [(1 / other.value, self), (-ratio / other.value, other)])
+
+    def minus(self, other: "Estimation") -> "Estimation":
+        """The difference of two statistics of the same table."""
+        return combined(self.value - other.value, [(1.0, self), (-1.0, other)])
 
     def correlation_interval(self) -> Statistic:
         """The value with its 95 % interval, symmetric on Fisher's z scale, so that it stays within [-1, 1]."""
@@ -65,26 +73,64 @@ class Estimation:
             return Statistic(value=self.value, low=None, high=None)
         return Statistic(value=self.value, low=self.value - half, high=self.value + half)
 
-    @property
-    def _sizes(self) -> list[int]:
-        return [self.n_rows] if self.n_columns is None else [self.n_rows, self.n_columns]
-
     def _half_width(self) -> float | None:
         error = self.standard_error()
-        return None if error is None else float(stats.t.ppf(0.975, min(self._sizes) - 1)) * error
+        return None if error is None else self.quantile(0.975) * error
+
+    def _variances(self) -> list[tuple[float, int]] | None:
+        """Each source's variance with its degrees of freedom; None where one of them has none."""
+        sizes = [self.n_rows] if self.n_columns is None else [self.n_rows, self.n_columns]
+        further = [*([] if self.by_seed is None else [self.by_seed]), *self.by_repeat]
+        if min(sizes) < 2 or any(len(part) < 2 for part in further):
+            return None
+        parts = [(self._variance_over_points(), min(sizes) - 1)]
+        return parts + [(_corrected(part, len(part)), len(part) - 1) for part in further]
+
+    def _variance_over_points(self) -> float:
+        rows = _corrected(self.contributions.sum(1), self.n_rows)
+        if self.n_columns is None:
+            return rows
+        columns = _corrected(self.contributions.sum(0), self.n_columns)
+        cells = _corrected(self.contributions.flatten(), self.n_rows * self.n_columns)
+        return max(rows + columns - cells, rows, columns)
 
 
-def mean_estimation(parts: list[Estimation]) -> Estimation:
-    """The mean of several statistics of the same table."""
-    contributions = sum(part.contributions for part in parts)
-    assert isinstance(contributions, Tensor)
-    fewest = [min(sizes) for sizes in zip(*(part._sizes for part in parts), strict=True)]
-    return Estimation(
-        sum(part.value for part in parts) / len(parts),
-        contributions / len(parts),
-        n_rows=fewest[0],
-        n_columns=fewest[1] if len(fewest) == 2 else None,
+def combined(value: float, parts: Sequence[tuple[float, Estimation]]) -> Estimation:
+    """The statistic with this value whose linearisation is that sum of slopes times statistics of the same table.
+
+    Seeds are common to all; repeats are those of each part's own estimator.
+    """
+    first = parts[0][1]
+    of_seeds = [slope * part.by_seed for slope, part in parts if part.by_seed is not None]
+    sizes = [part.n_columns for _, part in parts if part.n_columns is not None]
+    return replace(
+        first,
+        value=value,
+        contributions=_total([slope * part.contributions for slope, part in parts]),
+        n_rows=min(part.n_rows for _, part in parts),
+        n_columns=min(sizes) if sizes else None,
+        by_seed=_total(of_seeds) if of_seeds else None,
+        by_repeat=tuple(slope * repeats for slope, part in parts for repeats in part.by_repeat),
     )
+
+
+def mean_estimation(parts: Sequence[Estimation]) -> Estimation:
+    """The mean of several statistics of the same table."""
+    return combined(sum(part.value for part in parts) / len(parts), [(1 / len(parts), part) for part in parts])
+
+
+def repeated(parts: Sequence[Estimation]) -> Estimation:
+    """The mean over repeats of an estimator that draws at random, whose own chance enters the error."""
+    mean = mean_estimation(parts)
+    values = parts[0].contributions.new_tensor([part.value for part in parts])
+    return mean if len(parts) < 2 else replace(mean, by_repeat=((values - mean.value) / len(parts),))
+
+
+def _total(tensors: Sequence[Tensor]) -> Tensor:
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total
 
 
 def _corrected(sums: Tensor, n: int) -> float:

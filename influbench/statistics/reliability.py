@@ -1,74 +1,203 @@
 """How far the truth can be trusted: what another set of seeds would have said, and the best that can be reached.
 
-The seeds are split into halves, the halves' means are correlated, and the mean over many splits is stepped up to all
-seeds by Spearman-Brown, r = 2 h / (1 + h). An estimator without any noise reaches sqrt(r) in expectation: the ceiling.
-The intervals are over train and test points; the seeds' own share is not in them.
+Disjoint sets of k seeds are drawn, their mean effects are correlated, and the correlation is averaged over many draws:
+the measured curve h(k), up to half of the seeds. One doubling is extrapolated. Spearman (1910) and Brown (1910) let the
+odds h / (1 - h) grow in proportion to k. Leave-one-out effects have heavy tails and noise that grows with the effect,
+and their odds grow more slowly; so the growth that was measured over the last doubling goes on for one more.
+
+The best rank correlation that any scores can have with the truth is sqrt(reliability): that of the expected ranks. The
+ceiling is its mean over test points.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
-from math import comb, sqrt
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
+from math import ceil, comb, exp, log, sqrt
 from random import Random
 
+import torch
 from torch import Tensor
 
-from influbench.statistics.correlation import Block, mean_spearman
-from influbench.statistics.estimation import Estimation, mean_estimation
+from influbench.statistics.correlation import (
+    Block,
+    ColumnMean,
+    mean_over_columns,
+    spearman,
+    standard_ranks_within,
+)
+from influbench.statistics.estimation import Estimation, combined, mean_estimation
 
-_N_SPLITS = 40
+_N_SPLITS = 24  # draws that the value is averaged over
+_N_DELETED_FROM = 8  # draws of them from which each seed is left out in turn
+
+Split = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Of a truth with all its seeds, and of one seed alone. None where fewer than two seeds were trained."""
+    """Of a truth with all its seeds. None where fewer than two seeds were trained."""
 
     reliability: Estimation | None
     ceiling: Estimation | None  # None also where the reliability is not above 0
-    single_seed: Estimation | None
+    curve: dict[int, Estimation]  # measured, by number of seeds in each half
+    n_seeds: int
+
+    @property
+    def single_seed(self) -> Estimation | None:
+        """Of one seed alone."""
+        return self.curve.get(1)
+
+    def seeds_needed(self, wanted: float) -> int | None:
+        """Seeds for this reliability, on the measured curve and one doubling beyond it; None if more than there are."""
+        if self.reliability is None:
+            return None
+        points = sorted((n, one.value) for n, one in {**self.curve, self.n_seeds: self.reliability}.items())
+        if points[0][1] >= wanted:
+            return points[0][0]
+        for below, above in pairwise(points):
+            if below[1] < wanted <= above[1]:
+                return _between(below, above, wanted)
+        return None
 
 
 def reliability(truth: Tensor, blocks: Sequence[Block]) -> Reliability:
     """Of a truth (n_seeds, n_train, n_test), per test point within its block, averaged over test points."""
-    halves = [
-        mean_spearman(truth[list(half)].mean(0), truth[list(rest)].mean(0), blocks).estimation
-        for half, rest in split_halves(len(truth))
+    n_seeds = len(truth)
+    sizes = halvings(n_seeds // 2)
+    measured = {size: _half_splits(truth, blocks, size) for size in sizes}
+    curve = {size: mean.estimation for size, mean in sorted(measured.items()) if mean.estimation is not None}
+    if not sizes or sizes[0] not in curve:
+        return Reliability(None, None, curve, n_seeds)
+    half, extrapolated = measured[sizes[0]], _extrapolated(curve, sizes, n_seeds)
+    return Reliability(extrapolated, _ceiling(extrapolated, half), curve, n_seeds)
+
+
+def halvings(size: int) -> list[int]:
+    """size, size // 2, ..., 1."""
+    return [size, *halvings(size // 2)] if size else []
+
+
+def splits(n_seeds: int, size: int) -> list[Split]:
+    """Disjoint pairs of sets of `size` seeds: all of them, or a fixed random choice where they are many."""
+    if comb(n_seeds, size) * comb(n_seeds - size, size) // 2 <= _N_SPLITS + _N_SPLITS // 2:
+        return [
+            (half, other)
+            for half in combinations(range(n_seeds), size)
+            for other in combinations([seed for seed in range(n_seeds) if seed not in half], size)
+            if half < other
+        ]
+    random, chosen = Random(0), set[Split]()
+    while len(chosen) < _N_SPLITS:
+        drawn = random.sample(range(n_seeds), 2 * size)
+        half, other = tuple(sorted(drawn[:size])), tuple(sorted(drawn[size:]))
+        chosen.add((min(half, other), max(half, other)))
+    return sorted(chosen, key=lambda _: random.random())
+
+
+def deleted_seed_contributions(values: Tensor) -> Tensor:
+    """Contributions (n_seeds,) of the seeds to a statistic, from its values without each of them."""
+    return -(values - values.mean()) * (len(values) - 1) / len(values)
+
+
+def _half_splits(truth: Tensor, blocks: Sequence[Block], size: int) -> ColumnMean:
+    """The correlation between disjoint sets of `size` seeds, averaged over draws, with the seeds' share."""
+    drawn = splits(len(truth), size)
+    found = [
+        mean_over_columns(spearman, truth[list(half)].mean(0), truth[list(other)].mean(0), blocks)
+        for half, other in drawn
     ]
-    pairs = [mean_spearman(truth[a], truth[b], blocks).estimation for a, b in seed_pairs(len(truth))]
-    half = _mean(halves)
-    if half is None:
-        return Reliability(None, None, _mean(pairs))
-    stepped_up = half.apply(lambda h: 2 * h / (1 + h), 2 / (1 + half.value) ** 2)
-    ceiling = stepped_up.apply(sqrt, 0.5 / sqrt(stepped_up.value)) if stepped_up.value > 0 else None
-    return Reliability(stepped_up, ceiling, _mean(pairs))
+    known = [mean.estimation for mean in found if mean.estimation is not None]
+    estimation = mean_estimation(known) if known else None
+    if estimation is not None:
+        by_seed = _by_seed_pairs(truth, drawn, found) if size == 1 else _by_seed(truth, blocks, drawn)
+        estimation = replace(estimation, by_seed=by_seed)
+    return ColumnMean(
+        estimation,
+        torch.stack([mean.values for mean in found]).nanmean(0),
+        torch.stack([mean.sampling_variances for mean in found]).nanmean(0),
+    )
 
 
-def split_halves(n_seeds: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Ways of splitting the seeds in two halves: all of them, or a fixed random choice where they are many."""
-    size = n_seeds // 2
-    if size == 0:
-        return []
-    seeds = range(n_seeds)
-    if comb(n_seeds, size) <= 2 * _N_SPLITS:
-        chosen = {frozenset((half, _rest(half, seeds))) for half in combinations(seeds, size)}
-        return sorted((min(split), max(split)) for split in chosen)
-    random, splits = Random(0), set[tuple[int, ...]]()
-    while len(splits) < _N_SPLITS:
-        half = tuple(sorted(random.sample(seeds, size)))
-        splits.add(min(half, _rest(half, seeds)) if 2 * size == n_seeds else half)
-    return [(half, _rest(half, seeds)) for half in sorted(splits)]
+def _by_seed_pairs(truth: Tensor, drawn: Sequence[Split], found: Sequence[ColumnMean]) -> Tensor | None:
+    """Contributions of the seeds to the mean over pairs of seeds: from the mean over the pairs without each."""
+    n_seeds = len(truth)
+    known = [(pair, mean.estimation.value) for pair, mean in zip(drawn, found, strict=True) if mean.estimation]
+    without = [[value for ((a,), (b,)), value in known if seed not in (a, b)] for seed in range(n_seeds)]
+    if not all(without):
+        return None
+    return deleted_seed_contributions(torch.tensor([sum(values) / len(values) for values in without]).double())
 
 
-def seed_pairs(n_seeds: int) -> list[tuple[int, int]]:
-    """Pairs of seeds: all of them, or a fixed random choice where they are many."""
-    pairs = list(combinations(range(n_seeds), 2))
-    return pairs if len(pairs) <= _N_SPLITS else sorted(Random(0).sample(pairs, _N_SPLITS))
+def _by_seed(truth: Tensor, blocks: Sequence[Block], drawn: Sequence[Split]) -> Tensor:
+    """Contributions of the seeds: each is left out of its half in turn, the other half staying as it is.
+
+    What that changes is compared with the other seeds of the same draw, since a smaller half is less reliable whoever
+    is left out. A seed takes part in 2 size / n_seeds of the draws, and moves a half of one seed less a little more.
+    """
+    n_seeds, size = len(truth), len(drawn[0][0])
+    effects, n_drawn = torch.zeros(n_seeds, dtype=torch.float64), torch.zeros(n_seeds, dtype=torch.float64)
+    for split in drawn[:_N_DELETED_FROM]:
+        of_draw = {}
+        for half, other in (split, split[::-1]):
+            against = standard_ranks_within(truth[list(other)].mean(0), blocks)
+            for seed in half:
+                rest = truth[[one for one in half if one != seed]].mean(0)
+                of_draw[seed] = (standard_ranks_within(rest, blocks) * against).sum(0).nanmean()
+        values = torch.stack(list(of_draw.values()))
+        effects[list(of_draw)] += values - values.mean()
+        n_drawn[list(of_draw)] += 1
+    deviations = effects / n_drawn.clamp_min(1) * (2 * (size - 1) / (n_seeds - 1))
+    return deleted_seed_contributions(deviations)
 
 
-def _rest(half: tuple[int, ...], seeds: Sequence[int]) -> tuple[int, ...]:
-    return tuple(seed for seed in seeds if seed not in half)
+def _extrapolated(curve: dict[int, Estimation], sizes: Sequence[int], n_seeds: int) -> Estimation:
+    """From the largest half to all seeds: the odds grow as they did up to that half, at the most in proportion."""
+    half = curve[sizes[0]]
+    before = curve.get(sizes[1]) if len(sizes) > 1 else None
+    doublings = log(n_seeds / sizes[0])
+    if before is None or not 0 < before.value < half.value < 1:
+        return _times_odds(half, n_seeds / sizes[0])
+    growth = (_log_odds(half.value) - _log_odds(before.value)) / log(sizes[0] / sizes[1])
+    if growth >= 1:
+        return _times_odds(half, n_seeds / sizes[0])
+    further = doublings / log(sizes[0] / sizes[1])
+    value = 1 / (1 + exp(-(_log_odds(half.value) + growth * doublings)))
+    slope = value * (1 - value)  # of the value by its log-odds
+    return combined(
+        value,
+        [
+            (slope * (1 + further) / (half.value * (1 - half.value)), half),
+            (-slope * further / (before.value * (1 - before.value)), before),
+        ],
+    )
 
 
-def _mean(estimations: Sequence[Estimation | None]) -> Estimation | None:
-    known = [estimation for estimation in estimations if estimation is not None]
-    return mean_estimation(known) if known else None
+def _times_odds(half: Estimation, factor: float) -> Estimation:
+    """Spearman and Brown's formula, factor h / (1 + (factor - 1) h)."""
+    scale = 1 + (factor - 1) * half.value
+    return half.apply(lambda h: factor * h / scale, factor / scale**2)
+
+
+def _ceiling(found: Estimation, half: ColumnMean) -> Estimation | None:
+    """The mean of sqrt(reliability) over test points, to second order in how far the test points differ."""
+    if found.value <= 0 or half.estimation is None:
+        return None
+    defined = ~half.values.isnan()
+    spread = 0.0
+    if int(defined.sum()) > 1:
+        noise = half.sampling_variances[defined].mean()
+        spread = max(0.0, float(half.values[defined].var() - noise)) / half.estimation.value**2
+    between = 1 - min(spread, 1.0) / 8
+    return found.apply(lambda r: between * sqrt(r), between * 0.5 / sqrt(found.value))
+
+
+def _between(below: tuple[int, float], above: tuple[int, float], wanted: float) -> int:
+    """Seeds at which the curve passes a reliability, the log-odds being linear in the logarithm of the seeds."""
+    if below[1] <= 0 or above[1] >= 1:
+        return above[0]
+    passed = (_log_odds(wanted) - _log_odds(below[1])) / (_log_odds(above[1]) - _log_odds(below[1]))
+    return ceil(exp(log(below[0]) + passed * log(above[0] / below[0])) - 1e-9)
+
+
+def _log_odds(value: float) -> float:
+    return log(value / (1 - value))
