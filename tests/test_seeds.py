@@ -65,6 +65,7 @@ def prepared() -> Prepared:
     """A problem as the engine prepares it."""
     text = f"""
     seed = {ROOT}
+    repeats = 2
     estimators = ["tracin[n_checkpoints=1]", "subset"]
     problem = {{ dataset = "blobs", model = "mlp[hidden=[8]]" }}
     training = {{ epochs = 1 }}
@@ -91,13 +92,17 @@ def test_no_two_roles_share_initial_parameters(monkeypatch: pytest.MonkeyPatch, 
     names = of.ground_truth.shard_names(range(3))
     list(gather(Cache(tmp_path), "truth/x", names, of.ground_truth, Here()))
     for candidate in of.candidates:
-        role = candidate.selector.name
-        candidate.problem.train(replicates=range(4))
-    role = "bank"
-    of.candidates[0].problem.bank(n_models=64, ratio=0.5)  # and the one by whose start it is found
-    assert {name: len(seeds) for name, seeds in asked.items()} == {"truth": 3, "tracin": 4, "subset": 4, "bank": 65}
+        for repeat, problem in enumerate(candidate.problems):
+            role = f"{candidate.selector.name} {repeat}"
+            problem.train(replicates=range(4))
+    for repeat, problem in enumerate(of.candidates[0].problems):
+        role = f"bank {repeat}"
+        problem.bank(n_models=64, ratio=0.5)  # and the one by whose start it is found
+    of_estimators = {f"{name} {repeat}": 4 for name in ("tracin", "subset") for repeat in (0, 1)}
+    expected = {"truth": 3, **of_estimators, "bank 0": 65, "bank 1": 65}
+    assert {name: len(seeds) for name, seeds in asked.items()} == expected
     initial = [original(of.trainer, seed)["1.weight"] for seeds in asked.values() for seed in sorted(seeds)]
-    assert len(initial) == 76
+    assert len(initial) == 3 + 4 * 4 + 2 * 65
     assert not any(torch.equal(a, b) for a, b in combinations(initial, 2))
 
 
@@ -105,7 +110,7 @@ def test_a_problem_holds_nothing_that_leads_to_the_truth() -> None:
     """Neither the root seed nor the truth's seeds are reachable from a problem, however deep one looks."""
     forbidden = {ROOT, *(GroundTruth(prepared().trainer, ROOT).seed(seed) for seed in range(20))}
     seen: set[int] = set()
-    pending: list[object] = [candidate.problem for candidate in prepared().candidates]
+    pending: list[object] = [problem for candidate in prepared().candidates for problem in candidate.problems]
     while pending:
         item = pending.pop()
         if id(item) in seen or isinstance(item, torch.Tensor | str | bytes):

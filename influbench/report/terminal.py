@@ -14,6 +14,8 @@ from influbench.results import Cell, Result, Results, Statistic, Trust
 
 _WIDE = 120  # columns from which on a row of the table fits on one line
 _INFLUENCE, _WITHIN_CLASS, _MEMORIZATION = "influence\nall points", "influence\nwithin class", "memorization"
+_SUBSETS = "random\nsubsets (LDS)"
+_LETTERS = {"spearman": "letters", "within_class": "within_class_letters", "lds": "lds_letters"}
 _STATUS_STYLE = {"ok": "green", "unsupported": "yellow", "failed": "red"}
 
 
@@ -100,6 +102,7 @@ def _trust_table(result: Result) -> Table:
         _INFLUENCE: truth.influence,
         _WITHIN_CLASS: truth.influence.within_class,
         _MEMORIZATION: truth.memorization,
+        _SUBSETS: truth.subsets.trust if truth.subsets else None,
     }
     table = _table()
     table.add_column("  Is the truth reliable?", no_wrap=True)
@@ -113,7 +116,17 @@ def _trust_table(result: Result) -> Table:
         ("  ceiling", "ceiling"),
     ):
         table.add_row(label, *(_on_one_line(getattr(trust, statistic)) for trust in known.values()))
+    if any(trust.seeds_needed for trust in known.values()):
+        table.add_row("  seeds for .5/.8/.9", *(_seeds_needed(trust, truth.n_seeds) for trust in known.values()))
     return table
+
+
+def _seeds_needed(trust: Trust, n_seeds: int) -> Text:
+    """ "2, 8, > 8": seeds for each reliability that is told of."""
+    if trust.reliability.value is None:
+        return Text(f"{UNKNOWN:>4}", style="dim")
+    most = max([point.n_seeds for point in trust.curve], default=n_seeds)
+    return Text(" " + ", ".join(f"> {most}" if n is None else str(n) for n in trust.seeds_needed.values()))
 
 
 def _agreement_table(result: Result, *, wide: bool) -> Table:
@@ -124,6 +137,8 @@ def _agreement_table(result: Result, *, wide: bool) -> Table:
         table.add_column(_WITHIN_CLASS, no_wrap=True)
     if result.truth.memorization:
         table.add_column(_MEMORIZATION, no_wrap=True)
+    if result.truth.subsets:
+        table.add_column(_SUBSETS, no_wrap=True)
     for name in ("trainings", "time") if wide else ("trainings\ntime",):
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
@@ -164,6 +179,8 @@ def _row(result: Result, influence: Cell | None, memorization: Cell | None, *, w
         texts.append(_agreement(influence, "within_class", "within_class_of_ceiling", wide=wide))
     if result.truth.memorization:
         texts.append(_agreement(memorization, "spearman", "of_ceiling", wide=wide))
+    if result.truth.subsets:
+        texts.append(_agreement(influence, "lds", "lds_of_ceiling", wide=wide))
     cost = [Text(trainings(cell.training_equivalents)), Text(seconds(cell.seconds))]
     if wide:
         return [*texts, *cost, Text(cell.status, style=_STATUS_STYLE[cell.status])]
@@ -171,14 +188,17 @@ def _row(result: Result, influence: Cell | None, memorization: Cell | None, *, w
 
 
 def _agreement(cell: Cell | None, statistic: str, of_ceiling: str, *, wide: bool) -> Text:
-    """ "  .55  64 %  [.52, .57]" on one line, or the interval below."""
+    """ "  .55  64 %  [.52, .57] a" on one line, or the interval below the rest."""
     found: Statistic | None = getattr(cell, statistic) if cell else None
     if cell is None or found is None or found.value is None:
         return Text(f"{UNKNOWN:>4}", style="dim")
     text = Text(f"{decimal(found.value):>4}", style="bold")
     text.append(f"{share(getattr(cell, of_ceiling)):>7}", style="cyan not bold")
-    text.append("  " if wide else "\n ", style="not bold")
-    return text.append(interval(found), style="dim not bold")
+    letters = getattr(cell, _LETTERS[statistic])
+    marked = Text(f" {letters}", style="magenta not bold") if letters else Text()
+    if wide:
+        return text.append("  ").append(interval(found), style="dim not bold").append(marked)
+    return text.append(marked).append("\n ").append(interval(found), style="dim not bold")
 
 
 def _on_one_line(statistic: Statistic) -> Text:
@@ -229,6 +249,14 @@ def _limits(result: Result) -> Iterator[tuple[str, str]]:
         ),
         "dim",
     )
+    if result.comparisons:
+        yield (
+            (
+                "Letters: estimators that share one in a column cannot be told apart there; those that share none can "
+                "(all differences at once, with 95 %, on the same points)."
+            ),
+            "dim",
+        )
     yield (
         (
             "trainings: what the estimator spent in training, in units of one ordinary training, stored or not. What "

@@ -151,15 +151,13 @@ def _by_seed(truth: Tensor, blocks: Sequence[Block], drawn: Sequence[Split]) -> 
 
 
 def _extrapolated(curve: dict[int, Estimation], sizes: Sequence[int], n_seeds: int) -> Estimation:
-    """From the largest half to all seeds: the odds grow as they did up to that half, at the most in proportion."""
+    """From the largest half to all seeds: the odds grow as they did up to that half, by the same power of the seeds."""
     half = curve[sizes[0]]
     before = curve.get(sizes[1]) if len(sizes) > 1 else None
     doublings = log(n_seeds / sizes[0])
     if before is None or not 0 < before.value < half.value < 1:
         return _times_odds(half, n_seeds / sizes[0])
     growth = (_log_odds(half.value) - _log_odds(before.value)) / log(sizes[0] / sizes[1])
-    if growth >= 1:
-        return _times_odds(half, n_seeds / sizes[0])
     further = doublings / log(sizes[0] / sizes[1])
     value = 1 / (1 + exp(-(_log_odds(half.value) + growth * doublings)))
     slope = value * (1 - value)  # of the value by its log-odds

@@ -389,3 +389,36 @@ def test_a_problem_whose_model_is_refused_does_not_stop_the_others(tmp_path: Pat
     assert not has_failed(results)
     with pytest.raises(ModelError, match="images"):
         events_of(plan(["random"], model='["cnn", "resnet"]'), tmp_path)
+
+
+def test_random_subsets_are_a_second_truth_with_a_reliability(tmp_path: Path) -> None:
+    of = plan(["subset[n_models=64]", "random"]).changed(subsets=20)
+    events = events_of(of, tmp_path)
+    assert sum(isinstance(event, ShardDone) and event.of_subsets for event in events) == 2
+    assert isinstance(events[-1], RunDone)
+    result = events[-1].result
+    assert isinstance(result, Result)
+    assert result.truth.subsets is not None
+    assert (result.truth.subsets.n_subsets, result.truth.subsets.n_trainings) == (20, 40)
+    assert result.truth.subsets.trust.reliability.value is not None
+    by_quantity = {(cell.estimator, cell.quantity): cell for cell in result.cells}
+    assert by_quantity["random", "influence"].lds.value is not None
+    assert by_quantity["random", "memorization"].lds.value is None
+    assert {one.where for one in result.comparisons} == {"influence", "within_class", "memorization", "lds"}
+
+
+def test_repeats_have_seeds_of_their_own_and_enter_the_interval(tmp_path: Path) -> None:
+    def cells(repeats: int) -> dict[str, Cell]:
+        events = events_of(plan(["random", "same_label"]).changed(repeats=repeats), tmp_path, out=str(repeats))
+        assert isinstance(events[-1], RunDone)
+        assert isinstance(events[-1].result, Result)
+        return {cell.estimator: cell for cell in events[-1].result.cells if cell.quantity == "influence"}
+
+    once, thrice = cells(1), cells(3)
+    assert thrice["random"].n_repeats == 3
+    assert thrice["same_label"].spearman.value == pytest.approx(once["same_label"].spearman.value)
+    assert thrice["same_label"].spearman.low == pytest.approx(once["same_label"].spearman.low)
+    assert thrice["random"].spearman != once["random"].spearman
+    arrays = read_arrays(tmp_path / "3" / str(thrice["random"].scores)).tensors
+    assert {"influence", "influence@1", "influence@2"} <= set(arrays)
+    assert not torch.equal(arrays["influence"], arrays["influence@1"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from influbench.statistics.correlation import mean_spearman, whole_table, within_classes
+from influbench.statistics.correlation import mean_over_columns, spearman, whole_table, within_classes
 from influbench.statistics.estimation import Estimation
 
 
@@ -42,7 +42,7 @@ def test_coverage_of_a_known_correlation(n: int, m: int, rows_in_common: bool) -
         cells = torch.randn(n, m, generator=generator, dtype=torch.float64)
         cells_too = rho * cells + (1 - rho**2) ** 0.5 * torch.randn(n, m, generator=generator, dtype=torch.float64)
         x, y = shared + cells, rho * shared + (1 - rho**2) ** 0.5 * own + cells_too
-        estimation = mean_spearman(x, y, whole_table(n, m)).estimation
+        estimation = mean_over_columns(spearman, x, y, whole_table(n, m)).estimation
         covered += covers(estimation, target)
     assert covered / n_simulations >= 0.92
 
@@ -52,7 +52,9 @@ def test_coverage_of_nothing_within_classes() -> None:
     blocks = within_classes(torch.arange(90) % 3, torch.arange(60) % 3)
     covered, n_simulations = 0, 200
     for _ in range(n_simulations):
-        estimation = mean_spearman(two_way(90, 60, generator), two_way(90, 60, generator), blocks).estimation
+        estimation = mean_over_columns(
+            spearman, two_way(90, 60, generator), two_way(90, 60, generator), blocks
+        ).estimation
         covered += covers(estimation, 0)
     assert covered / n_simulations >= 0.92
 
@@ -67,7 +69,7 @@ def test_columns_that_are_not_defined_do_not_make_an_interval_narrower(n_defined
         x = torch.randn(100, 50, generator=generator, dtype=torch.float64)
         y = effect * x + torch.randn(100, 50, generator=generator, dtype=torch.float64)
         x[:, n_defined:] = 0
-        estimation = mean_spearman(x, y, whole_table(100, 50)).estimation
+        estimation = mean_over_columns(spearman, x, y, whole_table(100, 50)).estimation
         covered += covers(estimation, 0)
     assert covered / n_simulations >= 0.92
 
@@ -75,11 +77,11 @@ def test_columns_that_are_not_defined_do_not_make_an_interval_narrower(n_defined
 def test_one_column_or_perfect_agreement_has_no_interval() -> None:
     x, y = two_way(30, 4, torch.Generator().manual_seed(0)), two_way(30, 4, torch.Generator().manual_seed(1))
     x[:, 1:] = 0
-    single = mean_spearman(x, y, whole_table(30, 4)).estimation
+    single = mean_over_columns(spearman, x, y, whole_table(30, 4)).estimation
     assert single is not None
     assert single.standard_error() is None
     assert single.interval().low is None
-    perfect = mean_spearman(y, y, whole_table(30, 4)).estimation
+    perfect = mean_over_columns(spearman, y, y, whole_table(30, 4)).estimation
     assert perfect is not None
     found = perfect.correlation_interval()
     assert found.value == pytest.approx(1)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from influbench.statistics.comparison import agreement
+from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table
-from influbench.statistics.reliability import reliability, seed_pairs, split_halves
+from influbench.statistics.reliability import halvings, reliability, splits
 
 
 def simulated(n_seeds: int, noise: float, *, n: int = 400, m: int = 30) -> tuple[torch.Tensor, torch.Tensor]:
@@ -26,7 +26,9 @@ def test_reliability_and_ceiling_are_those_of_the_simulation(n_seeds: int) -> No
     assert known.single_seed is not None
     assert known.reliability.value == pytest.approx(n_seeds / (n_seeds + 4), abs=0.03)
     assert known.single_seed.value == pytest.approx(1 / 5, abs=0.03)
-    best = agreement(effect, truth, blocks, known)
+    best = Yardstick(truth, blocks).agreement([effect])
+    assert best.spearman is not None
+    assert best.of_ceiling is not None
     assert best.spearman.value == pytest.approx(known.ceiling.value, abs=0.03)
     assert best.of_ceiling.value == pytest.approx(1, abs=0.05)
 
@@ -44,16 +46,35 @@ def test_noise_alone_has_no_reliability() -> None:
 def test_one_seed_has_neither_reliability_nor_ceiling() -> None:
     known = reliability(torch.randn(1, 20, 5, dtype=torch.float64), whole_table(20, 5))
     assert (known.reliability, known.ceiling, known.single_seed) == (None, None, None)
+    assert known.seeds_needed(0.5) is None
 
 
-def test_halves_share_no_seed_and_use_all() -> None:
-    for n_seeds, n_splits in ((2, 1), (3, 3), (4, 3), (8, 35), (9, 40), (16, 40)):
-        splits = split_halves(n_seeds)
-        assert len(splits) == n_splits
-        assert len({frozenset(split) for split in splits}) == n_splits
-        for half, rest in splits:
-            assert sorted((*half, *rest)) == list(range(n_seeds))
-            assert abs(len(half) - len(rest)) <= 1
-    assert split_halves(1) == []
-    assert len(seed_pairs(8)) == 28
-    assert len(seed_pairs(20)) == 40
+def test_halves_share_no_seed() -> None:
+    for n_seeds, size, n_splits in ((2, 1, 1), (3, 1, 3), (4, 2, 3), (8, 1, 28), (8, 4, 35), (9, 4, 24), (16, 8, 24)):
+        drawn = splits(n_seeds, size)
+        assert len(drawn) == len(set(drawn)) == n_splits
+        for half, other in drawn:
+            assert len({*half, *other}) == 2 * size
+    assert halvings(8) == [8, 4, 2, 1]
+    assert halvings(0) == []
+
+
+def test_the_seeds_needed_are_read_off_the_measured_curve() -> None:
+    """Of unit effects and noise variance 4: k / (k + 4) with k seeds, on Pearson's scale."""
+    known = reliability(simulated(8, noise=2.0)[1], whole_table(400, 30))
+    assert sorted(known.curve) == [1, 2, 4]
+    assert known.seeds_needed(0.1) == 1
+    assert known.seeds_needed(0.45) in (3, 4)
+    assert known.seeds_needed(0.9) is None
+
+
+def test_the_seeds_enter_the_error_of_the_share_of_the_ceiling() -> None:
+    effect, truth = simulated(8, noise=2.0, n=100)
+    found = Yardstick(truth, whole_table(100, 30)).agreement([effect])
+    assert found.of_ceiling is not None
+    assert found.of_ceiling.by_seed is not None
+    assert found.spearman is not None
+    assert found.spearman.by_seed is None
+    two = Yardstick(truth[:2], whole_table(100, 30)).agreement([effect])
+    assert two.of_ceiling is not None
+    assert two.of_ceiling.by_seed is None

@@ -1,0 +1,250 @@
+"""How often the 95 % intervals hold what they claim to, in simulations where the truth about the truth is known.
+
+    python benchmarks/calibration.py [--only CASE]... [--simulations N] [--processes N] [-o FILE]
+
+Every simulation draws train points, test points and, where they are chance, seeds; makes the interval that a report
+would show; and looks whether the known value is inside. Known values are exact or, where no formula is known, the mean
+over large simulations. `coverage` should be .95; `error_of_coverage` is the standard error of the simulation itself.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from math import asin, pi, sqrt
+from pathlib import Path
+from statistics import median
+
+import click
+import torch
+from torch import Generator, Tensor
+
+from influbench.results import Statistic
+from influbench.seeds import derive
+from influbench.statistics.comparison import Yardstick, statistic
+from influbench.statistics.correlation import mean_over_columns, spearman, whole_table, within_classes
+from influbench.statistics.differences import differences
+from influbench.statistics.reliability import reliability
+from influbench.store.files import write_bytes
+from influbench.store.run_directory import environment
+
+CHUNK = 50  # simulations that one process does at a time
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way of drawing tables, and what is estimated from them.
+
+    `simulate` returns intervals with the values that they should hold; several have to hold at once.
+    """
+
+    name: str
+    simulate: Callable[[Generator], list[tuple[Statistic, float]]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a case went. `width` is the median width of its intervals."""
+
+    name: str
+    simulations: int
+    undefined: int
+    coverage: float
+    error_of_coverage: float
+    width: float
+    mean_error: float  # of the value, against the known one
+
+
+def normal(generator: Generator, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def two_way(generator: Generator, n: int, m: int, *, rows: float, columns: float, cells: float) -> Tensor:
+    """Noise of rows, columns and cells, with these variances."""
+    parts = ((rows, (n, 1)), (columns, (1, m)), (cells, (n, m)))
+    return sum((sqrt(variance) * normal(generator, *shape) for variance, shape in parts), torch.zeros(n, m).double())
+
+
+def expected_spearman(rho: float, n: int) -> float:
+    """Of n pairs of normals with correlation rho (Moran 1948): slightly below that of infinitely many."""
+    return 6 / (pi * (n + 1)) * (asin(rho) + (n - 2) * asin(rho / 2))
+
+
+def independent(
+    generator: Generator,
+    n: int,
+    m: int,
+    *,
+    rows: float = 0.0,
+    columns: float = 0.0,
+    cells: float = 1.0,
+    classes: int = 1,
+) -> list[tuple[Statistic, float]]:
+    """Two tables that have nothing to do with each other."""
+    x, y = (two_way(generator, n, m, rows=rows, columns=columns, cells=cells) for _ in range(2))
+    blocks = within_classes(torch.arange(n) % classes, torch.arange(m) % classes)
+    return [(statistic(mean_over_columns(spearman, x, y, blocks).estimation), 0.0)]
+
+
+def correlated(generator: Generator, n: int, m: int, *, rho: float, rows: float = 0.0) -> list[tuple[Statistic, float]]:
+    """Rows and cells of two tables are correlated by rho."""
+    x, noise = (two_way(generator, n, m, rows=rows, columns=1.0, cells=1.0) for _ in range(2))
+    found = mean_over_columns(spearman, x, rho * x + sqrt(1 - rho**2) * noise, whole_table(n, m)).estimation
+    return [(statistic(found), expected_spearman(rho, n))]
+
+
+def varying(generator: Generator, n: int, m: int, *, spread: float) -> list[tuple[Statistic, float]]:
+    """Each column has a correlation of its own, uniform within +-spread about .3."""
+    rho = 0.3 + spread * (2 * torch.rand(1, m, generator=generator, dtype=torch.float64) - 1)
+    x, noise = normal(generator, n, m), normal(generator, n, m)
+    found = mean_over_columns(spearman, x, rho * x + (1 - rho.square()).sqrt() * noise, whole_table(n, m)).estimation
+    grid = [0.3 + spread * (2 * (i + 0.5) / 200 - 1) for i in range(200)]
+    return [(statistic(found), sum(expected_spearman(one, n) for one in grid) / len(grid))]
+
+
+def heavy_tailed_truth(generator: Generator, n_seeds: int, n: int, m: int, *, tails: float) -> tuple[Tensor, Tensor]:
+    """Effects with heavy tails, and their sum with noise that grows with the effect, for each seed.
+
+    `tails` = 0 gives normal effects and noise.
+    """
+    size = torch.exp(tails * (normal(generator, n, 1) + normal(generator, n, m)))
+    effect = size * (normal(generator, n, 1) + normal(generator, n, m))
+    seeds = normal(generator, n_seeds, n, m) * torch.exp(tails * normal(generator, n_seeds, n, m))
+    return effect, effect + (0.5 + effect.abs()) * seeds
+
+
+def trust(
+    generator: Generator, n: int, m: int, *, n_seeds: int, tails: float, of: str, known: float
+) -> list[tuple[Statistic, float]]:
+    """The reliability of a truth, its ceiling, or the share of the ceiling that the noise-free effect reaches."""
+    effect, truth = heavy_tailed_truth(generator, n_seeds, n, m, tails=tails)
+    yardstick = Yardstick(truth, whole_table(n, m))
+    if of == "share of ceiling":
+        share = yardstick.agreement([effect]).of_ceiling
+        return [(Statistic(value=None, low=None, high=None) if share is None else share.interval(), known)]
+    found = {"reliability": yardstick.reliability.reliability, "ceiling": yardstick.reliability.ceiling}[of]
+    return [(statistic(found), known)]
+
+
+def noise_alone(generator: Generator, n: int, m: int, *, n_seeds: int) -> list[tuple[Statistic, float]]:
+    """The reliability of a truth that is nothing but noise."""
+    return [(statistic(reliability(normal(generator, n_seeds, n, m), whole_table(n, m)).reliability), 0.0)]
+
+
+def all_pairs(generator: Generator, n: int, m: int, *, rows: float) -> list[tuple[Statistic, float]]:
+    """All differences between six estimators of unlike quality, at once."""
+    truth = two_way(generator, n, m, rows=rows, columns=1.0, cells=1.0)
+    rhos = {"a": 0.6, "b": 0.6, "c": 0.5, "d": 0.3, "e": 0.0, "f": 0.0}
+    found = {}
+    for name, rho in rhos.items():
+        noise = two_way(generator, n, m, rows=rows, columns=1.0, cells=1.0)
+        scores = rho * truth + sqrt(1 - rho**2) * noise
+        found[name] = mean_over_columns(spearman, scores, truth, whole_table(n, m)).estimation
+    known = {name: one for name, one in found.items() if one is not None}
+    values = {name: expected_spearman(rho, n) for name, rho in rhos.items()}
+    return [(one.statistic, values[one.first] - values[one.second]) for one in differences(known)]
+
+
+def known_trust(n_seeds: int, n: int, tails: float) -> dict[str, float]:
+    """Reliability, ceiling and the effect's share of it, from two truths of as many seeds on many test points."""
+    generator = Generator().manual_seed(derive(0, "calibration", "known", n_seeds, n, str(tails)))
+    halves, with_effect = [], []
+    for _ in range(120):
+        effect, both = heavy_tailed_truth(generator, 2 * n_seeds, n, 40, tails=tails)
+        first, second = both[:n_seeds].mean(0), both[n_seeds:].mean(0)
+        halves.append(mean_over_columns(spearman, first, second, whole_table(n, 40)).values)
+        with_effect.append(mean_over_columns(spearman, effect, first, whole_table(n, 40)).values)
+    between = torch.cat(halves)
+    ceiling = sqrt(float(between.mean()))
+    return {
+        "reliability": float(between.mean()),
+        "ceiling": ceiling,
+        "share of ceiling": float(torch.cat(with_effect).mean()) / ceiling,
+    }
+
+
+def cases() -> Iterator[Case]:
+    for n, m in ((30, 10), (60, 40), (100, 20), (300, 200)):
+        for kind, noise in {
+            "cells": {"cells": 1.0},
+            "rows": {"rows": 4.0},
+            "columns": {"columns": 4.0},
+            "rows, columns, cells": {"rows": 1.0, "columns": 1.0},
+        }.items():
+            yield Case(f"independent, noise of {kind}, {n} x {m}", partial(independent, n=n, m=m, **noise))
+        yield Case(f"correlated .5, noise of cells, {n} x {m}", partial(correlated, n=n, m=m, rho=0.5))
+        yield Case(f"correlated .5, noise of rows, {n} x {m}", partial(correlated, n=n, m=m, rho=0.5, rows=1.0))
+        yield Case(f"correlated .3 on average, {n} x {m}", partial(varying, n=n, m=m, spread=0.5))
+    yield Case("independent, within 10 classes, 300 x 200", partial(independent, n=300, m=200, classes=10))
+    for rho in (0.0, 0.5, 0.9):
+        yield Case(f"memorization, correlated {rho:g}, 200", partial(correlated, n=200, m=1, rho=rho))
+    for n_seeds in (4, 8):
+        for tails in (0.0, 0.5):
+            known = known_trust(n_seeds, 100, tails)
+            for of, value in known.items():
+                name = f"{of}, {n_seeds} seeds, {'heavy' if tails else 'normal'} tails, 100 x 40"
+                simulate = partial(trust, n=100, m=40, n_seeds=n_seeds, tails=tails, of=of, known=value)
+                yield Case(name, simulate)
+    yield Case("reliability of noise alone, 8 seeds, 100 x 40", partial(noise_alone, n=100, m=40, n_seeds=8))
+    yield Case("all pairs of six, noise of cells, 60 x 40", partial(all_pairs, n=60, m=40, rows=0.0))
+    yield Case("all pairs of six, noise of rows, 100 x 40", partial(all_pairs, n=100, m=40, rows=1.0))
+
+
+def simulated(case: Case, first: int, n: int) -> list[list[tuple[Statistic, float]]]:
+    """Some simulations of a case; each has its own seed."""
+    torch.set_num_threads(1)
+    return [
+        case.simulate(Generator().manual_seed(derive(0, "calibration", case.name, number)))
+        for number in range(first, first + n)
+    ]
+
+
+def outcome(case: Case, found: list[list[tuple[Statistic, float]]]) -> Outcome:
+    defined = [one for one in found if all(found.low is not None for found, _ in one)]
+    holds = [all(_holds(interval, known) for interval, known in one) for one in defined]
+    widths = [(interval.high or 0) - (interval.low or 0) for one in defined for interval, _ in one]
+    errors = [(interval.value or 0) - known for one in defined for interval, known in one]
+    coverage = sum(holds) / len(holds)
+    return Outcome(
+        case.name,
+        simulations=len(found),
+        undefined=len(found) - len(defined),
+        coverage=coverage,
+        error_of_coverage=sqrt(coverage * (1 - coverage) / len(holds)),
+        width=median(widths),
+        mean_error=sum(errors) / len(errors),
+    )
+
+
+def _holds(interval: Statistic, known: float) -> bool:
+    return interval.low is not None and interval.high is not None and interval.low <= known <= interval.high
+
+
+@click.command()
+@click.option("--only", multiple=True, help="Simulate the cases whose name begins so.")
+@click.option("--simulations", type=click.IntRange(min=2), default=2000, show_default=True, help="Of each case.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="With one thread each.")
+@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file.")
+def calibration(only: tuple[str, ...], simulations: int, processes: int, output: Path | None) -> None:
+    """Simulate how often the intervals hold what they claim to."""
+    outcomes = []
+    with ProcessPoolExecutor(processes) as pool:
+        for case in cases():
+            if only and not case.name.startswith(only):
+                continue
+            starts = range(0, simulations, CHUNK)
+            sizes = [min(CHUNK, simulations - start) for start in starts]
+            parts = pool.map(simulated, [case] * len(starts), starts, sizes)
+            outcomes.append(outcome(case, [one for part in parts for one in part]))
+            one = outcomes[-1]
+            click.echo(f"{one.coverage:.3f}  width {one.width:.3f}  error {one.mean_error:+.3f}  {one.name}")
+    if output:
+        described = {**environment(), "command": " ".join(["python benchmarks/calibration.py", *sys.argv[1:]])}
+        text = json.dumps({"environment": described, "cases": [asdict(one) for one in outcomes]}, indent=2)
+        write_bytes(output, f"{text}\n".encode())
+
+
+if __name__ == "__main__":
+    calibration()

@@ -1,0 +1,78 @@
+"""Top k, AUROC and signs, against brute force."""
+
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from influbench.statistics.correlation import mean_over_columns, whole_table
+from influbench.statistics.retrieval import auroc, overlap, sign_agreement
+from influbench.statistics.significance import clear_effects, share_significant
+from tests.statistics.test_correlation import tables
+
+
+def test_overlap_counts_the_common_ones_and_is_corrected_for_chance() -> None:
+    x, y = tables(40, 5)
+    values = overlap(8)(x, y).values
+    for j in range(5):
+        common = set(x[:, j].topk(8).indices.tolist()) & set(y[:, j].topk(8).indices.tolist())
+        assert values[j].item() == pytest.approx((len(common) / 8 - 0.2) / 0.8)
+    assert overlap(8)(y, y).values.tolist() == pytest.approx([1] * 5)
+    assert overlap(8)(torch.ones(40, 5), y).values.isnan().all()
+
+
+def test_points_tied_at_the_threshold_share_the_places() -> None:
+    scores = torch.tensor([2.0, 1.0, 1.0, 0.0, 0.0, 0.0])[:, None]
+    truth = torch.tensor([6.0, 5.0, 4.0, 3.0, 2.0, 1.0])[:, None]
+    # of two places one is certain, and the other is shared by two, one of which the truth has
+    assert overlap(2)(scores, truth).values.item() == pytest.approx((0.75 - 1 / 3) / (2 / 3))
+
+
+@pytest.mark.parametrize("digits", [None, 0])
+def test_auroc_equals_scikit_learns(digits: int | None) -> None:
+    x, y = tables(40, 5, digits=digits)
+    positive = (y > 0.5).double()
+    values = auroc(x, positive).values
+    for j in range(5):
+        assert values[j].item() == pytest.approx(roc_auc_score(positive[:, j], x[:, j]), abs=1e-12)
+    assert auroc(x, torch.zeros(40, 5)).values.isnan().all()
+
+
+@pytest.mark.parametrize("of", [overlap(20), auroc])
+def test_their_linearisation_agrees_with_leaving_rows_out(of) -> None:  # type: ignore[no-untyped-def]
+    n, m = 200, 30
+    x, y = tables(n, m)
+    y = (y > 0.5).double() if of is auroc else y
+    whole = mean_over_columns(of, x, y, whole_table(n, m)).estimation
+    assert whole is not None
+    groups = torch.arange(n) % 20
+    without = torch.tensor(
+        [float(of(x[groups != g], y[groups != g]).values.mean()) for g in range(20)]
+        if of is auroc
+        else [float(overlap(19)(x[groups != g], y[groups != g]).values.mean()) for g in range(20)]
+    ).double()
+    jackknife = (19 / 20) ** 0.5 * (without - without.mean()).norm().item()
+    assert whole.contributions.sum(1).norm().item() == pytest.approx(jackknife, rel=0.5)
+
+
+def test_signs_agree_among_clear_pairs_only() -> None:
+    truth = torch.tensor([[1.0, -1.0], [2.0, 3.0]])
+    scores = torch.tensor([[1.0, 1.0], [0.0, -9.0]])
+    clear = torch.tensor([[True, True], [True, False]])
+    found = sign_agreement(scores, truth, clear)
+    assert found is not None
+    assert found.value == pytest.approx((1 + 0 + 0.5) / 3)
+    assert sign_agreement(scores, truth, torch.zeros(2, 2, dtype=torch.bool)) is None
+
+
+def test_effects_are_clear_where_seeds_agree() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(8, 50, 20, generator=generator, dtype=torch.float64)
+    clear = clear_effects(noise)
+    assert clear is not None
+    assert clear.sum() <= 5
+    noise[:, :10] += 5
+    clear = clear_effects(noise)
+    assert clear is not None
+    assert clear[:10].double().mean() > 0.9
+    assert clear_effects(noise[:2]) is None
+    assert share_significant(torch.tensor([0.9, 0.0, 0.8, torch.nan]).double(), 30) == pytest.approx(2 / 3)
