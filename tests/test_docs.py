@@ -104,3 +104,13 @@ def test_the_speeds_of_the_docs_are_those_of_the_stored_run() -> None:
         times += [f"{case[name]:.1f}" for name in ("plain_loop_ms", "dattri_ms", "speedup_plain", "speedup_dattri")]
         row = " | ".join([case["name"], *times, f"{100 * case['gemm_fraction']:.0f} %"])
         assert f"| {row} |" in page
+
+
+def test_the_coverage_of_the_docs_is_that_of_the_stored_simulations() -> None:
+    stored = json.loads((ROOT / "benchmarks" / "results" / "calibration" / "agreement.json").read_text())["cases"]
+    coverages = [case["coverage"] for case in stored]
+    page = (ROOT / "docs" / "explanation" / "figures.md").read_text()
+    assert {case["simulations"] for case in stored} == {2000}
+    assert f"over {len(stored)} kinds and sizes" in page
+    assert f"in {100 * min(coverages):.1f} % to {100 * max(coverages):.1f} % of them" in page
+    assert "30 x 10" in max(stored, key=lambda case: case["coverage"])["name"]
