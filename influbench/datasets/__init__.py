@@ -14,6 +14,24 @@ def influbench_datasets() -> list[Spec]:
             "Alpaydin & Kaynak 1998, doi 10.24432/C50P49",
         ),
         Spec(
+            "wine",
+            "influbench.datasets.tabular:Wine",
+            "178 wines by 13 chemical measurements, in 3 classes, shipped with scikit-learn",
+            "Aeberhard & Forina 1992, doi 10.24432/C5PC7J",
+        ),
+        Spec(
+            "breast_cancer",
+            "influbench.datasets.tabular:BreastCancer",
+            "569 tumours by 30 measurements of cell nuclei, in 2 classes, shipped with scikit-learn",
+            "Wolberg, Mangasarian, Street & Street 1993, doi 10.24432/C5DW2B",
+        ),
+        Spec(
+            "diabetes",
+            "influbench.datasets.tabular:Diabetes",
+            "442 patients by 10 measurements, regression on how the disease went on, shipped with scikit-learn",
+            "Efron, Hastie, Johnstone & Tibshirani 2004, doi 10.1214/009053604000000067",
+        ),
+        Spec(
             "fashion_mnist",
             "influbench.datasets.vision:FashionMnist",
             "70,000 pictures of clothes, 28 x 28 pixels, in 10 classes",

@@ -6,9 +6,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from influbench.api import Data, Dataset, Split
+from influbench.datasets.pool import drawn_from
 from influbench.datasets.sizes import check_sizes
-from influbench.errors import DataError
-from influbench.seeds import derive, hash_integers
 
 
 @dataclass(frozen=True)
@@ -27,18 +26,10 @@ class Digits(Dataset):
     def load(self, seed: int) -> Data:
         """Disjoint train and test points of this seed."""
         pixels, labels = load_digits(return_X_y=True)
-        if self.n_train + self.n_test > len(pixels):
-            raise DataError(
-                f"digits has {len(pixels)} examples; n_train={self.n_train} and n_test={self.n_test} "
-                f"ask for {self.n_train + self.n_test}"
-            )
-        ids = torch.arange(len(pixels))
         everything = Split(
-            torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8), torch.tensor(labels), ids
+            torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8),
+            torch.tensor(labels),
+            torch.arange(len(pixels)),
         )
-        order = hash_integers(derive(seed, "split"), ids).argsort()
-        return Data(
-            train=everything.rows(order[: self.n_train]),
-            test=everything.rows(order[self.n_train : self.n_train + self.n_test]),
-            n_classes=10,
-        )
+        train, test = drawn_from(everything, n_train=self.n_train, n_test=self.n_test, seed=seed, name="digits")
+        return Data(train, test, n_classes=10)
