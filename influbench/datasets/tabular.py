@@ -18,8 +18,8 @@ from influbench.datasets.sizes import check_sizes
 class Table(Dataset):
     """Rows of measurements; train and test points are drawn at random by the seed.
 
-    Every column is standardised, by its mean and standard deviation over the whole table, so that an example's inputs do
-    not depend on which others are drawn. An example's id is its row in scikit-learn's table.
+    Every column is standardised, by its mean and standard deviation over the whole table, so that an example's inputs
+    do not depend on which others are drawn. An example's id is its row in scikit-learn's table.
     """
 
     name: ClassVar[str]
@@ -60,7 +60,7 @@ class Wine(Table):
 
 @dataclass(frozen=True)
 class BreastCancer(Table):
-    """569 tumours, malignant (0) or benign (1), by 30 measurements of cell nuclei, standardised (Wolberg et al. 1993)."""
+    """569 tumours, malignant (0) or benign (1), by 30 measurements of nuclei, standardised (Wolberg et al. 1993)."""
 
     name = "breast_cancer"
     source = staticmethod(load_breast_cancer)
@@ -72,7 +72,7 @@ class BreastCancer(Table):
 
 @dataclass(frozen=True)
 class Diabetes(Table):
-    """442 patients by 10 measurements, and how their disease had gone on a year later, standardised (Efron et al. 2004).
+    """442 patients by 10 measurements, and how their disease went on for a year, standardised (Efron et al. 2004).
 
     Regression: there are neither classes nor memorization.
     """

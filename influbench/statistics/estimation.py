@@ -4,12 +4,12 @@ A statistic of an (n_rows, n_columns) table is linearised: `value - estimand ~ c
 function of the statistic at each cell (the infinitesimal jackknife, Efron 1982). Train points (rows) and test points
 (columns) are both random, and cells that share either are dependent, so that the variance is that of two-way clusters,
 rows + columns - cells (Cameron, Gelbach, Miller 2011). The truth's seeds and an estimator's repeats are further,
-independent sources of chance, each linearised in the same way and added.
+independent sources of chance, each linearised in the same way and added; so is what an extrapolation may be off by.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import atanh, sqrt, tanh
+from math import atanh, inf, sqrt, tanh
 
 from scipy import stats
 from torch import Tensor
@@ -23,6 +23,7 @@ class Estimation:
 
     `n_rows` and `n_columns` count those that take part; `n_columns` is None where the columns are no sample. `by_seed`
     is None where the seeds are taken as they are: then the estimand is the value that these seeds have.
+    `by_extrapolation` is a standard error that no sample tells of, with its sign: it is common to all statistics.
     """
 
     value: float
@@ -31,6 +32,7 @@ class Estimation:
     n_columns: int | None
     by_seed: Tensor | None = None  # (n_seeds,)
     by_repeat: tuple[Tensor, ...] = ()  # (n_repeats,) of each estimator that takes part
+    by_extrapolation: float = 0.0
 
     def standard_error(self) -> float | None:
         """Over points, seeds and repeats; None where one of them is a single one."""
@@ -77,14 +79,16 @@ class Estimation:
         error = self.standard_error()
         return None if error is None else self.quantile(0.975) * error
 
-    def _variances(self) -> list[tuple[float, int]] | None:
+    def _variances(self) -> list[tuple[float, float]] | None:
         """Each source's variance with its degrees of freedom; None where one of them has none."""
         sizes = [self.n_rows] if self.n_columns is None else [self.n_rows, self.n_columns]
         further = [*([] if self.by_seed is None else [self.by_seed]), *self.by_repeat]
         if min(sizes) < 2 or any(len(part) < 2 for part in further):
             return None
-        parts = [(self._variance_over_points(), min(sizes) - 1)]
-        return parts + [(_corrected(part, len(part)), len(part) - 1) for part in further]
+        of_points = (self._variance_over_points(), min(sizes) - 1)
+        return [of_points, (self.by_extrapolation**2, inf)] + [
+            (_corrected(part, len(part)), len(part) - 1) for part in further
+        ]
 
     def _variance_over_points(self) -> float:
         rows = _corrected(self.contributions.sum(1), self.n_rows)
@@ -111,6 +115,7 @@ def combined(value: float, parts: Sequence[tuple[float, Estimation]]) -> Estimat
         n_columns=min(sizes) if sizes else None,
         by_seed=_total(of_seeds) if of_seeds else None,
         by_repeat=tuple(slope * repeats for slope, part in parts for repeats in part.by_repeat),
+        by_extrapolation=sum(slope * part.by_extrapolation for slope, part in parts),
     )
 
 

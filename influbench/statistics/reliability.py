@@ -3,7 +3,8 @@
 Disjoint sets of k seeds are drawn, their mean effects are correlated, and the correlation is averaged over many draws:
 the measured curve h(k), up to half of the seeds. One doubling is extrapolated. Spearman (1910) and Brown (1910) let the
 odds h / (1 - h) grow in proportion to k. Leave-one-out effects have heavy tails and noise that grows with the effect,
-and their odds grow more slowly; so the growth that was measured over the last doubling goes on for one more.
+and their odds grow more slowly; so the growth that was measured over the last doubling goes on for one more. On truths
+of 64 seeds it changes little from doubling to doubling; what it may change by enters the intervals.
 
 The best rank correlation that any scores can have with the truth is sqrt(reliability): that of the expected ranks. The
 ceiling is its mean over test points.
@@ -29,6 +30,12 @@ from influbench.statistics.estimation import Estimation, combined, mean_estimati
 
 _N_SPLITS = 24  # draws that the value is averaged over
 _N_DELETED_FROM = 8  # draws of them from which each seed is left out in turn
+
+# Standard error of the logarithm of the factor by which the odds grow over the next doubling. Where the factor was
+# measured over the last doubling: from one to the next it changed by up to 10 % on real truths of 64 seeds, and by 23 %
+# in simulations with heavy tails. Where it was not, the interval reaches from Spearman and Brown's 2 down to no growth.
+_ERROR_OF_GROWTH = 0.12
+_ERROR_OF_UNKNOWN_GROWTH = log(2) / 2
 
 Split = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -154,20 +161,27 @@ def _extrapolated(curve: dict[int, Estimation], sizes: Sequence[int], n_seeds: i
     """From the largest half to all seeds: the odds grow as they did up to that half, by the same power of the seeds."""
     half = curve[sizes[0]]
     before = curve.get(sizes[1]) if len(sizes) > 1 else None
-    doublings = log(n_seeds / sizes[0])
+    doubling = log(n_seeds / sizes[0])
     if before is None or not 0 < before.value < half.value < 1:
-        return _times_odds(half, n_seeds / sizes[0])
-    growth = (_log_odds(half.value) - _log_odds(before.value)) / log(sizes[0] / sizes[1])
-    further = doublings / log(sizes[0] / sizes[1])
-    value = 1 / (1 + exp(-(_log_odds(half.value) + growth * doublings)))
+        return _uncertain(_times_odds(half, n_seeds / sizes[0]), _ERROR_OF_UNKNOWN_GROWTH)
+    last_doubling = log(sizes[0] / sizes[1])
+    further = doubling / last_doubling
+    growth = _log_odds(half.value) - _log_odds(before.value)
+    value = 1 / (1 + exp(-(_log_odds(half.value) + further * growth)))
     slope = value * (1 - value)  # of the value by its log-odds
-    return combined(
+    extrapolated = combined(
         value,
         [
             (slope * (1 + further) / (half.value * (1 - half.value)), half),
             (-slope * further / (before.value * (1 - before.value)), before),
         ],
     )
+    return _uncertain(extrapolated, _ERROR_OF_GROWTH)
+
+
+def _uncertain(found: Estimation, error_of_log_odds: float) -> Estimation:
+    """The reliability with what its log-odds may be off by."""
+    return replace(found, by_extrapolation=abs(found.value * (1 - found.value)) * error_of_log_odds)
 
 
 def _times_odds(half: Estimation, factor: float) -> Estimation:

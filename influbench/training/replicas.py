@@ -5,7 +5,7 @@ products (*stacked*). Other modules run under `torch.func.vmap`; convolutions on
 what vmap cannot follow run one network after the other (*loop*), with images in channels-last layout.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -90,12 +90,14 @@ class Replicas:
     def crossed_outputs(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
         """Outputs (R, I, n, ...) on every one of the shared inputs (1, n, ...) under each of I masks (R, I, n_units).
 
-        What stands before the first site runs once for each input where the module is stacked, once for each pair
-        otherwise.
+        What stands before the first site runs once for each input, if the module is a sequence of layers.
         """
         n_masks, n = next(iter(masks.values())).shape[1], inputs.shape[1]
         chain = self._chain_for(inputs, masks)
         if chain is None:
+            layers = _sequence(self._module_for(masks))
+            if self._general_path(inputs.device) == "loop" and layers and masks.keys() <= layers.keys():
+                return _crossed_layers(layers, parameters, _channels_last(inputs[0]), masks)
             pairs = inputs.repeat(1, n_masks, *[1] * (inputs.ndim - 2))
             of_pairs = {site: mask.repeat_interleave(n, 1) for site, mask in masks.items()}
             outputs = self._one_by_one(parameters, pairs, of_pairs)
@@ -156,10 +158,14 @@ class Replicas:
             return self._by_vmap(parameters, inputs, masks)
         images_in_float32 = inputs.ndim == 5 and inputs.dtype == torch.float32 and inputs.device.type == "cpu"
         if masks:
-            return self._by_loop(self._module, parameters, inputs, masks, layout=_channels_last)
+            return self._by_loop(self._module_for(masks), parameters, inputs, masks, layout=_channels_last)
         if self._in_onednn_layout is not None and images_in_float32 and not differentiable_twice:
             return self._by_loop(self._in_onednn_layout, parameters, inputs, {}, layout=lambda tensor: tensor)
         return self._by_loop(self._pooled_first, parameters, inputs, {}, layout=_channels_last)
+
+    def _module_for(self, masks: SiteMasks) -> nn.Module:
+        """The module, or the one that pools first: factors that are not negative commute with ReLU and maximum."""
+        return self._pooled_first if all((factors >= 0).all() for factors in masks.values()) else self._module
 
     def _by_loop(
         self,
@@ -208,6 +214,46 @@ def _chain(module: nn.Module, name: str = "") -> Chain | None:
     flattens_examples = type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
     known = type(module) is nn.Linear or flattens_examples or type(module) in _ELEMENTWISE
     return [(name, module)] if known else None
+
+
+def _sequence(module: nn.Module, name: str = "") -> dict[str, nn.Module] | None:
+    """The layers in the order they run, by name; None if the module is no sequence of them."""
+    if module._forward_hooks or module._forward_pre_hooks:
+        return None
+    if type(module) is not nn.Sequential:
+        return {name: module} if name else None
+    parts = [_sequence(child, f"{name}.{key}" if name else key) for key, child in module._modules.items() if child]
+    return None if None in parts else {name: layer for part in parts if part for name, layer in part.items()}
+
+
+def _crossed_layers(
+    layers: Mapping[str, nn.Module], parameters: Parameters, inputs: Tensor, masks: SiteMasks
+) -> Tensor:
+    """Outputs (R, I, n, ...) of a sequence of layers on inputs (n, ...) under each of the masks, a mask at a time."""
+    first = next(place for place, name in enumerate(layers) if name in masks)
+    before, after = list(layers.items())[: first + 1], list(layers.items())[first + 1 :]
+    outputs = []
+    for replica in range(len(next(iter(parameters.values())))):
+        own = {name: _channels_last(p[replica]) for name, p in parameters.items()}
+        of_site = {site: factors[replica].split(1) for site, factors in masks.items()}
+        stem, at_site = _in_turn(before, own, inputs, {}), of_site.pop(before[-1][0])
+        for number, factors in enumerate(at_site):
+            further = {site: of_masks[number] for site, of_masks in of_site.items()}
+            outputs.append(_in_turn(after, own, stem * _align(factors, stem), further))
+    together = torch.stack(outputs)
+    return together.reshape(-1, len(at_site), *together.shape[1:])
+
+
+def _in_turn(
+    layers: Sequence[tuple[str, nn.Module]], parameters: Parameters, activations: Tensor, masks: SiteMasks
+) -> Tensor:
+    """Layers one after the other, with the parameters of one network."""
+    for name, layer in layers:
+        own = {key.removeprefix(f"{name}."): p for key, p in parameters.items() if key.startswith(f"{name}.")}
+        activations = functional_call(layer, own, (activations,)) if own else layer(activations)
+        if name in masks:
+            activations = activations * _align(masks[name], activations)
+    return activations
 
 
 def _stacked(layer: nn.Module, name: str, parameters: Parameters, activations: Tensor) -> Tensor:
