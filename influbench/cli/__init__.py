@@ -7,6 +7,7 @@ import click
 
 from influbench import __version__
 from influbench.cli.catalogue import list_command, show_command
+from influbench.cli.compare import compare_command
 from influbench.cli.report import report_command
 from influbench.cli.run import run_command
 from influbench.cli.truth import truth_command
@@ -45,5 +46,5 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (run_command, report_command, list_command, show_command, truth_command):
+for command in (run_command, report_command, compare_command, list_command, show_command, truth_command):
     main.add_command(command)

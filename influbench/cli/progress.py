@@ -1,6 +1,7 @@
 """Progress bars for the engine's events, on standard error."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -31,6 +32,15 @@ def follow(events: Iterable[Event], *, quiet: bool) -> tuple[Path, Result | Resu
             if isinstance(event, RunDone):
                 return event.directory, event.result
     raise AssertionError("a run ends with RunDone")
+
+
+@contextmanager
+def bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for one piece of work, moved by calls with how much is done and how much there is."""
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(description, total=None)
+        yield lambda n_done, n: progress.update(task, completed=n_done, total=n)
 
 
 class _Bars(Progress):

@@ -130,7 +130,7 @@ def _run_problem(
             plan=plan.name,
             seed=plan.seed,
             problem=_problem_record(plan, prepared),
-            truth=judge.truth_record(),
+            truth=judge.truth_record().model_copy(update={"key": prepared.ground_truth.key}),
             cells=compared,
             comparisons=comparisons,
         )
@@ -237,9 +237,12 @@ def _arrays(estimates: Sequence[Estimate], problem: TrainingProblem) -> dict[str
 
 
 def _write_truth(target: RunDirectory, prepared: Prepared, truth: Truth) -> None:
-    """The mean truth and the random labels' flags, beside the scores that are judged by it."""
+    """The mean truth, the labels and which of them are random, beside the scores that are judged by it."""
+    data = prepared.trainer.data
     tensors = {
-        **_ids(prepared.trainer.data),
+        **_ids(data),
+        "train_labels": data.train.labels,
+        "test_labels": data.test.labels,
         "influence": truth.influence.mean(0).to(prepared.trainer.dtype),
         "label_drawn": prepared.labels.drawn,
         "label_wrong": prepared.labels.wrong,
@@ -279,6 +282,7 @@ def _problem_record(plan: Plan, prepared: Prepared) -> ProblemRecord:
         n_train=len(trainer.data.train),
         n_test=len(trainer.data.test),
         n_classes=trainer.data.n_classes,
+        fewest_in_class=_fewest_in_class(trainer.data),
         n_parameters=sum(p.numel() for p in trainer.initial_parameters(0).values()),
         measure=trainer.measure,
         random_labels=Labels(
@@ -291,3 +295,10 @@ def _problem_record(plan: Plan, prepared: Prepared) -> ProblemRecord:
         dtype=plan.problem.dtype,
         device=str(trainer.device),
     )
+
+
+def _fewest_in_class(data: Data) -> int | None:
+    """Train points of a test point's class, at the least."""
+    if data.n_classes is None:
+        return None
+    return int(data.train.labels.bincount(minlength=data.n_classes)[data.test.labels].min())

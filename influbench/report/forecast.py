@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from influbench.report.numbers import seconds, size
+from influbench.report.tables import new_table
 from influbench.results import Failure, Forecast
 
 
 def print_forecasts(console: Console, forecasts: Sequence[Forecast], refused: Sequence[Failure] = ()) -> None:
     """Print a row for each problem."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = new_table()
     table.add_column("  Ground truth of", overflow="fold", min_width=16)
     for name in ("trainings", "stored", "time", "memory", "disk"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
@@ -10,11 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from influbench.report.numbers import UNKNOWN, count, decimal, interval, seconds, share, trainings
-from influbench.results import Cell, Result, Results, Statistic, Trust
+from influbench.report.tables import COLUMN_TITLES, new_table
+from influbench.results import Cell, Result, Results, Statistic, Trust, Where
 
 _WIDE = 120  # columns from which on a row of the table fits on one line
-_INFLUENCE, _WITHIN_CLASS, _MEMORIZATION = "influence\nall points", "influence\nwithin class", "memorization"
-_SUBSETS = "random\nsubsets (LDS)"
 _LETTERS = {"spearman": "letters", "within_class": "within_class_letters", "lds": "lds_letters"}
 _STATUS_STYLE = {"ok": "green", "unsupported": "yellow", "failed": "red"}
 
@@ -98,17 +96,17 @@ def _reuse(result: Result) -> str:
 
 def _trust_table(result: Result) -> Table:
     truth = result.truth
-    columns: dict[str, Trust | None] = {
-        _INFLUENCE: truth.influence,
-        _WITHIN_CLASS: truth.influence.within_class,
-        _MEMORIZATION: truth.memorization,
-        _SUBSETS: truth.subsets.trust if truth.subsets else None,
+    columns: dict[Where, Trust | None] = {
+        "influence": truth.influence,
+        "within_class": truth.influence.within_class,
+        "memorization": truth.memorization,
+        "lds": truth.subsets.trust if truth.subsets else None,
     }
-    table = _table()
+    table = new_table()
     table.add_column("  Is the truth reliable?", no_wrap=True)
     known = {name: trust for name, trust in columns.items() if trust is not None}
     for name in known:
-        table.add_column(name, no_wrap=True)
+        table.add_column(COLUMN_TITLES[name], no_wrap=True)
     of_all = count(truth.n_seeds, "seed")
     for label, statistic in (
         (f"  {of_all}", "reliability"),
@@ -130,15 +128,15 @@ def _seeds_needed(trust: Trust, n_seeds: int) -> Text:
 
 
 def _agreement_table(result: Result, *, wide: bool) -> Table:
-    table = _table()
+    table = new_table()
     table.add_column("  Who predicts it?", overflow="fold", min_width=16)
-    table.add_column(_INFLUENCE, no_wrap=True)
+    table.add_column(COLUMN_TITLES["influence"], no_wrap=True)
     if result.truth.influence.within_class:
-        table.add_column(_WITHIN_CLASS, no_wrap=True)
+        table.add_column(COLUMN_TITLES["within_class"], no_wrap=True)
     if result.truth.memorization:
-        table.add_column(_MEMORIZATION, no_wrap=True)
+        table.add_column(COLUMN_TITLES["memorization"], no_wrap=True)
     if result.truth.subsets:
-        table.add_column(_SUBSETS, no_wrap=True)
+        table.add_column(COLUMN_TITLES["lds"], no_wrap=True)
     for name in ("trainings", "time") if wide else ("trainings\ntime",):
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
@@ -146,10 +144,6 @@ def _agreement_table(result: Result, *, wide: bool) -> Table:
     for influence, memorization in _rows(result):
         table.add_row(*_row(result, influence, memorization, wide=wide))
     return table
-
-
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
 
 
 def _rows(result: Result) -> list[tuple[Cell | None, Cell | None]]:

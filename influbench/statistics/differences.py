@@ -10,6 +10,7 @@ from itertools import combinations
 
 import torch
 from scipy import stats
+from torch import Tensor
 
 from influbench.results import Statistic
 from influbench.seeds import derive
@@ -33,18 +34,39 @@ class Difference:
         return low is not None and high is not None and not low <= 0 <= high
 
 
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """What is needed of the difference of two estimations, without the table of its contributions."""
+
+    first: str
+    second: str
+    value: float
+    error: float | None
+    degrees_of_freedom: float
+    rows: Tensor  # (n_rows,) sums of the contributions
+    columns: Tensor | None  # (n_columns,) None where the columns are no sample
+
+
 def differences(estimations: Mapping[str, Estimation]) -> list[Difference]:
     """All pairs, the higher value first."""
     ordered = sorted(estimations, key=lambda name: -estimations[name].value)
-    pairs = list(combinations(ordered, 2))
-    found = [estimations[first].minus(estimations[second]) for first, second in pairs]
-    errors = [one.standard_error() for one in found]
-    known = [one for one, error in zip(found, errors, strict=True) if error]
+    pairs = [_pair(first, second, estimations) for first, second in combinations(ordered, 2)]
+    known = [pair for pair in pairs if pair.error]
     critical = _largest_t(known) if known else 0.0
-    return [
-        Difference(first, second, _with_interval(one.value, error, critical))
-        for (first, second), one, error in zip(pairs, found, errors, strict=True)
-    ]
+    return [Difference(pair.first, pair.second, _with_interval(pair.value, pair.error, critical)) for pair in pairs]
+
+
+def _pair(first: str, second: str, estimations: Mapping[str, Estimation]) -> _Pair:
+    found = estimations[first].minus(estimations[second])
+    return _Pair(
+        first,
+        second,
+        found.value,
+        found.standard_error(),
+        found.degrees_of_freedom(),
+        rows=found.contributions.sum(1),
+        columns=None if found.n_columns is None else found.contributions.sum(0),
+    )
 
 
 def letters(names: list[str], found: list[Difference]) -> dict[str, str]:
@@ -63,22 +85,23 @@ def letters(names: list[str], found: list[Difference]) -> dict[str, str]:
     return {name: "".join(_letter(number) for number, group in enumerate(groups) if name in group) for name in names}
 
 
-def _largest_t(found: list[Estimation]) -> float:
+def _largest_t(pairs: list[_Pair]) -> float:
     """The 95 % quantile of the largest |t|: normal draws with the differences' correlation, each over its own chi."""
-    rows = torch.stack([one.contributions.sum(1) for one in found])
-    columns = torch.stack([one.contributions.sum(0) for one in found])
-    has_columns = found[0].n_columns is not None
-    covariance = rows @ rows.T + (columns @ columns.T if has_columns else 0)
+    rows = torch.stack([pair.rows for pair in pairs])
+    columns = [pair.columns for pair in pairs if pair.columns is not None]
+    covariance = rows @ rows.T
+    if columns:
+        covariance += torch.stack(columns) @ torch.stack(columns).T
     scale = covariance.diagonal().clamp_min(1e-300).sqrt()
     correlation = (covariance / scale[:, None] / scale).fill_diagonal_(1.0)
     eigenvalues, vectors = torch.linalg.eigh(correlation)
     root = vectors * eigenvalues.clamp_min(0).sqrt()
     generator = torch.Generator().manual_seed(derive(0, "differences"))
-    normal = torch.randn(_N_DRAWS, len(found), generator=generator, dtype=torch.float64) @ root.T
+    normal = torch.randn(_N_DRAWS, len(pairs), generator=generator, dtype=torch.float64) @ root.T
     largest = normal.abs().max(dim=1).values.quantile(0.95)
     # the same tail probability under Student's t, with the fewest degrees of freedom among the differences
     tail = 1 - stats.norm.cdf(float(largest))
-    return max(one.quantile(1 - tail) for one in found)
+    return float(stats.t.ppf(1 - tail, min(pair.degrees_of_freedom for pair in pairs)))
 
 
 def _with_interval(value: float, error: float | None, critical: float) -> Statistic:

@@ -39,13 +39,11 @@ class Estimation:
         parts = self._variances()
         return None if parts is None else sqrt(sum(variance for variance, _ in parts))
 
-    def quantile(self, probability: float) -> float:
-        """Of Student's t with the degrees of freedom of this standard error (Satterthwaite 1946)."""
+    def degrees_of_freedom(self) -> float:
+        """Of this standard error (Satterthwaite 1946); infinite where it is 0."""
         parts = self._variances() or []
-        total = sum(variance for variance, _ in parts)
-        if not total:
-            return float(stats.norm.ppf(probability))
-        return float(stats.t.ppf(probability, total**2 / sum(v**2 / freedom for v, freedom in parts)))
+        uncertain = sum(variance**2 / freedom for variance, freedom in parts)
+        return sum(variance for variance, _ in parts) ** 2 / uncertain if uncertain else inf
 
     def apply(self, function: Callable[[float], float], slope: float) -> "Estimation":
         """The statistic `function(value)`, by the delta method with this slope at the value."""
@@ -77,7 +75,7 @@ class Estimation:
 
     def _half_width(self) -> float | None:
         error = self.standard_error()
-        return None if error is None else self.quantile(0.975) * error
+        return None if error is None else float(stats.t.ppf(0.975, self.degrees_of_freedom())) * error
 
     def _variances(self) -> list[tuple[float, float]] | None:
         """Each source's variance with its degrees of freedom; None where one of them has none."""

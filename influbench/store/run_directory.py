@@ -6,7 +6,7 @@ import platform
 import sys
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 import torch
@@ -17,7 +17,7 @@ from influbench import __version__
 from influbench.errors import StoreError, UsageError
 from influbench.plan import Plan, read_plan
 from influbench.results import Result, Results, result_json
-from influbench.store.files import Arrays, write_arrays, write_bytes
+from influbench.store.files import Arrays, read_arrays, write_arrays, write_bytes
 
 PLAN, ENVIRONMENT, RESULT = "plan.toml", "environment.json", "result.json"
 
@@ -73,6 +73,19 @@ def read_result(directory: Path) -> Result | Results:
         return Results.model_validate_json(text) if several else Result.model_validate_json(text)
     except (ValueError, AttributeError, ValidationError) as error:
         raise StoreError(f"{path} does not fit the schema of this influbench: {str(error).splitlines()[0]}") from error
+
+
+def read_scores(directory: Path, place: str) -> dict[str, Tensor]:
+    """The tensors that a run stored at this place of its directory."""
+    path = directory / place
+    if not path.is_file():
+        raise UsageError(f"{directory} does not hold {place}: only a whole run directory can be compared")
+    return dict(read_arrays(path).tensors)
+
+
+def truth_beside(place: str) -> str:
+    """Where a problem's truth is stored, from the place of an estimator's scores."""
+    return str(PurePosixPath(place).with_name("truth.safetensors"))
 
 
 def new_directory(plan_name: str) -> Path:

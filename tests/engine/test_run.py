@@ -75,7 +75,16 @@ def test_scores_and_truth_are_stored_with_their_ids(tmp_path: Path) -> None:
     truth = read_arrays((tmp_path / "out" / cell.scores).with_name("truth.safetensors")).tensors
     assert scores["influence"].shape == truth["influence"].shape == (20, 8)
     assert torch.equal(scores["train_ids"], truth["train_ids"])
-    assert truth.keys() == {"train_ids", "test_ids", "influence", "memorization", "label_drawn", "label_wrong"}
+    assert truth.keys() == {
+        "train_ids",
+        "test_ids",
+        "train_labels",
+        "test_labels",
+        "influence",
+        "memorization",
+        "label_drawn",
+        "label_wrong",
+    }
 
 
 @pytest.mark.parametrize(

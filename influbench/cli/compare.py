@@ -1,0 +1,38 @@
+"""`influbench compare`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("compare")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-e",
+    "--estimator",
+    "estimators",
+    multiple=True,
+    metavar="NAME[PARAMETER=VALUE]",
+    help="Compare this estimator, as the runs name it; repeatable. Default: all.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON object.")
+def compare_command(runs: tuple[Path, ...], estimators: tuple[str, ...], as_json: bool) -> None:
+    """Compare estimators over the problems of several RUNS, directories that `influbench run` wrote.
+
+    Means and ranks are taken over all problems of all runs. Where two runs hold the same problem, an estimator of one
+    name whose scores differ stands there twice, as NAME@RUN: two versions of it. All differences are taken on the same
+    points and held against the same truth, that with the most seeds.
+    """
+    from rich.console import Console
+
+    from influbench.cli.progress import bar
+    from influbench.engine.comparison import compare
+    from influbench.report.comparison import print_comparison
+    from influbench.results import result_json
+
+    with bar("comparing problems") as progress:
+        compared = compare(runs, estimators=estimators, progress=progress)
+    if as_json:
+        click.echo(result_json(compared))
+    else:
+        print_comparison(Console(), compared)

@@ -1,0 +1,146 @@
+"""Several runs side by side in a terminal: who agrees better over all problems, and on each of them."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from influbench.report.numbers import UNKNOWN, count, decimal, interval
+from influbench.report.tables import COLUMN_TITLES, new_table
+from influbench.results import ComparedColumn, ComparedRuns, OverProblems, Statistic
+
+_WIDTH_OF_NAMES, _WIDTH_OF_VALUES = 34, 6  # columns of text for a problem's name, and for each estimator beside it
+
+
+def print_comparison(console: Console, compared: ComparedRuns) -> None:
+    """Print who agrees better: means and ranks first, then every problem, as wide as the console."""
+    numbers = _numbers(compared)
+    several = len(compared.problems) > 1
+    console.print()
+    console.print(Text(f"  {_what(compared)}"), soft_wrap=False)
+    console.print()
+    console.print(_overview(compared, numbers, with_ranks=several))
+    console.print()
+    if several:
+        at_a_time = max(1, (console.width - _WIDTH_OF_NAMES - _WIDTH_OF_VALUES) // _WIDTH_OF_VALUES)
+        for column in compared.columns:
+            in_order = sorted(column.estimators, key=lambda one: numbers[one.name])
+            for start in range(0, len(in_order), at_a_time):
+                console.print(_by_problem(compared, column, in_order[start : start + at_a_time], numbers))
+                console.print()
+    for line in _versions(compared):
+        console.print(Padding(Text(line), (0, 2)))
+    for note in _notes(compared, several=several):
+        console.print(Padding(Text(note, style="dim"), (0, 2)))
+
+
+def _numbers(compared: ComparedRuns) -> dict[str, int]:
+    """A number for each estimator, in the order of the first column; what has no value there comes last."""
+    names = [one.name for column in compared.columns for one in column.estimators]
+    return {name: number for number, name in enumerate(dict.fromkeys(names), start=1)}
+
+
+def _what(compared: ComparedRuns) -> str:
+    problems = compared.problems
+    of = problems[0].name if len(problems) == 1 else count(len(problems), "problem")
+    return f"{of}, from {count(len(compared.runs), 'run')}: {', '.join(compared.runs)}"
+
+
+def _overview(compared: ComparedRuns, numbers: dict[str, int], *, with_ranks: bool) -> Table:
+    """A row for each estimator: mean agreement with letters, and mean rank."""
+    table = new_table()
+    if with_ranks:
+        table.add_column("", justify="right", no_wrap=True, min_width=4)
+    table.add_column("Who agrees better?" if with_ranks else "  Who agrees better?", overflow="fold", min_width=14)
+    for column in compared.columns:
+        title = COLUMN_TITLES[column.where]
+        table.add_column(f"{title}\nmean       rank" if with_ranks else title, no_wrap=True)
+    for name, number in numbers.items():
+        numbered = [Text(str(number)), Text(name, overflow="fold")]
+        table.add_row(
+            *(numbered if with_ranks else [Padding(numbered[1], (0, 0, 0, 2))]),
+            *(_mean_and_rank(_find(column, name), with_rank=with_ranks) for column in compared.columns),
+        )
+    return table
+
+
+def _find(column: ComparedColumn, name: str) -> OverProblems | None:
+    return next((one for one in column.estimators if one.name == name), None)
+
+
+def _mean_and_rank(one: OverProblems | None, *, with_rank: bool) -> Text:
+    """ " .55 a    1.2" above "[.52, .57] 1.0-1.6"."""
+    if one is None or one.mean.value is None:
+        return Text(f"{UNKNOWN:>4}", style="dim")
+    text = Text(f"{decimal(one.mean.value):>4}", style="bold").append(
+        f" {one.letters or '':<5}", style="magenta not bold"
+    )
+    if with_rank:
+        text.append(f" {one.rank.value:.1f}", style="cyan not bold")
+    text.append(f"\n{interval(one.mean):<10}", style="dim not bold")
+    return text.append(f" {_between(one.rank)}", style="dim not bold") if with_rank else text
+
+
+def _between(rank: Statistic) -> str:
+    return "" if rank.low is None else f"{rank.low:.1f}-{rank.high:.1f}"
+
+
+def _by_problem(
+    compared: ComparedRuns, column: ComparedColumn, shown: Sequence[OverProblems], numbers: dict[str, int]
+) -> Table:
+    """A row for each problem: the truth's ceiling, then estimators by number, those in bold not clearly behind."""
+    table = new_table()
+    table.add_column(f"  {' '.join(COLUMN_TITLES[column.where].split())}", overflow="fold", min_width=16)
+    table.add_column("ceil.", justify="right", no_wrap=True)
+    for one in shown:
+        table.add_column(str(numbers[one.name]), justify="right", no_wrap=True, min_width=4)
+    for place, problem in enumerate(compared.problems):
+        ceiling = problem.ceilings.get(column.where)
+        if ceiling is None:
+            continue
+        values = [_value(one, place) for one in shown]
+        mark = "" if place in column.in_common else " *"
+        name = Padding(Text(f"{problem.name}{mark}", overflow="fold"), (0, 0, 0, 2))
+        table.add_row(name, Text(decimal(ceiling.value), style="dim"), *values)
+    return table
+
+
+def _value(one: OverProblems, place: int) -> Text:
+    found = one.by_problem[place]
+    if found is None:
+        return Text(UNKNOWN, style="dim")
+    best = one.not_clearly_behind[place]
+    return Text(f"{decimal(found.value)}{'+' if best else ' '}", style="bold" if best else "")
+
+
+def _versions(compared: ComparedRuns) -> Iterator[str]:
+    """The differences between versions of one estimator, in words."""
+    for versions in compared.versions:
+        for column in compared.columns:
+            for one in column.comparisons:
+                if one.first in versions and one.second in versions:
+                    difference = one.difference
+                    verdict = "clearly apart" if one.is_clear else "not told apart"
+                    yield (
+                        f"{' '.join(COLUMN_TITLES[column.where].split())}: {one.first} minus {one.second} = "
+                        f"{decimal(difference.value)} {interval(difference)}, {verdict}."
+                    )
+
+
+def _notes(compared: ComparedRuns, *, several: bool) -> Iterator[str]:
+    shared = "Letters: estimators that share one in a column cannot be told apart there; those that share none can."
+    if not several:
+        yield f"Spearman's correlation with the truth, with its 95 % interval over train and test points. {shared}"
+        return
+    yield (
+        "mean: of Spearman's correlations over the problems on which all estimators of the column have a value, with "
+        f"the 95 % interval over their train and test points; the problems are taken as they are. {shared}"
+    )
+    yield (
+        "rank: 1 is the best; mean over the same problems, within bounds from who is clearly better and worse. "
+        "ceil.: the best that the truth's noise allows. +: no other is clearly better on this problem."
+    )
+    if any(len(column.in_common) < len(compared.problems) for column in compared.columns):
+        yield "*: not part of mean and rank, as some estimator has no value there; choose estimators with -e."

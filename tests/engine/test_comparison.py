@@ -1,0 +1,96 @@
+"""Finished runs side by side."""
+
+from pathlib import Path
+
+import pytest
+
+from influbench.engine import run
+from influbench.engine.comparison import compare
+from influbench.engine.events import RunDone
+from influbench.errors import UnknownNameError, UsageError
+from influbench.plan import Plan
+from influbench.results import Cell, Result, Results
+from influbench.store.cache import Cache
+from tests.engine.test_run import plan
+from tests.plugins import registry
+
+TWO = '["blobs", "blobs[n_train=24]"]'
+
+
+def written(of: Plan, tmp_path: Path, name: str) -> tuple[Path, list[Result]]:
+    """The directory of a run, and what it found of each problem."""
+    (*_, last) = run(of, directory=tmp_path / name, cache=Cache(tmp_path / "cache"), registry=registry())
+    assert isinstance(last, RunDone)
+    return tmp_path / name, list(last.result.results) if isinstance(last.result, Results) else [last.result]
+
+
+def cell_of(result: Result, name: str, quantity: str) -> Cell:
+    return next(cell for cell in result.cells if (cell.name, cell.quantity) == (name, quantity))
+
+
+def test_every_value_is_that_of_the_report(tmp_path: Path) -> None:
+    directory, results = written(plan(["random", "subset", "same_label"], dataset=TWO), tmp_path, "out")
+    compared = compare([directory])
+    assert [problem.name for problem in compared.problems] == [result.problem.name for result in results]
+    columns = {column.where: column for column in compared.columns}
+    assert columns.keys() == {"influence", "within_class", "memorization"}
+    for where, quantity, field in (
+        ("influence", "influence", "spearman"),
+        ("within_class", "influence", "within_class"),
+        ("memorization", "memorization", "spearman"),
+    ):
+        for one in columns[where].estimators:  # type: ignore[index]
+            found = [getattr(cell_of(result, one.name, quantity), field) for result in results]
+            for reported, here in zip(found, one.by_problem, strict=True):
+                assert here is not None
+                assert here.value == pytest.approx(reported.value, abs=1e-5)
+                assert here.low == pytest.approx(reported.low, abs=1e-4)
+            mean = sum(statistic.value for statistic in found) / 2
+            assert one.mean.value == pytest.approx(mean, abs=1e-5)
+    assert "same_label" not in {one.name for one in columns["within_class"].estimators}
+    assert [c.is_clear for c in columns["influence"].comparisons] == [
+        not c.difference.low <= 0 <= c.difference.high  # type: ignore[operator]
+        for c in columns["influence"].comparisons
+    ]
+
+
+def test_versions_of_one_estimator_stand_side_by_side_on_the_same_truth(tmp_path: Path) -> None:
+    first, _ = written(plan(["subset[n_models=30]", "same_label"]).changed(n_seeds=3), tmp_path, "first")
+    second, _ = written(plan(["subset[n_models=30]", "same_label"]).changed(repeats=3), tmp_path, "second")
+    compared = compare([second, first])
+    (problem,) = compared.problems
+    assert (problem.n_seeds, problem.runs) == (3, ("second", "first"))
+    assert compared.versions == (("subset[n_models=30]@second", "subset[n_models=30]@first"),)
+    for column in compared.columns:
+        if column.where == "influence":
+            assert {one.name for one in column.estimators} == {*compared.versions[0], "same_label"}
+        assert column.in_common == (0,)
+        pairs = [{one.first, one.second} for one in column.comparisons]
+        assert set(compared.versions[0]) in pairs
+    again = compare([first, second], estimators=["same_label", "subset[n_models=30]"])
+    assert {one.name for one in again.columns[0].estimators} == {one.name for one in compared.columns[0].estimators}
+
+
+def test_a_problem_on_which_one_has_no_value_is_not_in_the_means(tmp_path: Path) -> None:
+    of = plan(["random", "turn_over_dropout[n_masks=2]"], model='["mlp[hidden=[8]]", "linear"]')
+    compared = compare([written(of, tmp_path, "out")[0]])
+    influence = compared.columns[0]
+    assert influence.in_common == (0,)
+    (masked,) = (one for one in influence.estimators if one.name.startswith("turn"))
+    assert masked.by_problem[0] is not None
+    assert masked.by_problem[1] is None
+    assert masked.mean.value == masked.by_problem[0].value
+
+
+def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
+    directory, _ = written(plan(["random", "same_label"]), tmp_path, "out")
+    with pytest.raises(UnknownNameError, match=r"no run has an estimator 'randon'; did you mean 'random'\?"):
+        compare([directory], estimators=["randon"])
+    with pytest.raises(UsageError, match="no two estimators with scores to compare"):
+        compare([directory], estimators=["random"])
+    with pytest.raises(UsageError, match="is named twice"):
+        compare([directory, directory])
+    for file in directory.rglob("random.safetensors"):
+        file.unlink()
+    with pytest.raises(UsageError, match=r"does not hold scores/.*random.safetensors: only a whole run directory"):
+        compare([directory])
