@@ -15,33 +15,44 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from math import asin, pi, sqrt
 from pathlib import Path
-from statistics import median
+from statistics import median, stdev
 
 import click
 import torch
+from scipy import stats
 from torch import Generator, Tensor
 
-from influbench.results import Statistic
+from influbench.results import UNKNOWN, Statistic
 from influbench.seeds import derive
 from influbench.statistics.comparison import Yardstick, statistic
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table, within_classes
 from influbench.statistics.differences import differences
+from influbench.statistics.ranks import standard_ranks
 from influbench.statistics.reliability import reliability
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 
 CHUNK = 50  # simulations that one process does at a time
+RESAMPLES = 200  # of the bootstrap
+NOISE = {
+    "cells": {"cells": 1.0},
+    "rows": {"rows": 4.0},
+    "columns": {"columns": 4.0},
+    "rows, columns, cells": {"rows": 1.0, "columns": 1.0},
+}
 
 
 @dataclass(frozen=True)
 class Case:
     """A way of drawing tables, and what is estimated from them.
 
-    `simulate` returns intervals with the values that they should hold; several have to hold at once.
+    `simulate` returns intervals with the values that they should hold. All of them have to hold at once, unless each
+    is a result `of` its own.
     """
 
     name: str
     simulate: Callable[[Generator], list[tuple[Statistic, float]]]
+    of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,24 @@ def independent(
     return [(statistic(mean_over_columns(spearman, x, y, blocks).estimation), 0.0)]
 
 
+def bootstrapped(
+    generator: Generator, n: int, m: int, *, rows: float = 0.0, columns: float = 0.0, cells: float = 1.0
+) -> list[tuple[Statistic, float]]:
+    """The same tables with the interval of a plain two-way bootstrap: rows and columns drawn anew, with replacement.
+
+    What `independent` is compared with; a report never shows it.
+    """
+    x, y = (two_way(generator, n, m, rows=rows, columns=columns, cells=cells) for _ in range(2))
+    drawn = []
+    for _ in range(RESAMPLES):
+        of_rows, of_columns = (torch.randint(size, (size,), generator=generator) for size in (n, m))
+        resampled = (standard_ranks(table[of_rows][:, of_columns]) for table in (x, y))
+        drawn.append(float(torch.stack(list(resampled)).prod(0).sum(0).nanmean()))
+    value = float((standard_ranks(x) * standard_ranks(y)).sum(0).mean())
+    half = float(stats.norm.ppf(0.975)) * stdev(drawn)
+    return [(Statistic(value=value, low=value - half, high=value + half), 0.0)]
+
+
 def correlated(generator: Generator, n: int, m: int, *, rho: float, rows: float = 0.0) -> list[tuple[Statistic, float]]:
     """Rows and cells of two tables are correlated by rho."""
     x, noise = (two_way(generator, n, m, rows=rows, columns=1.0, cells=1.0) for _ in range(2))
@@ -116,16 +145,18 @@ def heavy_tailed_truth(generator: Generator, n_seeds: int, n: int, m: int, *, ta
 
 
 def trust(
-    generator: Generator, n: int, m: int, *, n_seeds: int, tails: float, of: str, known: float
+    generator: Generator, n: int, m: int, *, n_seeds: int, tails: float, known: dict[str, float]
 ) -> list[tuple[Statistic, float]]:
-    """The reliability of a truth, its ceiling, or the share of the ceiling that the noise-free effect reaches."""
+    """The reliability of a truth, its ceiling, and the share of the ceiling that the noise-free effect reaches."""
     effect, truth = heavy_tailed_truth(generator, n_seeds, n, m, tails=tails)
     yardstick = Yardstick(truth, whole_table(n, m))
-    if of == "share of ceiling":
-        share = yardstick.agreement([effect]).of_ceiling
-        return [(Statistic(value=None, low=None, high=None) if share is None else share.interval(), known)]
-    found = {"reliability": yardstick.reliability.reliability, "ceiling": yardstick.reliability.ceiling}[of]
-    return [(statistic(found), known)]
+    share = yardstick.agreement([effect]).of_ceiling
+    found = {
+        "reliability": statistic(yardstick.reliability.reliability),
+        "ceiling": statistic(yardstick.reliability.ceiling),
+        "share of ceiling": UNKNOWN if share is None else share.interval(),
+    }
+    return [(found[name], value) for name, value in known.items()]
 
 
 def noise_alone(generator: Generator, n: int, m: int, *, n_seeds: int) -> list[tuple[Statistic, float]]:
@@ -167,26 +198,22 @@ def known_trust(n_seeds: int, n: int, tails: float) -> dict[str, float]:
 
 def cases() -> Iterator[Case]:
     for n, m in ((30, 10), (60, 40), (100, 20), (300, 200)):
-        for kind, noise in {
-            "cells": {"cells": 1.0},
-            "rows": {"rows": 4.0},
-            "columns": {"columns": 4.0},
-            "rows, columns, cells": {"rows": 1.0, "columns": 1.0},
-        }.items():
+        for kind, noise in NOISE.items():
             yield Case(f"independent, noise of {kind}, {n} x {m}", partial(independent, n=n, m=m, **noise))
         yield Case(f"correlated .5, noise of cells, {n} x {m}", partial(correlated, n=n, m=m, rho=0.5))
         yield Case(f"correlated .5, noise of rows, {n} x {m}", partial(correlated, n=n, m=m, rho=0.5, rows=1.0))
         yield Case(f"correlated .3 on average, {n} x {m}", partial(varying, n=n, m=m, spread=0.5))
+    for kind, noise in NOISE.items():
+        yield Case(f"two-way bootstrap, noise of {kind}, 60 x 40", partial(bootstrapped, n=60, m=40, **noise))
     yield Case("independent, within 10 classes, 300 x 200", partial(independent, n=300, m=200, classes=10))
     for rho in (0.0, 0.5, 0.9):
         yield Case(f"memorization, correlated {rho:g}, 200", partial(correlated, n=200, m=1, rho=rho))
     for n_seeds in (4, 8):
         for tails in (0.0, 0.5):
             known = known_trust(n_seeds, 100, tails)
-            for of, value in known.items():
-                name = f"{of}, {n_seeds} seeds, {'heavy' if tails else 'normal'} tails, 100 x 40"
-                simulate = partial(trust, n=100, m=40, n_seeds=n_seeds, tails=tails, of=of, known=value)
-                yield Case(name, simulate)
+            name = f", {n_seeds} seeds, {'heavy' if tails else 'normal'} tails, 100 x 40"
+            simulate = partial(trust, n=100, m=40, n_seeds=n_seeds, tails=tails, known=known)
+            yield Case(name, simulate, of=tuple(known))
     yield Case("reliability of noise alone, 8 seeds, 100 x 40", partial(noise_alone, n=100, m=40, n_seeds=8))
     yield Case("all pairs of six, noise of cells, 60 x 40", partial(all_pairs, n=60, m=40, rows=0.0))
     yield Case("all pairs of six, noise of rows, 100 x 40", partial(all_pairs, n=100, m=40, rows=1.0))
@@ -201,14 +228,20 @@ def simulated(case: Case, first: int, n: int) -> list[list[tuple[Statistic, floa
     ]
 
 
-def outcome(case: Case, found: list[list[tuple[Statistic, float]]]) -> Outcome:
+def outcomes(case: Case, found: list[list[tuple[Statistic, float]]]) -> list[Outcome]:
+    if not case.of:
+        return [outcome(case.name, found)]
+    return [outcome(f"{of}{case.name}", [[one[place]] for one in found]) for place, of in enumerate(case.of)]
+
+
+def outcome(name: str, found: list[list[tuple[Statistic, float]]]) -> Outcome:
     defined = [one for one in found if all(found.low is not None for found, _ in one)]
     holds = [all(_holds(interval, known) for interval, known in one) for one in defined]
     widths = [(interval.high or 0) - (interval.low or 0) for one in defined for interval, _ in one]
     errors = [(interval.value or 0) - known for one in defined for interval, known in one]
     coverage = sum(holds) / len(holds)
     return Outcome(
-        case.name,
+        name,
         simulations=len(found),
         undefined=len(found) - len(defined),
         coverage=coverage,
@@ -229,7 +262,7 @@ def _holds(interval: Statistic, known: float) -> bool:
 @click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file.")
 def calibration(only: tuple[str, ...], simulations: int, processes: int, output: Path | None) -> None:
     """Simulate how often the intervals hold what they claim to."""
-    outcomes = []
+    all_outcomes: list[Outcome] = []
     with ProcessPoolExecutor(processes) as pool:
         for case in cases():
             if only and not any(part in case.name for part in only):
@@ -237,12 +270,12 @@ def calibration(only: tuple[str, ...], simulations: int, processes: int, output:
             starts = range(0, simulations, CHUNK)
             sizes = [min(CHUNK, simulations - start) for start in starts]
             parts = pool.map(simulated, [case] * len(starts), starts, sizes)
-            outcomes.append(outcome(case, [one for part in parts for one in part]))
-            one = outcomes[-1]
-            click.echo(f"{one.coverage:.3f}  width {one.width:.3f}  error {one.mean_error:+.3f}  {one.name}")
+            for one in outcomes(case, [one for part in parts for one in part]):
+                all_outcomes.append(one)
+                click.echo(f"{one.coverage:.3f}  width {one.width:.3f}  error {one.mean_error:+.3f}  {one.name}")
     if output:
         described = {**environment(), "command": " ".join(["python benchmarks/calibration.py", *sys.argv[1:]])}
-        text = json.dumps({"environment": described, "cases": [asdict(one) for one in outcomes]}, indent=2)
+        text = json.dumps({"environment": described, "cases": [asdict(one) for one in all_outcomes]}, indent=2)
         write_bytes(output, f"{text}\n".encode())
 
 

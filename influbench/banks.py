@@ -69,8 +69,16 @@ class SubsetBank:
 
     def gather(self, cache: Cache, executor: Executor) -> Iterator[Shard]:
         """Its shards, from the cache as far as they are stored."""
-        names = [f"block-{block:05d}" for block in range(self.n_shards)]
-        return gather(cache, f"banks/{self.key}", names, self, executor)
+        return gather(cache, self.folder, self.shard_names, self, executor)
+
+    @property
+    def folder(self) -> str:
+        """The folder of a cache that holds its shards."""
+        return f"banks/{self.key}"
+
+    @property
+    def shard_names(self) -> list[str]:
+        return [f"block-{block:05d}" for block in range(self.n_shards)]
 
     @property
     def n_shards(self) -> int:

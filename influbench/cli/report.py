@@ -7,9 +7,13 @@ import click
 
 @click.command("report")
 @click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--details", is_flag=True, help="Show other statistics of each agreement instead: tau-b, top k, sign, ..."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def report_command(directory: Path, as_json: bool) -> None:
+def report_command(directory: Path, details: bool, as_json: bool) -> None:
     """Show again what the run in DIRECTORY found."""
+    from influbench.report.details import print_details
     from influbench.report.terminal import print_report
     from influbench.results import result_json
     from influbench.store.run_directory import read_result
@@ -20,4 +24,4 @@ def report_command(directory: Path, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    print_report(Console(), result)
+    (print_details if details else print_report)(Console(), result)

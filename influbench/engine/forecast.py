@@ -1,11 +1,13 @@
 """What a ground truth will take, told before it is spent, from a few timed steps."""
 
 import gc
+from dataclasses import dataclass
 from time import perf_counter
 
 import psutil
 import torch
 
+from influbench.banks import BLOCK as MODELS
 from influbench.engine.preparation import Prepared, Resources, prepare, resolved
 from influbench.executors import Dask, Here, LocalProcesses
 from influbench.measures import available
@@ -15,6 +17,7 @@ from influbench.results import Failure, Forecast
 from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import BLOCK
+from influbench.truth.linear_datamodeling import subset_banks
 
 _BYTES_PER_SHARD_HEADER = 2048
 
@@ -37,23 +40,40 @@ def _of_problem(plan: Plan, prepared: Prepared, cache: Cache, resources: Resourc
     ground_truth, trainer = prepared.ground_truth, prepared.trainer
     names = ground_truth.shard_names(range(plan.truth.seeds))
     missing = [name for name in names if not cache.holds(f"{ground_truth.folder}/{name}")]
+    of_subsets = _of_subsets(plan, trainer, cache)
     n_train, n_test = len(trainer.data.train), len(trainer.data.test)
     n_workers = _n_workers(resources)
     seconds = _seconds_per_training(trainer, one_thread=not isinstance(resources.executor, Here))
-    n_trainings = sum(_shard_size(name, n_train) + 1 for name in missing)
-    per_point = (n_test + 1) * len(available(trainer.data.n_classes)) * len(ground_truth.kept_steps)
-    n_bytes = per_point * torch.empty(0, dtype=trainer.dtype).element_size()
+    n_trainings = sum(_shard_size(name, n_train) + 1 for name in missing) + of_subsets.n_missing * MODELS
+    of_measures = len(available(trainer.data.n_classes)) * torch.empty(0, dtype=trainer.dtype).element_size()
+    n_bytes = (n_test + 1) * len(ground_truth.kept_steps) * of_measures
+    n_bytes_of_subsets = MODELS * (n_test + n_train) * of_measures
     return Forecast(
         problem=prepared.plan.name,
         n_trainings=n_trainings,
-        n_shards=len(names),
-        n_shards_stored=len(names) - len(missing),
+        n_shards=len(names) + of_subsets.n_shards,
+        n_shards_stored=len(names) - len(missing) + of_subsets.n_shards - of_subsets.n_missing,
         seconds=n_trainings * seconds / n_workers + _start_seconds(resources),
         memory_bytes=_resident_bytes() + trainer.stack_width * trainer.replica_bytes,
-        disk_bytes=sum(_shard_size(name, n_train) * n_bytes + _BYTES_PER_SHARD_HEADER for name in missing),
+        disk_bytes=sum(_shard_size(name, n_train) * n_bytes + _BYTES_PER_SHARD_HEADER for name in missing)
+        + of_subsets.n_missing * (n_bytes_of_subsets + _BYTES_PER_SHARD_HEADER),
         stack_width=trainer.stack_width,
         path=trainer.network.path(trainer.device),
     )
+
+
+@dataclass(frozen=True)
+class _Subsets:
+    """Shards of the second truth, and how many of them are not stored."""
+
+    n_shards: int
+    n_missing: int
+
+
+def _of_subsets(plan: Plan, trainer: Trainer, cache: Cache) -> _Subsets:
+    banks = subset_banks(trainer, plan.seed, n_subsets=plan.truth.subsets, ratio=plan.truth.subset_ratio)
+    places = [f"{bank.folder}/{name}" for bank in banks for name in bank.shard_names] if plan.truth.subsets else []
+    return _Subsets(len(places), sum(not cache.holds(place) for place in places))
 
 
 def _seconds_per_training(trainer: Trainer, *, one_thread: bool) -> float:

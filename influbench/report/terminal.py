@@ -13,6 +13,7 @@ from influbench.report.tables import COLUMN_TITLES, new_table
 from influbench.results import Cell, Result, Results, Statistic, Trust, Where
 
 _WIDE = 120  # columns from which on a row of the table fits on one line
+_FEW = 10  # points; with fewer, intervals are not to be relied on
 _LETTERS = {"spearman": "letters", "within_class": "within_class_letters", "lds": "lds_letters"}
 _STATUS_STYLE = {"ok": "green", "unsupported": "yellow", "failed": "red"}
 
@@ -106,7 +107,7 @@ def _trust_table(result: Result) -> Table:
     table.add_column("  Is the truth reliable?", no_wrap=True)
     known = {name: trust for name, trust in columns.items() if trust is not None}
     for name in known:
-        table.add_column(COLUMN_TITLES[name], no_wrap=True)
+        table.add_column(_title(name, result), no_wrap=True)
     of_all = count(truth.n_seeds, "seed")
     for label, statistic in (
         (f"  {of_all}", "reliability"),
@@ -130,13 +131,13 @@ def _seeds_needed(trust: Trust, n_seeds: int) -> Text:
 def _agreement_table(result: Result, *, wide: bool) -> Table:
     table = new_table()
     table.add_column("  Who predicts it?", overflow="fold", min_width=16)
-    table.add_column(COLUMN_TITLES["influence"], no_wrap=True)
+    table.add_column(_title("influence", result), no_wrap=True)
     if result.truth.influence.within_class:
-        table.add_column(COLUMN_TITLES["within_class"], no_wrap=True)
+        table.add_column(_title("within_class", result), no_wrap=True)
     if result.truth.memorization:
-        table.add_column(COLUMN_TITLES["memorization"], no_wrap=True)
+        table.add_column(_title("memorization", result), no_wrap=True)
     if result.truth.subsets:
-        table.add_column(COLUMN_TITLES["lds"], no_wrap=True)
+        table.add_column(_title("lds", result), no_wrap=True)
     for name in ("trainings", "time") if wide else ("trainings\ntime",):
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
@@ -144,6 +145,24 @@ def _agreement_table(result: Result, *, wide: bool) -> Table:
     for influence, memorization in _rows(result):
         table.add_row(*_row(result, influence, memorization, wide=wide))
     return table
+
+
+def _title(where: Where, result: Result) -> str:
+    """The column's title, marked where it rests on few points."""
+    return COLUMN_TITLES[where] + (" !" if where in _few(result) else "")
+
+
+def _few(result: Result) -> dict[Where, str]:
+    """Columns that rest on fewer than ten points, and which points these are."""
+    problem = result.problem
+    sizes: dict[Where, list[tuple[int | None, str]]] = {
+        "influence": [(problem.n_train, "train points"), (problem.n_test, "test points")],
+        "within_class": [(problem.fewest_in_class, "train points in a class"), (problem.n_test, "test points")],
+        "memorization": [(problem.n_train, "train points")],
+        "lds": [(result.truth.subsets.n_subsets if result.truth.subsets else None, "subsets")],
+    }
+    few = {where: [f"{n} {noun}" for n, noun in of if n is not None and n < _FEW] for where, of in sizes.items()}
+    return {where: " and ".join(words) for where, words in few.items() if words}
 
 
 def _rows(result: Result) -> list[tuple[Cell | None, Cell | None]]:
@@ -234,6 +253,9 @@ def _limits(result: Result) -> Iterator[tuple[str, str]]:
         yield "One seed says nothing of its own noise: no reliability, no ceiling. Two seeds are the least.", "yellow"
     elif truth.influence.ceiling.low is None or truth.influence.ceiling.low <= 0:
         yield "The truth may be noise alone: its ceiling for influence is not clearly above 0. Add seeds.", "yellow"
+    for where, points in _few(result).items():
+        title = " ".join(COLUMN_TITLES[where].split())
+        yield f"! {title}: only {points}; intervals from fewer than ten are not to be relied on.", "yellow"
     if truth.memorization is None:
         yield "Regression: there are no classes to look within, and no memorization score.", "dim"
     yield (

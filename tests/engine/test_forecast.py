@@ -41,6 +41,19 @@ def test_a_forecast_counts_what_is_missing_and_writes_nothing(tmp_path: Path) ->
     assert (after.n_trainings, after.n_shards_stored) == (21, 2)
 
 
+def test_a_forecast_counts_the_random_subsets_too(tmp_path: Path) -> None:
+    of, cache = plan(["random"]).changed(subsets=70), tmp_path / "cache"
+    (before,), _ = forecast(of, cache=Cache(cache), registry=registry())
+    result, events = result_of(of, cache, tmp_path / "out")
+    assert sum(isinstance(event, ShardDone) for event in events) == before.n_shards == 2 + 4
+    assert result.truth.subsets is not None
+    assert before.n_trainings == result.truth.n_trainings + 4 * 64  # a shard holds 64 models, whatever is asked for
+    written = sum(path.stat().st_size for path in cache.rglob("block-*.safetensors"))
+    assert written / 1.5 < before.disk_bytes < written * 1.5
+    (after,), _ = forecast(of.changed(subsets=130), cache=Cache(cache), registry=registry())
+    assert (after.n_trainings, after.n_shards_stored) == (2 * 64, 6)
+
+
 def test_the_disk_forecast_is_what_is_written(tmp_path: Path) -> None:
     of = plan(["random"], dataset='"digits[n_train=130,n_test=50]"', model='"mlp[hidden=[8]]"')
     (before,), _ = forecast(of, cache=Cache(tmp_path / "cache"), registry=registry())

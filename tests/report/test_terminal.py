@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from influbench.report import numbers
+from influbench.report.details import print_details
 from influbench.report.terminal import print_report
 from influbench.results import Failure, Result, Results, Statistic
 
@@ -79,6 +80,34 @@ def test_a_truth_that_may_be_noise_is_flagged() -> None:
     influence = RESULT.truth.influence.model_copy(update={"ceiling": Statistic(value=0.1, low=-0.1, high=0.3)})
     truth = RESULT.truth.model_copy(update={"influence": influence})
     assert "The truth may be noise alone" in printed(RESULT.model_copy(update={"truth": truth}), 80)
+
+
+def test_few_points_are_marked_in_the_table_and_named_below() -> None:
+    text = printed(RESULT, 80)
+    assert "!" not in text
+    few = RESULT.problem.model_copy(update={"n_test": 9, "fewest_in_class": 4})
+    text = printed(RESULT.model_copy(update={"problem": few}), 80)
+    assert text.count("all points !") == text.count("within class !") == 2
+    assert "memorization !" not in text
+    words = " ".join(text.split())
+    assert "! influence all points: only 9 test points; intervals from fewer than ten" in words
+    assert "! influence within class: only 4 train points in a class and 9 test points;" in words
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_details_hold_every_statistic_and_fit(width: int) -> None:
+    console = Console(width=width, file=StringIO(), color_system=None, legacy_windows=False)
+    print_details(console, RESULT)
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    for title in ("quarters", "sig.", "centred", "pooled", "tau-b", "Pearson", "top k", "sign", "AUROC", "most"):
+        assert title in text
+    (cell,) = (c for c in RESULT.cells if c.name.startswith("turn_over") and c.quantity == "influence")
+    assert cell.details is not None
+    row = next(line for line in text.splitlines() if line.startswith("  turn_over"))
+    for statistic in (cell.details.kendall, cell.details.pearson, cell.details.top_k_overlap, cell.pooled_spearman):
+        assert numbers.decimal(statistic.value) in row
 
 
 @pytest.mark.parametrize(
