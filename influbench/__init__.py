@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _CONTRACT = (
     "Bank",
+    "Crossed",
     "Data",
     "Dataset",
     "Estimate",
@@ -20,6 +21,7 @@ _CONTRACT = (
     "Runs",
     "Spec",
     "Split",
+    "SplitMasks",
     "hookimpl",
 )
 

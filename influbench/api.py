@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import torch
     from torch import Tensor, nn
@@ -196,6 +196,29 @@ class Masks(Protocol):
         """Factors (n_replicas, n, n_units) of these replicas, for ids (n,) or (n_replicas, n)."""
 
 
+class SplitMasks(Masks, Protocol):
+    """Masks that keep each unit with probability `p`, with factors 1 / p and 0: what they leave out is a mask, too."""
+
+    @property
+    def p(self) -> float:
+        """The probability that a unit is kept."""
+        ...
+
+    def flipped(self) -> Masks:
+        """The masks over the units that these leave out, with factors 1 / (1 - p) and 0."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Crossed:
+    """Outputs of one replica on n examples for some of the ids: under each one's mask, and under its flipped mask."""
+
+    replica: int
+    rows: slice  # of the ids
+    own: Tensor  # (n_rows, n, ...)
+    flipped: Tensor  # (n_rows, n, ...)
+
+
 class Problem(ABC):
     """What an estimator is given: data, a model, and metered training. Nothing in it leads to the ground truth."""
 
@@ -289,8 +312,13 @@ class Runs(ABC):
         """Outputs (n_replicas, n, ...) on every example, each under its own mask if `masks` are given."""
 
     @abstractmethod
-    def crossed_outputs(self, split: Split, *, ids: Tensor, masks: Masks, step: int | None = None) -> Tensor:
-        """Outputs (n_replicas, len(ids), n, ...) on every example of `split` under the mask of every id."""
+    def crossed_outputs(
+        self, split: Split, *, ids: Tensor, masks: SplitMasks, step: int | None = None
+    ) -> Iterator[Crossed]:
+        """Outputs on every example of `split` under the mask of every id and under what that mask leaves out.
+
+        Replica after replica, and some of the ids at a time, so that they need not be held together.
+        """
 
     @abstractmethod
     def measured(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:

@@ -2,21 +2,27 @@
 
 from collections import OrderedDict
 from copy import deepcopy
-from itertools import pairwise, takewhile
+from itertools import takewhile
 
 import torch
 from torch import Tensor, nn
 
 
 def pooled_first(module: nn.Module) -> nn.Module:
-    """A copy in which max pooling stands before the ReLU that it follows: the same numbers, smaller activations."""
+    """A copy in which max pooling stands before the ReLU that it follows: the same numbers, smaller activations.
+
+    Layers keep their names, and factors that are not negative multiply the ReLU's outputs to the same effect.
+    """
     module = deepcopy(module)
     for part in module.modules():
         if type(part) is nn.Sequential:
-            for name, following in pairwise(list(part._modules)):
-                relu, pool = part._modules[name], part._modules[following]
+            layers = list(part._modules.items())
+            for place in range(len(layers) - 1):
+                (_, relu), (_, pool) = layers[place : place + 2]
                 if type(relu) is nn.ReLU and type(pool) is nn.MaxPool2d and not pool.return_indices:
-                    part._modules[name], part._modules[following] = pool, relu
+                    layers[place : place + 2] = layers[place + 1], layers[place]
+            part._modules.clear()
+            part._modules.update(layers)
     return module
 
 

@@ -5,7 +5,7 @@ products (*stacked*). Other modules run under `torch.func.vmap`; convolutions on
 what vmap cannot follow run one network after the other (*loop*), with images in channels-last layout.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -15,13 +15,14 @@ from torch.func import functional_call, vmap
 
 from influbench.errors import ModelError
 from influbench.training.convolution import in_onednn_layout, pooled_first
+from influbench.training.crossing import ELEMENTWISE, Pairs, aligned, crossed, halves, sequence
 
 Parameters = Mapping[str, Tensor]
 SiteMasks = Mapping[str, Tensor]  # site -> factors (R, n, n_units)
 Chain = list[tuple[str, nn.Module]]
 Path = Literal["stacked", "vmap", "loop"]
 
-_ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
+_PAIRS_AT_A_TIME = 2**12  # of masks and inputs, in networks that are no sequence of layers
 _COUPLING = (nn.modules.batchnorm._BatchNorm,)
 _RANDOM = (nn.modules.dropout._DropoutNd, nn.RReLU)
 
@@ -87,28 +88,28 @@ class Replicas:
                 activations = activations * masks[name].mT
         return activations.mT
 
-    def crossed_outputs(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
-        """Outputs (R, I, n, ...) on every one of the shared inputs (1, n, ...) under each of I masks (R, I, n_units).
+    def crossed(
+        self, parameters: Parameters, inputs: Tensor, own: SiteMasks, p: float
+    ) -> Iterator[tuple[slice, Pairs]]:
+        """Outputs of one network on inputs (n, ...) under each of I masks (I, n_units) and its complement.
 
-        What stands before the first site runs once for each input, if the module is a sequence of layers.
+        Some of the masks at a time, (rows, n, ...) each. Factors are 0 or 1 / p. See training.crossing.
         """
-        n_masks, n = next(iter(masks.values())).shape[1], inputs.shape[1]
-        chain = self._chain_for(inputs, masks)
-        if chain is None:
-            layers = _sequence(self._module_for(masks))
-            if self._general_path(inputs.device) == "loop" and layers and masks.keys() <= layers.keys():
-                return _crossed_layers(layers, parameters, _channels_last(inputs[0]), masks)
-            pairs = inputs.repeat(1, n_masks, *[1] * (inputs.ndim - 2))
-            of_pairs = {site: mask.repeat_interleave(n, 1) for site, mask in masks.items()}
-            outputs = self._one_by_one(parameters, pairs, of_pairs)
-            return outputs.reshape(len(outputs), n_masks, n, *outputs.shape[2:])
-        activations = inputs.flatten(2).mT
-        for name, layer in chain:
-            activations = _stacked(layer, name, parameters, activations)
-            if name in masks:
-                by_mask = _by_mask(activations, n)  # (R, n_units, 1 before the first site and I after it, n)
-                activations = (by_mask * masks[name].mT[..., None]).flatten(2)
-        return _by_mask(activations, n).movedim(1, -1)
+        layers = sequence(self._pooled_first)
+        if layers is not None and own.keys() <= layers.keys():
+            yield from crossed(layers, parameters, inputs, own, p)
+            return
+        stack, n = {name: values[None] for name, values in parameters.items()}, len(inputs)
+        n_masks, at_a_time = len(next(iter(own.values()))), max(1, _PAIRS_AT_A_TIME // n)
+        for start in range(0, n_masks, at_a_time):
+            rows = slice(start, min(start + at_a_time, n_masks))
+            pairs = inputs.repeat(rows.stop - start, *[1] * (inputs.ndim - 1))[None]
+            of_pairs = [
+                {site: factors[rows].repeat_interleave(n, 0)[None] for site, factors in half.items()}
+                for half in halves(own, p)
+            ]
+            first, second = (self._one_by_one(stack, pairs, half)[0].unflatten(0, (-1, n)) for half in of_pairs)
+            yield rows, (first, second)
 
     def site_units(self, sites: list[str], inputs: Tensor) -> dict[str, int]:
         """Number of units (features, or channels) that each site has for inputs (n, ...)."""
@@ -212,48 +213,8 @@ def _chain(module: nn.Module, name: str = "") -> Chain | None:
         parts = [_chain(child, f"{name}.{key}" if name else key) for key, child in module._modules.items() if child]
         return None if None in parts else [layer for part in parts for layer in part or []]
     flattens_examples = type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
-    known = type(module) is nn.Linear or flattens_examples or type(module) in _ELEMENTWISE
+    known = type(module) is nn.Linear or flattens_examples or type(module) in ELEMENTWISE
     return [(name, module)] if known else None
-
-
-def _sequence(module: nn.Module, name: str = "") -> dict[str, nn.Module] | None:
-    """The layers in the order they run, by name; None if the module is no sequence of them."""
-    if module._forward_hooks or module._forward_pre_hooks:
-        return None
-    if type(module) is not nn.Sequential:
-        return {name: module} if name else None
-    parts = [_sequence(child, f"{name}.{key}" if name else key) for key, child in module._modules.items() if child]
-    return None if None in parts else {name: layer for part in parts if part for name, layer in part.items()}
-
-
-def _crossed_layers(
-    layers: Mapping[str, nn.Module], parameters: Parameters, inputs: Tensor, masks: SiteMasks
-) -> Tensor:
-    """Outputs (R, I, n, ...) of a sequence of layers on inputs (n, ...) under each of the masks, a mask at a time."""
-    first = next(place for place, name in enumerate(layers) if name in masks)
-    before, after = list(layers.items())[: first + 1], list(layers.items())[first + 1 :]
-    outputs = []
-    for replica in range(len(next(iter(parameters.values())))):
-        own = {name: _channels_last(p[replica]) for name, p in parameters.items()}
-        of_site = {site: factors[replica].split(1) for site, factors in masks.items()}
-        stem, at_site = _in_turn(before, own, inputs, {}), of_site.pop(before[-1][0])
-        for number, factors in enumerate(at_site):
-            further = {site: of_masks[number] for site, of_masks in of_site.items()}
-            outputs.append(_in_turn(after, own, stem * _align(factors, stem), further))
-    together = torch.stack(outputs)
-    return together.reshape(-1, len(at_site), *together.shape[1:])
-
-
-def _in_turn(
-    layers: Sequence[tuple[str, nn.Module]], parameters: Parameters, activations: Tensor, masks: SiteMasks
-) -> Tensor:
-    """Layers one after the other, with the parameters of one network."""
-    for name, layer in layers:
-        own = {key.removeprefix(f"{name}."): p for key, p in parameters.items() if key.startswith(f"{name}.")}
-        activations = functional_call(layer, own, (activations,)) if own else layer(activations)
-        if name in masks:
-            activations = activations * _align(masks[name], activations)
-    return activations
 
 
 def _stacked(layer: nn.Module, name: str, parameters: Parameters, activations: Tensor) -> Tensor:
@@ -273,19 +234,9 @@ def _stacked_linear(layer: nn.Linear, prefix: str, parameters: Parameters, activ
     return weight.bmm(own) if bias is None else torch.baddbmm(bias, weight, own)
 
 
-def _by_mask(activations: Tensor, n: int) -> Tensor:
-    """(R, n_features, I n) as (R, n_features, I, n)."""
-    return activations.reshape(*activations.shape[:2], -1, n)
-
-
 def _channels_last(images: Tensor) -> Tensor:
     """Images or kernels in the layout in which a CPU convolves fastest; anything else as it is."""
     return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
-
-
-def _align(factors: Tensor, activations: Tensor) -> Tensor:
-    """Factors over units with axes of length 1 for whatever follows the unit axis (height and width)."""
-    return factors[(...,) + (None,) * (activations.ndim - factors.ndim)]
 
 
 @contextmanager
@@ -293,7 +244,7 @@ def _gated(module: nn.Module, masks: SiteMasks) -> Iterator[None]:
     """Within, the output of each site is multiplied by its factors (n, n_units)."""
 
     def gate(factors: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-        return lambda _module, _inputs, output: output * _align(factors, output)
+        return lambda _module, _inputs, output: output * aligned(factors, output)
 
     parts = dict(module.named_modules())
     handles = [parts[site].register_forward_hook(gate(factors)) for site, factors in masks.items()]

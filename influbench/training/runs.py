@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from influbench.api import Masks, Model, Runs, Split
+from influbench.api import Crossed, Masks, Model, Runs, Split, SplitMasks
 from influbench.measures import measure_of
 from influbench.training.replicas import Parameters, Replicas
 
@@ -46,11 +46,19 @@ class StackedRuns(Runs):
         with torch.no_grad():
             return torch.cat([self._outputs(parameters, split, masks, stack) for stack in self._stacks()])
 
-    def crossed_outputs(self, split: Split, *, ids: Tensor, masks: Masks, step: int | None = None) -> Tensor:
-        with torch.no_grad():
-            return self._network.crossed_outputs(
-                self.parameters(step=step), split.inputs[None], _site_masks(masks, ids, slice(0, self.n_replicas))
-            )
+    def crossed_outputs(
+        self, split: Split, *, ids: Tensor, masks: SplitMasks, step: int | None = None
+    ) -> Iterator[Crossed]:
+        parameters = self.parameters(step=step)
+        for replica in range(self.n_replicas):
+            of_replica = {name: p[replica] for name, p in parameters.items()}
+            own = {
+                site: factors[0].to(split.inputs.dtype)
+                for site, factors in _site_masks(masks, ids, slice(replica, replica + 1)).items()
+            }
+            with torch.no_grad():
+                for rows, halves in self._network.crossed(of_replica, split.inputs, own, masks.p):
+                    yield Crossed(replica, rows, *halves)
 
     def measured(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
         return self.measured_by([self._measure], split, step=step, masks=masks)[self._measure]

@@ -154,10 +154,6 @@ def test_a_container_can_be_a_site() -> None:
         Replicas(nested).outputs(parameters, inputs, {"1": mask}),
         Replicas(flat).outputs(flat_parameters, inputs, {"2": mask}),
     )
-    torch.testing.assert_close(
-        Replicas(nested).crossed_outputs(parameters, inputs, {"1": mask}),
-        Replicas(flat).crossed_outputs(flat_parameters, inputs, {"2": mask}),
-    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -211,38 +207,6 @@ def test_stacked_and_vmap_agree_under_masks(hidden: tuple[int, ...]) -> None:
     inputs = data.train.inputs
     for given in (inputs[None], inputs.expand(3, -1, -1) + torch.arange(3)[:, None, None]):
         torch.testing.assert_close(stacked.outputs(parameters, given, masks), by_vmap.outputs(parameters, given, masks))
-    crossed = stacked.crossed_outputs(parameters, data.test.inputs[None], masks)
-    torch.testing.assert_close(crossed, by_vmap.crossed_outputs(parameters, data.test.inputs[None], masks))
-    for i in (0, 19):
-        one_mask = {site: factors[:, i : i + 1].expand(-1, 8, -1) for site, factors in masks.items()}
-        torch.testing.assert_close(crossed[:, i], stacked.outputs(parameters, data.test.inputs[None], one_mask))
-
-
-@pytest.mark.parametrize("model", IMAGES)
-@pytest.mark.parametrize("lowest", [0.0, -1.0])
-def test_images_under_every_mask_equal_the_plain_module_under_each(model, lowest: float) -> None:  # type: ignore[no-untyped-def]
-    """The oracle multiplies the outputs of the sites by hooks, with ReLU before pooling, as the module is written."""
-    data, generator = pictures(), torch.Generator().manual_seed(0)
-    of = trainer(data, model)
-    sites = of.sites
-    assert len(sites) > 1
-    masks = {site: lowest + 2 * torch.rand(2, 5, units, generator=generator).double() for site, units in sites.items()}
-    runs = of.train([3, 4])
-    crossed = of.network.crossed_outputs(runs.parameters(), data.test.inputs[None].double(), masks)
-    assert crossed.shape == (2, 5, 4, 3)
-    for replica in range(2):
-        module = model.build(data).double()
-        module.load_state_dict({name: p[replica] for name, p in runs.parameters().items()})
-        for i in range(5):
-            factors = {site: factors[replica, i, :, None, None] for site, factors in masks.items()}
-            handles = [
-                module.get_submodule(site).register_forward_hook(lambda _module, _inputs, out, f=f: out * f)
-                for site, f in factors.items()
-            ]
-            with torch.no_grad():
-                torch.testing.assert_close(crossed[replica, i], module(data.test.inputs.double()))
-            for handle in handles:
-                handle.remove()
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,9 @@ class TurnOverDropout(Estimator):
     def estimate(self, problem: Problem) -> Estimate:
         """Influence, and memorization for classes, from one stack of masked trainings."""
         seeds = [derive(problem.seed, "masks", mask) for mask in range(self.n_masks)]
-        own = HashedMasks(seeds, problem.sites, self.p)
-        flipped = own.flipped()
-        runs = problem.train(replicates=range(self.n_masks), masks=own)
+        masks = HashedMasks(seeds, problem.sites, self.p)
+        runs = problem.train(replicates=range(self.n_masks), masks=masks)
         return Estimate(
-            influence=influence_scores(problem, runs, own, flipped),
-            memorization=None if problem.data.n_classes is None else memorization_scores(problem, runs, own, flipped),
+            influence=influence_scores(problem, runs, masks),
+            memorization=None if problem.data.n_classes is None else memorization_scores(problem, runs, masks),
         )

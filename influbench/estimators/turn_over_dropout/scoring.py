@@ -3,32 +3,23 @@
 import torch
 from torch import Tensor
 
-from influbench.api import Masks, Problem, Runs, Split
-
-_OUTPUTS = 2**18  # (replica, train point, test point) triples evaluated at a time
+from influbench.api import Problem, Runs, SplitMasks
 
 
-def influence_scores(problem: Problem, runs: Runs, own: Masks, flipped: Masks) -> Tensor:
+def influence_scores(problem: Problem, runs: Runs, masks: SplitMasks) -> Tensor:
     """`measure_j(f with own_i) - measure_j(f with flipped_i)`, averaged over replicas: (n_train, n_test) float64.
 
     Kobayashi et al. 2020, with the measure in place of minus the loss.
     """
-    data = problem.data
-    at_a_time = max(1, _OUTPUTS // (runs.n_replicas * len(data.test)))
-    rows = [
-        _mean_measure(problem, runs, data.test, ids, own) - _mean_measure(problem, runs, data.test, ids, flipped)
-        for ids in data.train.ids.split(at_a_time)
-    ]
-    return torch.cat(rows)
+    train, test = problem.data.train, problem.data.test
+    total = torch.zeros(len(train), len(test), dtype=torch.float64, device=problem.device)
+    for part in runs.crossed_outputs(test, ids=train.ids, masks=masks):
+        total[part.rows] += problem.measured(part.own, test.labels[None])
+        total[part.rows] -= problem.measured(part.flipped, test.labels[None])
+    return total / runs.n_replicas
 
 
-def memorization_scores(problem: Problem, runs: Runs, own: Masks, flipped: Masks) -> Tensor:
+def memorization_scores(problem: Problem, runs: Runs, masks: SplitMasks) -> Tensor:
     """`p_correct_i(f with own_i) - p_correct_i(f with flipped_i)`, averaged over replicas: (n_train,) float64."""
     train = problem.data.train
-    return (runs.p_correct(train, masks=own) - runs.p_correct(train, masks=flipped)).mean(0)
-
-
-def _mean_measure(problem: Problem, runs: Runs, test: Split, ids: Tensor, masks: Masks) -> Tensor:
-    """Measure of every test point under the mask of each id, averaged over replicas: (len(ids), n_test)."""
-    outputs = runs.crossed_outputs(test, ids=ids, masks=masks)  # (n_replicas, len(ids), n_test, ...)
-    return problem.measured(outputs, test.labels[None, None]).mean(0)
+    return (runs.p_correct(train, masks=masks) - runs.p_correct(train, masks=masks.flipped())).mean(0)
