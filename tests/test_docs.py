@@ -3,14 +3,18 @@
 import json
 import re
 import tomllib
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from influbench.cli import main
 from influbench.plan import parse_plan
 from influbench.registry import installed
+from influbench.report.comparison import print_comparison
+from influbench.results import ComparedRuns, Results
 from influbench.store.run_directory import read_result
 from tests.report.test_terminal import printed
 
@@ -86,6 +90,32 @@ def test_the_readme_quotes_the_report_of_the_stored_run() -> None:
     quoted = re.search(r"```\n( +influence .*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     assert quoted is not None
     assert quoted[1].strip("\n") in report
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/explanation/suite.md"])
+def test_the_docs_quote_the_comparison_of_the_stored_suite(page: str) -> None:
+    folder = ROOT / "benchmarks" / "results" / "suite"
+    compared = ComparedRuns.model_validate_json((folder / "comparison.json").read_text())
+    console = Console(width=80, file=StringIO(), color_system=None)
+    print_comparison(console, compared)
+    assert isinstance(console.file, StringIO)
+    shown = "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+    quoted = re.search(r"```\n( +influence +influence\n +Who agrees.*?)\n```", (ROOT / page).read_text(), re.DOTALL)
+    assert quoted is not None
+    assert quoted[1] in shown
+    results = read_result(folder)
+    assert isinstance(results, Results)
+    stored = {(one.problem.name, one.truth.key) for one in results.results}
+    assert {(problem.name, problem.key) for problem in compared.problems} == stored
+    for column in compared.columns:
+        field = "within_class" if column.where == "within_class" else "spearman"
+        quantity = "memorization" if column.where == "memorization" else "influence"
+        for place, result in enumerate(results.results):
+            cells = {cell.name: getattr(cell, field) for cell in result.cells if cell.quantity == quantity}
+            for one in column.estimators:
+                of_problem = one.by_problem[place]
+                if of_problem is not None:
+                    assert of_problem.value == pytest.approx(cells[one.name].value, abs=1e-4)
 
 
 def test_links_of_the_docs_lead_somewhere() -> None:

@@ -102,7 +102,7 @@ def compare(
         estimators, [cell.name for results in by_key.values() for _, result in results for cell in result.cells]
     )
     if len({label for of_problem in labelled for label in of_problem}) < 2:
-        raise UsageError("there are no two estimators with scores to compare; name more runs or fewer estimators")
+        raise UsageError("there are no two estimators with scores to compare; name more runs or more estimators")
     of_problems: list[dict[Where, Estimations]] = []
     for problem, of_labels in zip(problems, labelled, strict=True):
         progress(len(of_problems), len(problems))

@@ -11,7 +11,7 @@ from influbench.report.numbers import UNKNOWN, count, decimal, interval
 from influbench.report.tables import COLUMN_TITLES, new_table
 from influbench.results import ComparedColumn, ComparedRuns, OverProblems, Statistic
 
-_WIDTH_OF_NAMES, _WIDTH_OF_VALUES = 34, 6  # columns of text for a problem's name, and for each estimator beside it
+_WIDTH_OF_NAMES, _WIDTH_OF_VALUES = 32, 6  # columns of text for a problem's name, and for each estimator beside it
 
 
 def print_comparison(console: Console, compared: ComparedRuns) -> None:
@@ -50,7 +50,7 @@ def _what(compared: ComparedRuns) -> str:
 
 def _overview(compared: ComparedRuns, numbers: dict[str, int], *, with_ranks: bool) -> Table:
     """A row for each estimator: mean agreement with letters, and mean rank."""
-    table = new_table()
+    table = new_table(narrow=True)
     if with_ranks:
         table.add_column("", justify="right", no_wrap=True, min_width=4)
     table.add_column("Who agrees better?" if with_ranks else "  Who agrees better?", overflow="fold", min_width=14)
@@ -91,7 +91,7 @@ def _by_problem(
     compared: ComparedRuns, column: ComparedColumn, shown: Sequence[OverProblems], numbers: dict[str, int]
 ) -> Table:
     """A row for each problem: the truth's ceiling, then estimators by number, those in bold not clearly behind."""
-    table = new_table()
+    table = new_table(narrow=True)
     table.add_column(f"  {' '.join(COLUMN_TITLES[column.where].split())}", overflow="fold", min_width=16)
     table.add_column("ceil.", justify="right", no_wrap=True)
     for one in shown:

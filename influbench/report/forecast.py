@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from influbench.report.numbers import seconds, size
 from influbench.report.tables import new_table
@@ -17,7 +19,7 @@ def print_forecasts(console: Console, forecasts: Sequence[Forecast], refused: Se
         table.add_column(name, justify="right", no_wrap=True)
     for one in forecasts:
         table.add_row(
-            f"  {one.problem}",
+            Padding(Text(one.problem, overflow="fold"), (0, 0, 0, 2)),
             f"{one.n_trainings:,}",
             f"{100 * one.n_shards_stored / one.n_shards:.0f} %",
             seconds(one.seconds),
@@ -27,7 +29,7 @@ def print_forecasts(console: Console, forecasts: Sequence[Forecast], refused: Se
     console.print()
     console.print(table, markup=False)
     for failure in refused:
-        console.print(f"\n  {failure.status}: {failure.problem}: {failure.reason}", highlight=False, markup=False)
+        console.print(Padding(Text(f"{failure.status}: {failure.problem}: {failure.reason}"), (1, 2, 0, 2)))
     total = seconds(sum(one.seconds for one in forecasts))
     console.print(
         f"\n  About {total} for the ground truth, from a few timed steps; the estimators come on top of it. Memory is "
