@@ -235,6 +235,10 @@ class Problem(ABC):
     def sites(self) -> Mapping[str, int]:
         """Where masks can apply: name of the submodule -> number of units. Empty where there is nothing to mask."""
 
+    @abstractmethod
+    def units(self, sites: Sequence[str]) -> Mapping[str, int]:
+        """Number of units of any submodules that are to be masked; ModelError that names one that does not exist."""
+
     @property
     @abstractmethod
     def trainable(self) -> Collection[str]:
@@ -245,8 +249,8 @@ class Problem(ABC):
         """Outputs (n, ...) of one network on inputs (n, ...): differentiable, and usable under `torch.func`."""
 
     @abstractmethod
-    def measured(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """The problem's measure: outputs (..., n_outputs) and labels of as many leading axes to (...), float64."""
+    def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
+        """The problem's measure, or another, (...) in float64: of outputs (..., n_outputs) and labels of as many axes."""
 
     @abstractmethod
     def train(
@@ -321,8 +325,15 @@ class Runs(ABC):
         """
 
     @abstractmethod
-    def measured(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
-        """The problem's measure of `outputs`, (n_replicas, n), float64."""
+    def measured(
+        self,
+        split: Split,
+        *,
+        step: int | None = None,
+        masks: Masks | None = None,
+        measure: MeasureName | None = None,
+    ) -> Tensor:
+        """The problem's measure of `outputs`, or another, (n_replicas, n), float64."""
 
     @abstractmethod
     def p_correct(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:

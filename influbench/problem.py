@@ -7,7 +7,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from influbench.api import Bank, Masks, Normalizer, Problem, Runs
+from influbench.api import Bank, Masks, MeasureName, Normalizer, Problem, Runs
 from influbench.banks import SubsetBank
 from influbench.executors import Executor
 from influbench.measures import measure_of
@@ -52,6 +52,9 @@ class TrainingProblem(Problem):
     def sites(self) -> Mapping[str, int]:
         return self._trainer.sites
 
+    def units(self, sites: Sequence[str]) -> Mapping[str, int]:
+        return self._trainer.units(sites)
+
     @property
     def trainable(self) -> Collection[str]:
         return self._trainer.network.trainable
@@ -63,8 +66,8 @@ class TrainingProblem(Problem):
     def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         return self._trainer.network.single(parameters, inputs)
 
-    def measured(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        return measure_of(self.measure, self.model)(outputs, labels)
+    def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
+        return measure_of(measure or self.measure, self.model)(outputs, labels)
 
     def train(
         self,

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from influbench.api import Estimate, Estimator, Problem
-from influbench.errors import EstimateError
+from influbench.estimators.inclusion import with_minus_without
 
 
 @dataclass(frozen=True)
@@ -31,22 +29,7 @@ class Subset(Estimator):
         """Influence, and memorization for classes, from one bank of subset trainings."""
         bank = problem.bank(n_models=self.n_models, ratio=self.ratio)
         inside = bank.weights.double()  # (n_models, n_train)
-        n_inside = inside.sum(0)
-        undefined = int(((n_inside == 0) | (n_inside == self.n_models)).sum())
-        if undefined:
-            raise EstimateError(
-                f"{undefined} of {inside.shape[1]} train points are in all or in none of the {self.n_models} subsets; "
-                "use more models"
-            )
-        influence = _with_minus_without(inside, bank.on_test)
+        influence = with_minus_without(inside, bank.on_test)
         if bank.p_correct is None:
             return Estimate(influence)
-        with_it = (inside * bank.p_correct).sum(0) / n_inside
-        without_it = ((1 - inside) * bank.p_correct).sum(0) / (self.n_models - n_inside)
-        return Estimate(influence, with_it - without_it)
-
-
-def _with_minus_without(inside: Tensor, measured: Tensor) -> Tensor:
-    """Mean of `measured` (n_models, n_test) over the models with each point, minus over those without."""
-    outside = 1 - inside
-    return inside.T @ measured / inside.sum(0)[:, None] - outside.T @ measured / outside.sum(0)[:, None]
+        return Estimate(influence, with_minus_without(inside, bank.p_correct, own=True))

@@ -59,8 +59,11 @@ class Trainer:
     @cached_property
     def sites(self) -> dict[str, int]:
         """Mask sites of the model, with their number of units."""
-        module = self._build(0)
-        return Replicas(module).site_units(list(self.model.mask_sites(module)), self.data.train.inputs)
+        return self.units(self.model.mask_sites(self._build(0)))
+
+    def units(self, sites: Sequence[str]) -> dict[str, int]:
+        """Number of units of each of these submodules; ModelError where one cannot be masked."""
+        return Replicas(self._build(0)).site_units(list(sites), self.data.train.inputs)
 
     @property
     def n_steps(self) -> int:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from influbench.errors import ModelError
+from influbench.errors import ModelError, did_you_mean
 from influbench.training.convolution import in_onednn_layout, pooled_first
 from influbench.training.crossing import ELEMENTWISE, Pairs, aligned, crossed, halves, sequence
 
@@ -116,7 +116,8 @@ class Replicas:
         known = dict(self._module.named_modules())
         for site in sites:
             if site not in known:
-                raise ModelError(f"mask site {site!r} is no submodule; the module has {', '.join(map(repr, known))}")
+                hint = did_you_mean(site, list(known)) or f"; it has {', '.join(map(repr, filter(None, known)))}"
+                raise ModelError(f"mask site {site!r} is no submodule of the model{hint}")
         units: dict[str, int] = {}
 
         def note(site: str) -> Callable[[nn.Module, Any, Tensor], None]:

@@ -1,13 +1,16 @@
 """A stack of trained networks, and what they answer."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 
 import torch
 from torch import Tensor
 
-from influbench.api import Crossed, Masks, Model, Runs, Split, SplitMasks
+from influbench.api import Crossed, Masks, MeasureName, Model, Runs, Split, SplitMasks
 from influbench.measures import measure_of
 from influbench.training.replicas import Parameters, Replicas
+
+_PAIRS_AT_A_TIME = 2**16  # of ids and examples, where masks are shared
 
 
 class StackedRuns(Runs):
@@ -57,11 +60,27 @@ class StackedRuns(Runs):
                 for site, factors in _site_masks(masks, ids, slice(replica, replica + 1)).items()
             }
             with torch.no_grad():
-                for rows, halves in self._network.crossed(of_replica, split.inputs, own, masks.p):
-                    yield Crossed(replica, rows, *halves)
+                distinct, place = _distinct(own)
+                parts = self._network.crossed(of_replica, split.inputs, distinct, masks.p)
+                if place is None:
+                    yield from (Crossed(replica, rows, *halves) for rows, halves in parts)
+                else:
+                    first, second = (torch.cat(half) for half in zip(*(halves for _, halves in parts), strict=True))
+                    at_a_time = max(1, _PAIRS_AT_A_TIME // len(split))
+                    for start, of_rows in zip(count(step=at_a_time), place.split(at_a_time), strict=False):
+                        rows = slice(start, start + len(of_rows))
+                        yield Crossed(replica, rows, first[of_rows], second[of_rows])
 
-    def measured(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
-        return self.measured_by([self._measure], split, step=step, masks=masks)[self._measure]
+    def measured(
+        self,
+        split: Split,
+        *,
+        step: int | None = None,
+        masks: Masks | None = None,
+        measure: MeasureName | None = None,
+    ) -> Tensor:
+        name = measure or self._measure
+        return self.measured_by([name], split, step=step, masks=masks)[name]
 
     def p_correct(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
         return self.measured_by(["p_correct"], split, step=step, masks=masks)["p_correct"]
@@ -91,3 +110,12 @@ class StackedRuns(Runs):
 
 def _site_masks(masks: Masks | None, ids: Tensor, replicas: slice) -> dict[str, Tensor]:
     return {site: masks(site, ids, replicas) for site in masks.sites} if masks else {}
+
+
+def _distinct(own: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
+    """The factors (I, n_units) of each site without repeated masks, and where each stands among them; or as they are."""
+    sizes = [of_site.shape[1] for of_site in own.values()]
+    distinct, place = torch.cat(list(own.values()), dim=1).unique(dim=0, return_inverse=True)
+    if len(distinct) == len(place):
+        return own, None
+    return dict(zip(own, distinct.split(sizes, dim=1), strict=True)), place

@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from influbench.errors import ModelError
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.estimators.turn_over_dropout.masks import HashedMasks
 from influbench.estimators.turn_over_dropout.scoring import influence_scores, memorization_scores
 from influbench.models.linear import Linear
 from influbench.models.mlp import Mlp
+from influbench.seeds import derive
 from tests.problems import ResidualModel, blobs, line, permuted, problem, trainer
 
 GOLDEN = {  # from the reference in Python integers of tests/test_seeds.py
@@ -171,7 +173,138 @@ def test_a_model_without_hidden_units_is_unsupported() -> None:
     assert TurnOverDropout().unsupported(problem()) is None
 
 
-@pytest.mark.parametrize(("parameters", "field"), [({"n_masks": 0}, "n_masks"), ({"p": 0.0}, "p"), ({"p": 1.0}, "p")])
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"n_masks": 0}, "n_masks"),
+        ({"p": 0.0}, "p"),
+        ({"p": 1.0}, "p"),
+        ({"n_groups": 1}, "n_groups"),
+        ({"n_checkpoints": 0}, "n_checkpoints"),
+        ({"antithetic": True, "p": 0.4}, "antithetic needs p=0.5"),
+        ({"antithetic": True, "n_masks": 3}, "antithetic needs p=0.5 and an even n_masks"),
+        ({"units": "member", "sites": ("2",)}, "units=member"),
+        ({"units": "member", "n_masks": 1}, "units=member"),
+    ],
+)
 def test_parameters_out_of_range_are_refused(parameters: dict[str, float], field: str) -> None:
     with pytest.raises(ValueError, match=field):
         TurnOverDropout(**parameters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("share", "units", "numbers"), [(0.5, 16, {8}), (0.25, 16, {4}), (0.5, 7, {3, 4})])
+def test_balanced_masks_keep_the_same_number_of_units(share: float, units: int, numbers: set[int]) -> None:
+    masks = HashedMasks([1, 2], {"a": units}, share, balanced=True)
+    bits = masks.bits("a", torch.arange(400), slice(0, 2))
+    assert set(bits.sum(-1).unique().tolist()) == numbers
+    assert bits.double().mean() == pytest.approx(share, abs=0.02)
+    assert abs(bits.double().mean((0, 1)) - share).max() < 0.08  # no unit is preferred
+    correlation = torch.corrcoef(bits[0].double().T).fill_diagonal_(0)
+    assert abs(correlation.mean() + 1 / (units - 1) * (units - 1) / units) < 0.05  # of balanced draws, -1/(n - 1)
+    left = masks.flipped()("a", torch.arange(400), slice(0, 2))
+    torch.testing.assert_close(
+        masks("a", torch.arange(400), slice(0, 2)) * share + left * (1 - share), torch.ones(()).expand_as(left)
+    )
+
+
+def test_groups_share_masks_in_a_replica_and_not_across_them() -> None:
+    masks = HashedMasks([1, 2], {"a": 32}, n_groups=5)
+    bits = masks.bits("a", torch.arange(300), slice(0, 2))
+    assert [len(of_replica.unique(dim=0)) for of_replica in bits] == [5, 5]
+    together = [(of_replica[:, None] == of_replica[None]).all(-1) for of_replica in bits]
+    assert together[0].double().mean() == pytest.approx(0.2, abs=0.05)
+    assert not torch.equal(together[0], together[1])
+    some = torch.tensor([7, 250, 31])
+    assert torch.equal(masks.bits("a", some, slice(0, 2)), bits[:, some])
+
+
+def test_shared_masks_are_scored_as_if_each_example_had_its_own() -> None:
+    view = problem(trainer(model=Mlp(hidden=(8, 6))))
+    masks = HashedMasks([5, 6], view.sites, n_groups=3)
+    runs = view.train(replicates=range(2), masks=masks)
+    scores = influence_scores(view, runs, masks)
+    for row in (0, 7, 19):
+        ids = view.data.train.ids[row : row + 1]
+        (alone,) = torch.stack(
+            [
+                view.measured(part.own, view.data.test.labels[None])
+                - view.measured(part.flipped, view.data.test.labels[None])
+                for part in runs.crossed_outputs(view.data.test, ids=ids, masks=masks)
+            ]
+        ).mean(0)
+        torch.testing.assert_close(scores[row], alone, rtol=1e-9, atol=1e-12)
+
+
+def test_antithetic_pairs_change_places_and_share_initial_parameters_and_batches() -> None:
+    estimator = TurnOverDropout(n_masks=4, antithetic=True)
+    view = problem()
+    masks = estimator.masks(view)
+    ids = view.data.train.ids
+    for site in masks.sites:
+        bits = masks.bits(site, ids, slice(0, 4))
+        assert torch.equal(bits[0], ~bits[1])
+        assert torch.equal(bits[2], ~bits[3])
+        assert torch.equal(masks.bits(site, ids, slice(1, 3)), bits[1:3])
+        assert not torch.equal(bits[0], bits[2])
+    assert estimator.replicates() == [0, 0, 1, 1]
+    runs = view.train(replicates=estimator.replicates(), masks=masks, checkpoints=[0])
+    for p in runs.parameters(step=0).values():
+        assert torch.equal(p[0], p[1])
+    assert estimator.estimate(view).influence is not None
+    assert view.meter.trainings == 8  # here and in the estimate
+
+
+@pytest.mark.parametrize("n_classes", [3, None])
+def test_members_are_the_subset_estimator_of_the_same_inclusion(n_classes: int | None) -> None:
+    view = problem(trainer(line() if n_classes is None else blobs()))
+    found = TurnOverDropout(n_masks=16, units="member").estimate(view)
+    masks = HashedMasks([derive(view.seed, "masks", 0)], {"members": 16})
+    inside = masks.bits("members", view.data.train.ids, slice(0, 1))[0].T.double()
+    runs = view.train(inside, replicates=range(16), normalizer="kept")
+    measured, kept = runs.measured(view.data.test), inside.bool()
+    assert found.influence is not None
+    for i, j in ((0, 0), (5, 3), (19, 5)):
+        expected = measured[kept[:, i], j].mean() - measured[~kept[:, i], j].mean()
+        assert found.influence[i, j].item() == pytest.approx(expected.item(), rel=1e-6)
+    if n_classes is None:
+        assert found.memorization is None
+        return
+    p_correct = runs.p_correct(view.data.train)
+    assert found.memorization is not None
+    for i in (0, 13):
+        expected = p_correct[kept[:, i], i].mean() - p_correct[~kept[:, i], i].mean()
+        assert found.memorization[i].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_scores_are_averaged_over_late_checkpoints() -> None:
+    view = problem()
+    estimator = TurnOverDropout(n_masks=2, n_checkpoints=2)
+    masks = estimator.masks(view)
+    assert view.n_steps == 8
+    runs = view.train(replicates=range(2), masks=masks, checkpoints=[6])
+    parts = [influence_scores(view, runs, masks, step=step) for step in (6, 8)]
+    found = estimator.estimate(view)
+    assert found.influence is not None
+    torch.testing.assert_close(found.influence, (parts[0] + parts[1]) / 2)
+    late = [memorization_scores(view, runs, masks, step=step) for step in (6, 8)]
+    assert found.memorization is not None
+    torch.testing.assert_close(found.memorization, (late[0] + late[1]) / 2)
+
+
+def test_another_measure_can_score() -> None:
+    view, by_margin = problem(), problem(trainer(measure="margin"))
+    found = TurnOverDropout(n_masks=2, scored_by="margin").estimate(view)
+    expected = TurnOverDropout(n_masks=2).estimate(by_margin)
+    assert found.influence is not None
+    assert expected.influence is not None
+    torch.testing.assert_close(found.influence, expected.influence)
+
+
+def test_sites_can_be_named() -> None:
+    view = problem(trainer(model=Mlp(hidden=(8, 6))))
+    estimator = TurnOverDropout(n_masks=2, sites=("2",))
+    assert estimator.unsupported(view) is None
+    assert list(estimator.masks(view).sites) == ["2"]
+    assert not torch.equal(estimator.estimate(view).influence, TurnOverDropout(n_masks=2).estimate(view).influence)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"mask site '1.relu' is no submodule of the model; it has '0', '1', '2'"):
+        TurnOverDropout(sites=("1.relu",)).unsupported(view)

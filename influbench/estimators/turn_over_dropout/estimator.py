@@ -1,8 +1,12 @@
 """Turn-over dropout of Kobayashi et al. 2020, as an estimator."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from influbench.api import Estimate, Estimator, Problem
+import torch
+
+from influbench.api import Estimate, Estimator, MeasureName, Problem, Runs
+from influbench.estimators.inclusion import with_minus_without
 from influbench.estimators.turn_over_dropout.masks import HashedMasks
 from influbench.estimators.turn_over_dropout.scoring import influence_scores, memorization_scores
 from influbench.seeds import derive
@@ -18,27 +22,100 @@ class TurnOverDropout(Estimator):
     Judged here against leave-one-out of the plain training, without masks. Assumes that what i taught the units it
     kept does not reach those it left out; shared biases and the masks of other examples let some of it through. Cost:
     `n_masks` trainings, for all train and test points together.
+
+    `p` is the probability that an example keeps a unit. `sites` are the submodules whose outputs are masked (default:
+    the model's own, its activations); units are features of dense layers and channels of convolutions. `balanced` keeps
+    the same number of units for every example. With `n_groups`, that many groups of examples share masks, which makes
+    scoring cheaper and adds the influence of the group. `antithetic` trains in pairs of the same initial parameters and
+    batches, in which every example's two halves change places, so that what the halves differ in by themselves
+    cancels; it needs p = 1/2 and an even number of masks. `n_checkpoints` averages over that many evenly spaced steps
+    of the last half of training. `scored_by` replaces the problem's measure in influence scores.
+
+    `units = "member"` gates whole networks: each of `n_masks` members trains on the examples whose mask keeps it, with
+    a loss and a measure of its own. That is the subset estimator (Feldman & Zhang 2020) of that inclusion.
     """
 
     n_masks: int = 64
     p: float = 0.5
+    sites: tuple[str, ...] = ()
+    balanced: bool = False
+    n_groups: int | None = None
+    antithetic: bool = False
+    n_checkpoints: int = 1
+    scored_by: MeasureName | None = None
+    units: Literal["unit", "member"] = "unit"
 
     def __post_init__(self) -> None:
         if self.n_masks < 1:
             raise ValueError(f"n_masks must be at least 1, got {self.n_masks}")
         if not 0 < self.p < 1:
             raise ValueError(f"p must be in (0, 1), got {self.p}")
+        if self.n_groups is not None and self.n_groups < 2:
+            raise ValueError(f"n_groups must be at least 2, got {self.n_groups}")
+        if self.n_checkpoints < 1:
+            raise ValueError(f"n_checkpoints must be at least 1, got {self.n_checkpoints}")
+        if self.antithetic and (self.p != 0.5 or self.n_masks % 2):
+            raise ValueError(f"antithetic needs p=0.5 and an even n_masks, got p={self.p} and n_masks={self.n_masks}")
+        if self.units == "member" and (self.antithetic or self.sites or self.n_checkpoints > 1 or self.n_masks < 2):
+            raise ValueError("units=member takes at least 2 masks, and neither sites, antithetic nor n_checkpoints")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Needs a site to mask."""
-        return None if problem.sites else "the model has no hidden units: there is nothing to mask"
+        """Needs a site to mask, and steps for its checkpoints."""
+        if self.units == "member":
+            return None
+        if self.sites:
+            problem.units(self.sites)  # an error that names what does not exist
+        elif not problem.sites:
+            return "the model has no hidden units: there is nothing to mask"
+        if self.n_checkpoints > problem.n_steps // 2 + 1:
+            return f"{self.n_checkpoints} checkpoints asked for, half of the training has {problem.n_steps // 2} steps"
+        return None
 
     def estimate(self, problem: Problem) -> Estimate:
         """Influence, and memorization for classes, from one stack of masked trainings."""
-        seeds = [derive(problem.seed, "masks", mask) for mask in range(self.n_masks)]
-        masks = HashedMasks(seeds, problem.sites, self.p)
-        runs = problem.train(replicates=range(self.n_masks), masks=masks)
+        if self.units == "member":
+            return self._of_members(problem)
+        masks = self.masks(problem)
+        steps = self._steps(problem)
+        runs = problem.train(replicates=self.replicates(), masks=masks, checkpoints=steps)
+        parts = [self._scores(problem, runs, masks, step) for step in steps]
+        memorization = [part.memorization for part in parts if part.memorization is not None]
         return Estimate(
-            influence=influence_scores(problem, runs, masks),
-            memorization=None if problem.data.n_classes is None else memorization_scores(problem, runs, masks),
+            influence=torch.stack([part.influence for part in parts if part.influence is not None]).mean(0),
+            memorization=torch.stack(memorization).mean(0) if memorization else None,
         )
+
+    def masks(self, problem: Problem) -> HashedMasks:
+        """The masks of every replica: in pairs if antithetic."""
+        units = problem.units(self.sites) if self.sites else problem.sites
+        return self._drawn([derive(problem.seed, "masks", number) for number in self.replicates()], dict(units))
+
+    def replicates(self) -> list[int]:
+        """What decides initial parameters and batches of each replica; the two of an antithetic pair share them."""
+        return [mask // 2 if self.antithetic else mask for mask in range(self.n_masks)]
+
+    def _drawn(self, seeds: list[int], units: dict[str, int]) -> HashedMasks:
+        swapped = [mask % 2 == 1 for mask in range(self.n_masks)] if self.antithetic else []
+        return HashedMasks(seeds, units, self.p, balanced=self.balanced, n_groups=self.n_groups, swapped=swapped)
+
+    def _steps(self, problem: Problem) -> list[int]:
+        """Evenly spaced steps of the last half, ending with the last."""
+        last, apart = problem.n_steps, problem.n_steps / 2 / self.n_checkpoints
+        return [last - round(apart * k) for k in reversed(range(self.n_checkpoints))]
+
+    def _scores(self, problem: Problem, runs: Runs, masks: HashedMasks, step: int) -> Estimate:
+        has_classes = problem.data.n_classes is not None
+        return Estimate(
+            influence=influence_scores(problem, runs, masks, step=step, measure=self.scored_by),
+            memorization=memorization_scores(problem, runs, masks, step=step) if has_classes else None,
+        )
+
+    def _of_members(self, problem: Problem) -> Estimate:
+        """Each member is trained on the examples that keep it; a batch's loss is divided by their number."""
+        masks = self._drawn([derive(problem.seed, "masks", 0)], {"members": self.n_masks})
+        inside = masks.bits("members", problem.data.train.ids, slice(0, 1))[0].T.double()  # (n_masks, n_train)
+        runs = problem.train(inside, replicates=range(self.n_masks), normalizer="kept")
+        influence = with_minus_without(inside, runs.measured(problem.data.test, measure=self.scored_by))
+        if problem.data.n_classes is None:
+            return Estimate(influence)
+        return Estimate(influence, with_minus_without(inside, runs.p_correct(problem.data.train), own=True))

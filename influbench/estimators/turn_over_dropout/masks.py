@@ -15,12 +15,19 @@ class HashedMasks:
 
     Unit u of a site is drawn for example i with probability `share`, by the hash of (replica's seed, site, i, u). The
     masks keep the drawn units, or the others if they are flipped, scaled by 1/p, p being the probability of those.
+
+    `balanced` draws share * n_units units of each site for every example (one more or less at random where that is no
+    whole number), instead of each for itself. With `n_groups`, examples of one group, drawn by their ids, share a mask.
+    Replicas that are `swapped` have their two halves the other way round.
     """
 
     seeds: Sequence[int]  # one for each replica
     units: Mapping[str, int]  # site -> number of units
     share: float = 0.5
     flip: bool = False
+    balanced: bool = False
+    n_groups: int | None = None
+    swapped: Sequence[bool] = ()  # one for each replica; empty: none
 
     @property
     def sites(self) -> Sequence[str]:
@@ -43,7 +50,30 @@ class HashedMasks:
 
     def bits(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
         """True for the units that are drawn for example i, (n_replicas, n, n_units); flipping does not change them."""
-        of_site = [derive(seed, "site", site) for seed in self.seeds[replicas]]
-        seeds = torch.tensor(of_site, device=ids.device)[:, None, None]
-        units = torch.arange(self.units[site], device=ids.device)
-        return bernoulli(hash_integers(seeds, ids[..., None], units), self.share)
+        seeds = self.seeds[replicas]
+        if self.n_groups is not None:
+            ids = hash_integers(_column(seeds, "group", device=ids.device), ids).remainder(self.n_groups)
+        of_units = hash_integers(
+            _column(seeds, "site", site, device=ids.device)[..., None],
+            ids[..., None],
+            torch.arange(self.units[site], device=ids.device),
+        )
+        if self.balanced:
+            chance = hash_integers(_column(seeds, "number", site, device=ids.device), ids)
+            drawn = of_units.argsort(-1).argsort(-1) < _number(self.share * self.units[site], chance)[..., None]
+        else:
+            drawn = bernoulli(of_units, self.share)
+        if any(self.swapped):
+            drawn = drawn ^ torch.tensor(self.swapped[replicas], device=ids.device)[:, None, None]
+        return drawn
+
+
+def _column(seeds: Sequence[int], *labels: str, device: torch.device) -> Tensor:
+    """The stream of each seed that these labels name, (n_replicas, 1)."""
+    return torch.tensor([derive(seed, *labels) for seed in seeds], device=device)[:, None]
+
+
+def _number(wanted: float, bits: Tensor) -> Tensor:
+    """`wanted` as whole numbers that have it as their mean."""
+    whole = int(wanted)
+    return whole + bernoulli(bits, wanted - whole).to(torch.int64)
