@@ -250,7 +250,7 @@ class Problem(ABC):
 
     @abstractmethod
     def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
-        """The problem's measure, or another, (...) in float64: of outputs (..., n_outputs) and labels of as many axes."""
+        """The problem's measure, or another, (...) float64: of outputs (..., n_outputs) and labels of as many axes."""
 
     @abstractmethod
     def train(

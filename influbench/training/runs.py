@@ -113,7 +113,7 @@ def _site_masks(masks: Masks | None, ids: Tensor, replicas: slice) -> dict[str, 
 
 
 def _distinct(own: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
-    """The factors (I, n_units) of each site without repeated masks, and where each stands among them; or as they are."""
+    """The factors (I, n_units) of each site without repeated masks, and where each stands among them, if any are."""
     sizes = [of_site.shape[1] for of_site in own.values()]
     distinct, place = torch.cat(list(own.values()), dim=1).unique(dim=0, return_inverse=True)
     if len(distinct) == len(place):
