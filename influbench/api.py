@@ -156,10 +156,12 @@ class Estimate:
 
     `influence[i, j]` predicts `measure_j(trained with i) - measure_j(trained without i)`, in expectation over seeds.
     `memorization[i]` predicts the same difference of `p_correct` of i on itself. Units do not matter, signs do.
+    `notes` are sentences that the report shows, for instance on a solver that did not converge.
     """
 
     influence: Tensor | None = None  # (n_train, n_test)
     memorization: Tensor | None = None  # (n_train,)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,8 +247,17 @@ class Problem(ABC):
         """Names of the parameters that training moves; the others stay as they were initialised."""
 
     @abstractmethod
-    def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        """Outputs (n, ...) of one network on inputs (n, ...): differentiable, and usable under `torch.func`."""
+    def initial_parameters(self, replicate: int) -> Mapping[str, Tensor]:
+        """Parameters of the network of this replicate number before training, by name. Costs no training."""
+
+    @abstractmethod
+    def forward(
+        self, parameters: Mapping[str, Tensor], inputs: Tensor, *, masks: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """Outputs (n, ...) of one network on inputs (n, ...): differentiable, and usable under `torch.func`.
+
+        `masks` holds factors (n, n_units) by which the outputs of submodules are multiplied.
+        """
 
     @abstractmethod
     def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
@@ -261,6 +272,7 @@ class Problem(ABC):
         masks: Masks | None = None,
         checkpoints: Sequence[int] = (),
         normalizer: Normalizer = "batch",
+        frozen: Collection[str] = (),
     ) -> Runs:
         """Train one network for each entry of `replicates`, by the problem's recipe, as one stack.
 
@@ -268,7 +280,8 @@ class Problem(ABC):
         are the same training, up to weights and masks. `weights` (one row for each replicate, or a single row for
         all; n_train columns) multiplies each example's loss; with 0 the example is left out and every other keeps
         its place. The summed loss of a batch is divided by its size (`normalizer="batch"`) or by the sum of its
-        weights (`"kept"`). Parameters are kept after the steps in `checkpoints` and after the last.
+        weights (`"kept"`). Parameters are kept after the steps in `checkpoints` and after the last; those named in
+        `frozen` stay as they were initialised.
         """
 
     @abstractmethod

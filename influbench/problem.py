@@ -63,8 +63,13 @@ class TrainingProblem(Problem):
     def n_steps(self) -> int:
         return self._trainer.n_steps
 
-    def forward(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        return self._trainer.network.single(parameters, inputs)
+    def initial_parameters(self, replicate: int) -> Mapping[str, Tensor]:
+        return self._trainer.initial_parameters(self._training_seed(replicate))
+
+    def forward(
+        self, parameters: Mapping[str, Tensor], inputs: Tensor, *, masks: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        return self._trainer.network.single(parameters, inputs, masks)
 
     def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
         return measure_of(measure or self.measure, self.model)(outputs, labels)
@@ -77,6 +82,7 @@ class TrainingProblem(Problem):
         masks: Masks | None = None,
         checkpoints: Sequence[int] = (),
         normalizer: Normalizer = "batch",
+        frozen: Collection[str] = (),
     ) -> Runs:
         if not replicates:
             raise ValueError("replicates is empty; give one number for each network to train")
@@ -84,14 +90,16 @@ class TrainingProblem(Problem):
             raise ValueError(f"normalizer must be 'batch' or 'kept', got {normalizer!r}")
         if beyond := [step for step in checkpoints if not 0 <= step <= self.n_steps]:
             raise ValueError(f"checkpoint {beyond[0]} is not a step from 0 to {self.n_steps}")
+        if unknown := [name for name in frozen if name not in self.trainable]:
+            raise ValueError(f"{unknown[0]!r} is no parameter that training moves; those are {sorted(self.trainable)}")
         self._announce(len(replicates))
-        seeds = [derive(self.seed, "replicate", replicate) for replicate in replicates]
         return self._trainer.train(
-            seeds,
+            [self._training_seed(replicate) for replicate in replicates],
             weights,
             masks=masks,
             checkpoints=checkpoints,
             normalizer=normalizer,
+            frozen=frozen,
             spend=self.meter.spend,
         )
 
@@ -122,6 +130,9 @@ class TrainingProblem(Problem):
         self.meter.announced += examples
         self.meter.spend(examples)
         return self._trainer.update(parameters, state, batch, weights, inputs=self.data.train.inputs)
+
+    def _training_seed(self, replicate: int) -> int:
+        return derive(self.seed, "replicate", replicate)
 
     def _announce(self, n_trainings: int) -> None:
         self.meter.announced += n_trainings * self.meter.per_training

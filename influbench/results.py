@@ -163,6 +163,7 @@ class Cell(Record):
     training_equivalents: float | None = None
     scores: str | None = Field(default=None, description="file of the scores, below the run directory")
     traceback: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 Where = Literal["influence", "within_class", "memorization", "lds"]

@@ -113,6 +113,7 @@ def checked_estimate(estimate: object, data: Data) -> Estimate:
     return Estimate(
         _checked_scores(estimate.influence, "influence", {"n_train": n_train, "n_test": n_test}),
         _checked_scores(estimate.memorization, "memorization", {"n_train": n_train}),
+        notes=tuple(map(str, estimate.notes)),
     )
 
 

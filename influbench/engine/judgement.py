@@ -75,7 +75,7 @@ class Judge:
                 "pooled_spearman": self.yardsticks["influence"].pooled(influence),
                 "details": self.yardsticks["influence"].details(influence),
             }
-            cells.append(cell.model_copy(update={**update, "n_repeats": len(estimates)}))
+            cells.append(cell.model_copy(update={**update, "n_repeats": len(estimates), "notes": estimates[0].notes}))
         memorization = [one.memorization[:, None] for one in estimates if one.memorization is not None]
         if len(memorization) == len(estimates) and "memorization" in self.yardsticks:
             cell = unknown_cell(estimator, name, "memorization", status="ok", n=len(self._data.train))
@@ -85,7 +85,7 @@ class Judge:
                 **self._update("memorization", found),
                 "details": self.yardsticks["memorization"].details(memorization),
             }
-            cells.append(cell.model_copy(update={**update, "n_repeats": len(estimates)}))
+            cells.append(cell.model_copy(update={**update, "n_repeats": len(estimates), "notes": estimates[0].notes}))
         return cells
 
     def compared(self, cells: Iterable[Cell]) -> tuple[tuple[Cell, ...], tuple[Comparison, ...]]:

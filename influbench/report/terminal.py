@@ -220,7 +220,7 @@ def _on_one_line(statistic: Statistic) -> Text:
 
 
 def _notes(result: Result) -> Group:
-    notes = [*_reasons(result), *_undefined(result), *_limits(result)]
+    notes = [*_reasons(result), *_undefined(result), *_of_estimators(result), *_limits(result)]
     return Group(*(Text(note, style=style) for note, style in notes))
 
 
@@ -245,6 +245,13 @@ def _undefined(result: Result) -> Iterator[tuple[str, str]]:
                     "constant scores or too few points",
                     "dim",
                 )
+
+
+def _of_estimators(result: Result) -> Iterator[tuple[str, str]]:
+    """What estimators say themselves, once for each sentence."""
+    for name, notes in {cell.name: cell.notes for cell in result.cells}.items():
+        for note in notes:
+            yield f"{name}: {note}.", "dim"
 
 
 def _limits(result: Result) -> Iterator[tuple[str, str]]:

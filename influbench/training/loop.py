@@ -1,6 +1,6 @@
 """The one training loop."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from time import perf_counter
@@ -104,9 +104,12 @@ class Trainer:
         """Parameters of one network before training, as the model draws them under this seed."""
         return {name: p.detach() for name, p in self._build(seed).named_parameters()}
 
-    def initial_state(self, parameters: Parameters) -> OptimizerState:
+    def initial_state(self, parameters: Parameters, *, frozen: Collection[str] = ()) -> OptimizerState:
         """What the optimizer remembers before the first step of a stack."""
-        return initial_state(self.recipe, {name: parameters[name] for name in self.network.trainable})
+        return initial_state(self.recipe, self._trained(parameters, frozen))
+
+    def _trained(self, parameters: Parameters, frozen: Collection[str]) -> dict[str, Tensor]:
+        return {name: p for name, p in parameters.items() if name in self.network.trainable and name not in frozen}
 
     def train(
         self,
@@ -116,6 +119,7 @@ class Trainer:
         masks: Masks | None = None,
         checkpoints: Sequence[int] = (),
         normalizer: Normalizer = "batch",
+        frozen: Collection[str] = (),
         spend: Spend = lambda _examples: None,
     ) -> StackedRuns:
         """One network per seed; see `api.Problem.train`. `spend` is told the example-gradients of every step."""
@@ -133,6 +137,7 @@ class Trainer:
                 masks=masks,
                 replicas=stack,
                 normalizer=normalizer,
+                frozen=frozen,
                 spend=spend,
             )
             try:
@@ -173,6 +178,7 @@ class Trainer:
         inputs: Tensor,
         masks: SiteMasks | None = None,
         normalizer: Normalizer = "batch",
+        frozen: Collection[str] = (),
         in_place: bool = False,
     ) -> tuple[Parameters, OptimizerState]:
         """One optimizer step on examples `rows`, (n,) or (R, n), of `inputs`; weights are those of the batch, (R, n).
@@ -180,7 +186,7 @@ class Trainer:
         `in_place` may write into parameters and state. Otherwise it is differentiable with respect to parameters, state
         and weights, where gradients are enabled and they require it.
         """
-        trained = {name: p for name, p in parameters.items() if name in self.network.trainable}
+        trained = self._trained(parameters, frozen)
         tracked = torch.is_grad_enabled() and any(t.requires_grad for t in (*trained.values(), weights))
         with torch.enable_grad():
             leaves = {name: p if p.requires_grad else p.detach().requires_grad_() for name, p in trained.items()}
@@ -210,13 +216,14 @@ class Trainer:
         masks: Masks | None,
         replicas: slice,
         normalizer: Normalizer,
+        frozen: Collection[str],
         spend: Spend,
     ) -> Iterator[tuple[int, Parameters]]:
         """Parameters of one stack, after 0, 1, 2, ... steps; those of the next step take their place in memory."""
         train = self.data.train
         initial = {seed: self.initial_parameters(seed) for seed in set(seeds)}
         parameters: Parameters = _stacked([initial[seed] for seed in seeds])
-        state = self.initial_state(parameters)
+        state = self.initial_state(parameters, frozen=frozen)
         inputs = _without_the_left_out(train.inputs, weights)
         yield 0, parameters
         for step, rows in enumerate(batches, start=1):
@@ -231,6 +238,7 @@ class Trainer:
                     inputs=inputs,
                     masks=site_masks,
                     normalizer=normalizer,
+                    frozen=frozen,
                     in_place=True,
                 )
             spend(of_batch.numel())

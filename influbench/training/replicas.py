@@ -137,9 +137,10 @@ class Replicas:
                 handle.remove()
         return units
 
-    def single(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """Outputs of one network, whose parameters have no replica axis, on inputs (n, ...)."""
-        outputs: Tensor = functional_call(self._module, dict(parameters), (inputs,))
+    def single(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks | None = None) -> Tensor:
+        """Outputs of one network, whose parameters and factors have no replica axis, on inputs (n, ...)."""
+        with _gated(self._module, masks or {}):
+            outputs: Tensor = functional_call(self._module, dict(parameters), (inputs,))
         return outputs
 
     def _chain_for(self, inputs: Tensor, masks: SiteMasks) -> Chain | None:
@@ -189,8 +190,7 @@ class Replicas:
 
     def _by_vmap(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
         def one(parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
-            with _gated(self._module, masks):
-                return self.single(parameters, inputs)
+            return self.single(parameters, inputs, masks)
 
         if len(inputs) == 1:
             outputs: Tensor = vmap(one, in_dims=(0, None, 0))(dict(parameters), inputs[0], dict(masks))

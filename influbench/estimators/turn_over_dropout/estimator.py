@@ -9,6 +9,7 @@ from influbench.api import Estimate, Estimator, MeasureName, Problem, Runs
 from influbench.estimators.inclusion import with_minus_without
 from influbench.estimators.turn_over_dropout.masks import HashedMasks
 from influbench.estimators.turn_over_dropout.scoring import influence_scores, memorization_scores
+from influbench.estimators.turn_over_dropout.sealing import sealing
 from influbench.seeds import derive
 
 
@@ -29,7 +30,8 @@ class TurnOverDropout(Estimator):
     scoring cheaper and adds the influence of the group. `antithetic` trains in pairs of the same initial parameters and
     batches, in which every example's two halves change places, so that what the halves differ in by themselves
     cancels; it needs p = 1/2 and an even number of masks. `n_checkpoints` averages over that many evenly spaced steps
-    of the last half of training. `scored_by` replaces the problem's measure in influence scores.
+    of the last half of training. `scored_by` replaces the problem's measure in influence scores. `sealed` freezes the
+    biases and scales through which an example would reach its flipped half; see sealing.py.
 
     `units = "member"` gates whole networks: each of `n_masks` members trains on the examples whose mask keeps it, with
     a loss and a measure of its own. That is the subset estimator (Feldman & Zhang 2020) of that inclusion.
@@ -43,6 +45,7 @@ class TurnOverDropout(Estimator):
     antithetic: bool = False
     n_checkpoints: int = 1
     scored_by: MeasureName | None = None
+    sealed: bool = False
     units: Literal["unit", "member"] = "unit"
 
     def __post_init__(self) -> None:
@@ -56,8 +59,11 @@ class TurnOverDropout(Estimator):
             raise ValueError(f"n_checkpoints must be at least 1, got {self.n_checkpoints}")
         if self.antithetic and (self.p != 0.5 or self.n_masks % 2):
             raise ValueError(f"antithetic needs p=0.5 and an even n_masks, got p={self.p} and n_masks={self.n_masks}")
-        if self.units == "member" and (self.antithetic or self.sites or self.n_checkpoints > 1 or self.n_masks < 2):
-            raise ValueError("units=member takes at least 2 masks, and neither sites, antithetic nor n_checkpoints")
+        gates_units = self.antithetic or self.sealed or self.sites or self.n_checkpoints > 1
+        if self.units == "member" and (gates_units or self.n_masks < 2):
+            raise ValueError(
+                "units=member takes at least 2 masks, and none of sites, antithetic, sealed and n_checkpoints"
+            )
 
     def unsupported(self, problem: Problem) -> str | None:
         """Needs a site to mask, and steps for its checkpoints."""
@@ -69,6 +75,9 @@ class TurnOverDropout(Estimator):
             return "the model has no hidden units: there is nothing to mask"
         if self.n_checkpoints > problem.n_steps // 2 + 1:
             return f"{self.n_checkpoints} checkpoints asked for, half of the training has {problem.n_steps // 2} steps"
+        if self.sealed:
+            leaks = sealing(problem, self.masks(problem), frozen=self.frozen(problem)).leaks
+            return f"it cannot be sealed: {', '.join(leaks)} would leak, and are no biases to freeze" if leaks else None
         return None
 
     def estimate(self, problem: Problem) -> Estimate:
@@ -77,12 +86,14 @@ class TurnOverDropout(Estimator):
             return self._of_members(problem)
         masks = self.masks(problem)
         steps = self._steps(problem)
-        runs = problem.train(replicates=self.replicates(), masks=masks, checkpoints=steps)
+        frozen = self.frozen(problem)
+        runs = problem.train(replicates=self.replicates(), masks=masks, checkpoints=steps, frozen=frozen)
         parts = [self._scores(problem, runs, masks, step) for step in steps]
         memorization = [part.memorization for part in parts if part.memorization is not None]
         return Estimate(
             influence=torch.stack([part.influence for part in parts if part.influence is not None]).mean(0),
             memorization=torch.stack(memorization).mean(0) if memorization else None,
+            notes=(sealing(problem, masks, frozen=frozen).in_words(),),
         )
 
     def masks(self, problem: Problem) -> HashedMasks:
@@ -93,6 +104,13 @@ class TurnOverDropout(Estimator):
     def replicates(self) -> list[int]:
         """What decides initial parameters and batches of each replica; the two of an antithetic pair share them."""
         return [mask // 2 if self.antithetic else mask for mask in range(self.n_masks)]
+
+    def frozen(self, problem: Problem) -> list[str]:
+        """The biases and scales that leak, if the network is to be sealed."""
+        if not self.sealed:
+            return []
+        parameters = problem.initial_parameters(0)
+        return [name for name in sealing(problem, self.masks(problem)).leaks if parameters[name].ndim < 2]
 
     def _drawn(self, seeds: list[int], units: dict[str, int]) -> HashedMasks:
         swapped = [mask % 2 == 1 for mask in range(self.n_masks)] if self.antithetic else []

@@ -1,0 +1,94 @@
+"""Which parameters an example can reach the flipped half of its network through.
+
+A parameter is *sealed* if no example that gives it a gradient under its own mask reads it under its flipped mask. If
+all are, one step of training on an example leaves the network under its flipped mask exactly as it was. What leaks are
+parameters that touch no masked unit (an output's bias, a layer before the first site), and those that a normalisation
+between a weight and its mask mixes. That is measured by gradients, not read off the layers' names, so it holds for any
+module.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from influbench.api import Masks, Problem, Split, SplitMasks
+from influbench.seeds import derive
+
+_N_EXAMPLES = 16  # of train points whose gradients are looked at, and of test points that read
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """How many of the trained numbers are sealed, and the share of each parameter that leaks, where it is not 0."""
+
+    n_parameters: int
+    n_leaking: int
+    leaks: Mapping[str, float]
+
+    @property
+    def share(self) -> float:
+        """Of the trained numbers that are sealed."""
+        return 1 - self.n_leaking / self.n_parameters
+
+    def in_words(self) -> str:
+        """One sentence: the sealed share and what leaks, by name."""
+        if not self.leaks:
+            return "all parameters are sealed"
+        names = ", ".join(self.leaks)
+        return (
+            f"{100 * self.share:.4g} % of the parameters are sealed; through {names} examples reach their flipped half"
+        )
+
+
+def sealing(problem: Problem, masks: SplitMasks, *, frozen: Collection[str] = ()) -> Sealing:
+    """Measured on random examples, at the initial parameters of the first replica."""
+    parameters = dict(problem.initial_parameters(0))
+    trained = [name for name in parameters if name in problem.trainable and name not in frozen]
+    examples, readers = (_some(problem, split) for split in (problem.data.train, problem.data.test))
+    leaks = {name: torch.zeros_like(parameters[name], dtype=torch.bool) for name in trained}
+    for row in range(len(examples)):
+        example = examples.rows(slice(row, row + 1))
+        given = _gradients(problem, parameters, trained, example, example, masks, of_loss=True)
+        read = _gradients(problem, parameters, trained, readers, example, masks.flipped(), of_loss=False)
+        for name in trained:
+            leaks[name] |= (given[name] != 0) & (read[name] != 0)
+    return Sealing(
+        n_parameters=sum(values.numel() for values in leaks.values()),
+        n_leaking=int(sum(values.sum() for values in leaks.values())),
+        leaks={name: float(values.double().mean()) for name, values in leaks.items() if values.any()},
+    )
+
+
+def _some(problem: Problem, split: Split) -> Split:
+    generator = torch.Generator().manual_seed(derive(problem.seed, "sealing"))
+    return split.rows(torch.randperm(len(split), generator=generator)[:_N_EXAMPLES])
+
+
+def _gradients(
+    problem: Problem,
+    parameters: Mapping[str, Tensor],
+    trained: Collection[str],
+    examples: Split,
+    owner: Split,
+    masks: Masks,
+    *,
+    of_loss: bool,
+) -> dict[str, Tensor]:
+    """Of the examples' loss, or of a random sum of their outputs, under the mask of `owner`."""
+    leaves = {name: parameters[name].detach().clone().requires_grad_() for name in trained}
+    factors = {
+        site: masks(site, owner.ids, slice(0, 1))[0].to(examples.inputs.dtype).expand(len(examples), -1)
+        for site in masks.sites
+    }
+    with torch.enable_grad():
+        outputs = problem.forward({**parameters, **leaves}, examples.inputs, masks=factors)
+        generator = torch.Generator().manual_seed(derive(problem.seed, "sealing", "outputs"))
+        weights = torch.randn(outputs.shape, generator=generator, dtype=torch.float64).to(outputs)
+        value = problem.model.loss(outputs, examples.labels).sum() if of_loss else (outputs * weights).sum()
+        found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(leaf) if gradient is None else gradient
+        for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
+    }
