@@ -225,6 +225,35 @@ class Results(Record):
     failures: tuple[Failure, ...] = ()
 
 
+class Term(Record):
+    """A part of turn-over dropout's scores: its share of their variance, its Spearman correlation with the truth."""
+
+    name: str
+    share_of_variance: Statistic
+    spearman: Statistic
+
+
+class Decomposed(Record):
+    """An estimator's scores on one problem, taken apart; influbench.studies.decomposition explains the terms."""
+
+    problem: str
+    estimator: str
+    sealed_share: float
+    n_trainings: int
+    influence: tuple[Term, ...]
+    memorization: tuple[Term, ...]
+
+
+class DecompositionStudy(Record):
+    """What `influbench study decomposition` finds."""
+
+    schema_name: Literal["influbench.decomposition/1"] = Field(default="influbench.decomposition/1", alias="schema")
+    plan: str
+    seed: int
+    n_seeds: int
+    decomposed: tuple[Decomposed, ...]
+
+
 class ComparedProblem(Record):
     """A problem of compared runs, with the truth that scores of all runs are held against."""
 
@@ -273,7 +302,7 @@ class ComparedRuns(Record):
     versions: tuple[tuple[str, ...], ...] = ()
 
 
-def result_json(result: Result | Results | ComparedRuns) -> str:
+def result_json(result: Result | Results | ComparedRuns | DecompositionStudy) -> str:
     """The text of result.json, or of a comparison."""
     return result.model_dump_json(indent=2, by_alias=True)
 

@@ -10,6 +10,7 @@ from influbench.cli.catalogue import list_command, show_command
 from influbench.cli.compare import compare_command
 from influbench.cli.report import report_command
 from influbench.cli.run import run_command
+from influbench.cli.study import study_command
 from influbench.cli.truth import truth_command
 from influbench.errors import InflubenchError, UsageError
 
@@ -46,5 +47,5 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (run_command, report_command, compare_command, list_command, show_command, truth_command):
+for command in (run_command, report_command, compare_command, list_command, show_command, truth_command, study_command):
     main.add_command(command)

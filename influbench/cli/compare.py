@@ -25,12 +25,12 @@ def compare_command(runs: tuple[Path, ...], estimators: tuple[str, ...], as_json
     """
     from rich.console import Console
 
-    from influbench.cli.progress import bar
+    from influbench.cli.progress import named_bar
     from influbench.engine.comparison import compare
     from influbench.report.comparison import print_comparison
     from influbench.results import result_json
 
-    with bar("comparing problems") as progress:
+    with named_bar() as progress:
         compared = compare(runs, estimators=estimators, progress=progress)
     if as_json:
         click.echo(result_json(compared))

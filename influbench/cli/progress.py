@@ -35,12 +35,12 @@ def follow(events: Iterable[Event], *, quiet: bool) -> tuple[Path, Result | Resu
 
 
 @contextmanager
-def bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for one piece of work, moved by calls with how much is done and how much there is."""
+def named_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar that is moved by calls with what is done, how much of it, and of how much."""
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(description, total=None)
-        yield lambda n_done, n: progress.update(task, completed=n_done, total=n)
+        task = progress.add_task("", total=None)
+        yield lambda what, n_done, n: progress.update(task, description=what, completed=n_done, total=n)
 
 
 class _Bars(Progress):

@@ -33,7 +33,7 @@ from influbench.store.run_directory import read_result, read_scores, truth_besid
 _COLUMNS: tuple[Where, ...] = ("influence", "within_class", "memorization")
 
 Estimations = dict[str, Estimation]  # by estimator
-Progress = Callable[[int, int], None]
+Progress = Callable[[str, int, int], None]  # what is done, how much of it, and of how much
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,10 @@ class _Problem:
 
 
 def compare(
-    directories: Sequence[Path], *, estimators: Collection[str] = (), progress: Progress = lambda _done, _all: None
+    directories: Sequence[Path],
+    *,
+    estimators: Collection[str] = (),
+    progress: Progress = lambda _what, _done, _all: None,
 ) -> ComparedRuns:
     """What these runs say of the estimators that they share, or of the named ones.
 
@@ -105,7 +108,7 @@ def compare(
         raise UsageError("there are no two estimators with scores to compare; name more runs or more estimators")
     of_problems: list[dict[Where, Estimations]] = []
     for problem, of_labels in zip(problems, labelled, strict=True):
-        progress(len(of_problems), len(problems))
+        progress("comparing problems", len(of_problems), len(problems))
         of_problems.append({where: problem.estimations(where, of_labels) for where in _COLUMNS})
     columns = [_column(where, problems, [of[where] for of in of_problems]) for where in _COLUMNS]
     return ComparedRuns(

@@ -1,0 +1,1 @@
+"""Questions about estimators that a table of agreements does not answer."""

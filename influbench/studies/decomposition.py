@@ -1,0 +1,206 @@
+"""What the scores of turn-over dropout are made of.
+
+With f_D the masked training on all examples, f_D-i the same without i (same initial parameters, batches and masks of
+the others), m_i the mask of i and 1 - m_i its complement, and everything measured on test point j:
+
+    score      = measure(f_D, m_i) - measure(f_D, 1 - m_i)  =  signal + mask noise + leakage
+    signal     = measure(f_D, m_i) - measure(f_D-i, m_i)          leave-one-out of the masked training, under the mask
+    mask noise = measure(f_D-i, m_i) - measure(f_D-i, 1 - m_i)    what the halves differ in though neither saw i
+    leakage    = measure(f_D-i, 1 - m_i) - measure(f_D, 1 - m_i)  what i taught the half that it does not train
+
+Each term is measured by leaving i out of the masked training; they add up to the score. The same retrainings seen
+through the whole network, without a mask, are the leave-one-out effect of a network trained with masks.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from influbench.api import Masks, Problem, Runs, Split
+from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
+from influbench.estimators.turn_over_dropout.masks import HashedMasks
+from influbench.results import UNKNOWN, Term
+from influbench.statistics.comparison import statistic
+from influbench.statistics.correlation import Block, mean_over_columns, spearman
+from influbench.statistics.estimation import Estimation
+
+BLOCK = 64  # train points left out in one stack
+TERMS = ("signal", "mask noise", "leakage")
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Means over masks, each (n_train, n_columns): the test points, or one column for memorization."""
+
+    score: Tensor
+    signal: Tensor
+    mask_noise: Tensor
+    leakage: Tensor
+    whole_network: Tensor  # leave-one-out of the masked training, seen through the whole network
+
+    def terms(self) -> dict[str, Tensor]:
+        """By name; their sum is the score."""
+        return dict(zip(TERMS, (self.signal, self.mask_noise, self.leakage), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """What one network (with i), or one for each i (without), is worth: under i's mask, its complement, and no mask."""
+
+    own: Tensor  # (n_train, n_columns)
+    flipped: Tensor
+    unmasked: Tensor
+
+    def without(self, other: "_Measured") -> Parts:
+        """The terms, these being the trainings with i and the others those without."""
+        return Parts(
+            score=self.own - self.flipped,
+            signal=self.own - other.own,
+            mask_noise=other.own - other.flipped,
+            leakage=other.flipped - self.flipped,
+            whole_network=self.unmasked - other.unmasked,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _InEveryReplica:
+    """The masks of one training in all replicas of a stack."""
+
+    masks: Masks
+
+    @property
+    def sites(self) -> Sequence[str]:
+        return self.masks.sites
+
+    def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
+        if ids.ndim == 1:
+            return self.masks(site, ids, slice(0, 1)).expand(replicas.stop - replicas.start, -1, -1)
+        return torch.cat([self.masks(site, of_replica, slice(0, 1)) for of_replica in ids])
+
+
+@dataclass(frozen=True, eq=False)
+class _OfOwner:
+    """In replica r, every example goes through the mask of owner r."""
+
+    masks: Masks
+    owners: Tensor  # (n_replicas,) ids
+
+    @property
+    def sites(self) -> Sequence[str]:
+        return self.masks.sites
+
+    def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
+        of_owners = self.masks(site, self.owners[replicas], slice(0, 1))[0]  # (n_replicas, n_units)
+        return of_owners[:, None].expand(-1, ids.shape[-1], -1)
+
+
+def decompose(
+    problem: Problem, estimator: TurnOverDropout, *, progress: Progress = lambda _n_trained: None
+) -> tuple[Parts, Parts | None]:
+    """Influence and memorization (None for regression), averaged over the estimator's masks.
+
+    Trains every mask's network once more for each train point; `progress` is told how many were trained.
+    """
+    masks, frozen = estimator.masks(problem), estimator.frozen(problem)
+    influence: list[Parts] = []
+    memorization: list[Parts] = []
+    for number, replicate in enumerate(estimator.replicates()):
+        swapped = masks.swapped[number : number + 1]
+        training = _MaskedTraining(
+            problem, replace(masks, seeds=[masks.seeds[number]], swapped=swapped), replicate, frozen
+        )
+        with_i, without_i = training.on_all(), training.on_all_but_one(progress)
+        influence.append(with_i[0].without(without_i[0]))
+        if problem.data.n_classes is not None:
+            memorization.append(with_i[1].without(without_i[1]))
+    return _mean(influence), _mean(memorization) if memorization else None
+
+
+def in_shares(parts: Parts, blocks: Sequence[Block], truth: Tensor) -> tuple[Term, ...]:
+    """Each term's share of the scores' variance within columns, and its rank correlation with the truth.
+
+    The share is the covariance of term and score over the variance of the score, both over train points and averaged
+    over columns. The shares add up to 1; a term that works against the score has one below 0.
+    """
+    score = _centred(parts.score)
+    variance = score.square().mean()
+    found = []
+    for name, values in {**parts.terms(), "score": parts.score, "whole network": parts.whole_network}.items():
+        share = UNKNOWN
+        if name in TERMS:
+            products = _centred(values) * score
+            value = float(products.mean() / variance)
+            contributions = (products - value * score.square()) / variance / products.numel()
+            n_rows, n_columns = products.shape
+            share = Estimation(value, contributions, n_rows, n_columns if n_columns > 1 else None).interval()
+        agreement = mean_over_columns(spearman, values, truth, blocks).estimation
+        found.append(Term(name=name, share_of_variance=share, spearman=statistic(agreement)))
+    return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class _MaskedTraining:
+    """One training through masks, on all train points and on all but one."""
+
+    problem: Problem
+    masks: HashedMasks  # of one replica
+    replicate: int
+    frozen: Sequence[str]
+
+    def on_all(self) -> tuple[_Measured, _Measured]:
+        """Measures on the test points (n_train, n_test), and of each train point on itself (n_train, 1)."""
+        train, test = self.problem.data.train, self.problem.data.test
+        runs = self.problem.train(replicates=[self.replicate], masks=self.masks, frozen=self.frozen)
+        halves: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for part in runs.crossed_outputs(test, ids=train.ids, masks=self.masks):
+            for half, outputs in zip(halves, (part.own, part.flipped), strict=True):
+                half.append(self.problem.measured(outputs, test.labels[None]))
+        on_test = _Measured(torch.cat(halves[0]), torch.cat(halves[1]), runs.measured(test).expand(len(train), -1))
+        return on_test, self._on_themselves(runs, train, self.masks, self.masks.flipped())
+
+    def on_all_but_one(self, progress: Progress) -> tuple[_Measured, _Measured]:
+        """The same of the networks without the point of each row."""
+        train, test = self.problem.data.train, self.problem.data.test
+        parts = []
+        for start in range(0, len(train), BLOCK):
+            left_out = train.rows(slice(start, start + BLOCK))
+            weights = torch.ones(len(left_out), len(train))
+            weights[:, start : start + len(left_out)].fill_diagonal_(0)
+            runs = self.problem.train(
+                weights,
+                replicates=[self.replicate] * len(left_out),
+                masks=_InEveryReplica(self.masks),
+                frozen=self.frozen,
+            )
+            own, flipped = (_OfOwner(half, left_out.ids) for half in (self.masks, self.masks.flipped()))
+            on_test = _Measured(runs.measured(test, masks=own), runs.measured(test, masks=flipped), runs.measured(test))
+            parts.append((on_test, self._on_themselves(runs, left_out, own, flipped)))
+            progress(len(left_out))
+        on_tests, on_themselves = (_joined(of_kind) for of_kind in zip(*parts, strict=True))
+        return on_tests, on_themselves
+
+    def _on_themselves(self, runs: Runs, points: Split, own: Masks, flipped: Masks) -> _Measured:
+        """`p_correct` of points, in one network or each in its own: (n, 1)."""
+        if self.problem.data.n_classes is None:
+            nothing = torch.zeros(len(points), 1, dtype=torch.float64)
+            return _Measured(nothing, nothing, nothing)
+        found = [runs.p_correct(points, masks=masks) for masks in (own, flipped, None)]
+        own_half, flipped_half, unmasked = ((p[0] if len(p) == 1 else p.diagonal())[:, None] for p in found)
+        return _Measured(own_half, flipped_half, unmasked)
+
+
+def _joined(parts: Sequence[_Measured]) -> _Measured:
+    return _Measured(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(_Measured)))
+
+
+def _mean(parts: Sequence[Parts]) -> Parts:
+    return Parts(*(torch.stack([getattr(part, field.name) for part in parts]).mean(0) for field in fields(Parts)))
+
+
+def _centred(values: Tensor) -> Tensor:
+    """Without the mean of each column."""
+    return values - values.mean(0)

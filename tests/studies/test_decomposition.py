@@ -1,0 +1,124 @@
+"""Scores taken apart: the terms add up, and each is what its definition says."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from influbench.errors import UsageError
+from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
+from influbench.models.mlp import Mlp
+from influbench.statistics.correlation import whole_table
+from influbench.store.cache import Cache
+from influbench.studies.decomposition import TERMS, decompose, in_shares
+from influbench.studies.running import decomposition
+from tests.engine.test_run import plan
+from tests.plugins import registry
+from tests.problems import ResidualModel, blobs, line, problem, trainer
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        (Mlp(hidden=(8,)), {}),
+        (Mlp(hidden=(8, 6)), {"antithetic": True}),
+        (Mlp(hidden=(8, 6)), {"sealed": True, "p": 0.3}),
+        (ResidualModel(), {"balanced": True}),
+    ],
+)
+def test_the_terms_add_up_to_the_scores_of_the_estimator(model, options: dict[str, object]) -> None:  # type: ignore[no-untyped-def]
+    estimator = TurnOverDropout(n_masks=2, **options)  # type: ignore[arg-type]
+    influence, memorization = decompose(problem(trainer(model=model)), estimator)
+    expected = estimator.estimate(problem(trainer(model=model)))
+    assert expected.influence is not None
+    assert memorization is not None
+    for parts, scores in ((influence, expected.influence), (memorization, expected.memorization[:, None])):  # type: ignore[index]
+        total = sum(parts.terms().values(), torch.zeros_like(parts.score))
+        torch.testing.assert_close(total, parts.score, rtol=0, atol=1e-12)
+        torch.testing.assert_close(parts.score, scores, rtol=1e-9, atol=1e-12)
+        for term in parts.terms().values():
+            assert term.abs().max() > 1e-6
+
+
+def test_each_term_is_measured_by_leaving_the_point_out() -> None:
+    """One point, with forward passes of its own."""
+    view, estimator, row = problem(), TurnOverDropout(n_masks=1), 7
+    influence, memorization = decompose(view, estimator)
+    masks = estimator.masks(view)
+    weights = torch.ones(2, len(view.data.train))
+    weights[1, row] = 0
+    doubled = type(masks)([masks.seeds[0]] * 2, masks.units)
+    runs = view.train(weights, replicates=[0, 0], masks=doubled)
+    point, test = view.data.train.rows(slice(row, row + 1)), view.data.test
+
+    def measured(replica: int, half: object, split, measure: str) -> Tensor:  # type: ignore[no-untyped-def]
+        factors = {
+            site: half(site, point.ids, slice(0, 1))[0].double().expand(len(split), -1)  # type: ignore[operator]
+            for site in masks.sites
+        }
+        outputs = view.forward({name: p[replica] for name, p in runs.parameters().items()}, split.inputs, masks=factors)
+        return view.measured(outputs, split.labels, measure=measure)  # type: ignore[arg-type]
+
+    own, flipped = masks, masks.flipped()
+    for parts, split, measure in ((influence, test, "neg_loss"), (memorization, point, "p_correct")):
+        assert parts is not None
+        for found, (a, b) in (
+            (parts.signal, ((0, own), (1, own))),
+            (parts.mask_noise, ((1, own), (1, flipped))),
+            (parts.leakage, ((1, flipped), (0, flipped))),
+        ):
+            torch.testing.assert_close(found[row], measured(*a, split, measure) - measured(*b, split, measure))
+    whole = runs.measured(test)
+    torch.testing.assert_close(influence.whole_network[row], whole[0] - whole[1])
+
+
+def test_a_sealed_network_leaks_nothing_in_one_step() -> None:
+    view = problem(trainer(blobs(n_train=6), epochs=1, batch_size=6, momentum=0.0))
+    sealed, _ = decompose(view, TurnOverDropout(n_masks=2, sealed=True))
+    unsealed, _ = decompose(view, TurnOverDropout(n_masks=2))
+    assert sealed.leakage.abs().max() < 1e-15
+    assert unsealed.leakage.abs().max() > 1e-6
+
+
+def test_shares_add_up_and_equal_the_covariances() -> None:
+    view = problem()
+    influence, _ = decompose(view, TurnOverDropout(n_masks=2))
+    truth = torch.randn(influence.score.shape, dtype=torch.float64)
+    terms = {term.name: term for term in in_shares(influence, whole_table(*truth.shape), truth)}
+    assert list(terms) == [*TERMS, "score", "whole network"]
+    values = [terms[name].share_of_variance.value for name in TERMS]
+    assert sum(value for value in values if value is not None) == pytest.approx(1)
+    score = influence.score - influence.score.mean(0)
+    signal = influence.signal - influence.signal.mean(0)
+    assert values[0] == pytest.approx(float((score * signal).sum() / score.square().sum()))
+    assert terms["whole network"].share_of_variance.value is None
+    assert all(term.spearman.value is not None for term in terms.values())
+
+
+def test_the_study_covers_every_problem_and_estimator(tmp_path: Path) -> None:
+    of = plan(["random"], dataset='["blobs", "line"]', model='"mlp[hidden=[8]]"')
+    study = decomposition(
+        of,
+        estimators=["turn_over_dropout[n_masks=2]", "turn_over_dropout[n_masks=2,sealed=true]"],
+        cache=Cache(tmp_path / "cache"),
+        registry=registry(),
+    )
+    assert [(one.problem.split(",")[0], one.sealed_share == 1) for one in study.decomposed] == [
+        ("blobs", False),
+        ("blobs", True),
+        ("line", False),
+        ("line", True),
+    ]
+    assert all(one.n_trainings == 2 * 21 for one in study.decomposed)
+    assert [bool(one.memorization) for one in study.decomposed] == [True, True, False, False]
+    for name, reason in (
+        ("random", "random has no masks of units"),
+        ("turn_over_dropout[units=member]", "has no masks"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            decomposition(of, estimators=[name], cache=Cache(tmp_path / "cache"), registry=registry())
+
+
+def test_regression_has_no_memorization() -> None:
+    assert decompose(problem(trainer(line())), TurnOverDropout(n_masks=1))[1] is None
