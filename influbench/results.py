@@ -135,7 +135,9 @@ class Cell(Record):
 
     `spearman` is the mean over test points (one correlation for memorization); `n` the number of pairs, or of train
     points; `n_undefined` counts test points without a correlation because scores or truth are constant there.
-    Estimators that share a letter cannot be told apart there. `lds` is the agreement with the truth of random subsets.
+    `wrong_labels_auroc` tells how well memorization scores find the train labels that were drawn at random and are
+    wrong. Estimators that share a letter cannot be told apart there. `lds` is the agreement with the truth of random
+    subsets.
     With several `n_repeats`, statistics are means over repeats of the estimator, and costs are those of one.
     """
 
@@ -159,6 +161,7 @@ class Cell(Record):
     n: int
     n_undefined: int = 0
     within_class_n_undefined: int = 0
+    wrong_labels_auroc: Statistic = UNKNOWN
     seconds: float | None = None
     training_equivalents: float | None = None
     scores: str | None = Field(default=None, description="file of the scores, below the run directory")

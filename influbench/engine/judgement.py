@@ -21,7 +21,7 @@ from influbench.results import (
     TruthRecord,
     Where,
 )
-from influbench.statistics.comparison import Agreement, Yardstick, statistic
+from influbench.statistics.comparison import Agreement, Yardstick, finding, statistic
 from influbench.statistics.correlation import whole_table, within_classes
 from influbench.statistics.differences import differences, letters
 from influbench.statistics.estimation import Estimation
@@ -53,8 +53,12 @@ _COLUMNS = (
 class Judge:
     """Compares estimates of one problem with its truth, and estimators with each other."""
 
-    def __init__(self, truth: Truth, data: Data, subsets: SubsetEffects | None = None) -> None:
+    def __init__(
+        self, truth: Truth, data: Data, subsets: SubsetEffects | None = None, *, wrong: Tensor | None = None
+    ) -> None:
+        """`wrong` (n_train,) is True for the train labels that are not the true ones, where that is known."""
         self._truth, self._data, self._subsets = truth, data, subsets
+        self._wrong = None if wrong is None or not wrong.any() else wrong
         self._agreements: dict[Where, dict[str, Estimation]] = {column.where: {} for column in _COLUMNS}
 
     def cells(self, estimator: str, name: str, estimates: Sequence[Estimate]) -> list[Cell]:
@@ -83,6 +87,7 @@ class Judge:
             update = {
                 "n_undefined": found.n_undefined,
                 **self._update("memorization", found),
+                "wrong_labels_auroc": UNKNOWN if self._wrong is None else finding(self._wrong, memorization),
                 "details": self.yardsticks["memorization"].details(memorization),
             }
             cells.append(cell.model_copy(update={**update, "n_repeats": len(estimates), "notes": estimates[0].notes}))

@@ -116,7 +116,7 @@ def _run_problem(
     truth = yield from _train_truth(plan, prepared.ground_truth, _about(plan, prepared), cache, executor)
     _write_truth(target, prepared, truth)
     subsets = yield from _train_subsets(plan, trainer, cache, executor)
-    judge = Judge(truth, trainer.data, subsets)
+    judge = Judge(truth, trainer.data, subsets, wrong=prepared.labels.wrong)
     cells: list[Cell] = []
     for number, candidate in enumerate(prepared.candidates):
         name = str(candidate.selector)

@@ -33,5 +33,10 @@ def influbench_estimators() -> list[Spec]:
             "Koh & Liang 2017, arXiv 1703.04730",
         ),
         Spec("random", f"{here}.baselines:Random", "noise: what knowing nothing scores"),
+        Spec(
+            "train_loss",
+            f"{here}.baselines:TrainLoss",
+            "loss of each train point after one training: memorization only",
+        ),
         Spec("same_label", f"{here}.baselines:SameLabel", "1 where train and test point share a label, else 0"),
     ]

@@ -23,6 +23,24 @@ class Random(Estimator):
 
 
 @dataclass(frozen=True)
+class TrainLoss(Estimator):
+    """The loss of each train point after one ordinary training: what is hard to fit is taken to be memorised.
+
+    Estimates memorization only, and of it nothing but an order. It is what a practitioner looks at first for wrong
+    labels. Cost: one training.
+    """
+
+    def unsupported(self, problem: Problem) -> str | None:
+        """Needs classes: without them there is no memorization."""
+        return "regression has no memorization" if problem.data.n_classes is None else None
+
+    def estimate(self, problem: Problem) -> Estimate:
+        """Memorization scores; nothing on influence."""
+        runs = problem.train(replicates=[0])
+        return Estimate(memorization=-runs.measured(problem.data.train, measure="neg_loss")[0])
+
+
+@dataclass(frozen=True)
 class SameLabel(Estimator):
     """1 where the train point's label, as it is trained on, is the test point's, else 0. Costs nothing.
 

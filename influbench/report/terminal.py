@@ -45,6 +45,7 @@ def _problem_report(result: Result, *, wide: bool) -> Group:
         Text(),
         _agreement_table(result, wide=wide),
         Text(),
+        *_wrong_labels(result),
         Padding(_notes(result), (0, 2)),
     )
 
@@ -145,6 +146,22 @@ def _agreement_table(result: Result, *, wide: bool) -> Table:
     for influence, memorization in _rows(result):
         table.add_row(*_row(result, influence, memorization, wide=wide))
     return table
+
+
+def _wrong_labels(result: Result) -> Iterator[RenderableType]:
+    """Who finds the wrong labels, where some are known to be wrong."""
+    found = [cell for cell in result.cells if cell.wrong_labels_auroc.value is not None]
+    if not found:
+        return
+    table = new_table()
+    table.add_column("  Who finds the wrong labels?", overflow="fold", min_width=16)
+    table.add_column("area under the ROC curve", no_wrap=True)
+    table.add_column("trainings", justify="right", no_wrap=True)
+    for cell in sorted(found, key=lambda cell: -(cell.wrong_labels_auroc.value or 0.0)):
+        name = Padding(Text(cell.name, overflow="fold"), (0, 0, 0, 2))
+        table.add_row(name, _on_one_line(cell.wrong_labels_auroc), trainings(cell.training_equivalents))
+    yield table
+    yield Text()
 
 
 def _title(where: Where, result: Result) -> str:

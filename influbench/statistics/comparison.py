@@ -152,6 +152,12 @@ def statistic(estimation: Estimation | None) -> Statistic:
     return UNKNOWN if estimation is None else estimation.correlation_interval()
 
 
+def finding(positive: Tensor, repeats: Sequence[Tensor]) -> Statistic:
+    """Area under the ROC curve of scores (n_train, 1), over repeats, for finding the points that are `positive`."""
+    truth, blocks = positive[:, None].double(), whole_table(len(positive), 1)
+    return _over_repeats(repeats, lambda scores: mean_over_columns(auroc, scores, truth, blocks).estimation, share=True)
+
+
 def _over_repeats(
     repeats: Sequence[Tensor], of: Callable[[Tensor], Estimation | None], *, share: bool = False
 ) -> Statistic:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import TypeAdapter
+from sklearn.metrics import roc_auc_score
 
 from influbench.api import Spec
 from influbench.engine import run
@@ -172,8 +173,9 @@ def test_an_estimator_that_was_asked_for_and_is_unsupported_everywhere_is_an_err
 
 def test_all_takes_every_installed_estimator_once(tmp_path: Path) -> None:
     result = result_of(plan(["all"]), tmp_path)
-    influence = [cell.estimator for cell in result.cells if cell.quantity == "influence"]
-    assert sorted(influence) == registry().names("estimator")
+    cells = [(cell.estimator, cell.quantity) for cell in result.cells]
+    assert len(set(cells)) == len(cells)
+    assert sorted({estimator for estimator, _ in cells}) == registry().names("estimator")
 
 
 def test_an_estimator_named_twice_is_refused(tmp_path: Path) -> None:
@@ -324,6 +326,27 @@ def test_a_directory_of_another_run_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="file exists and is no run directory"):
         events_of(plan(["random"]), tmp_path, out="file")
+
+
+def test_memorization_is_judged_by_the_wrong_labels_that_the_engine_knows(tmp_path: Path) -> None:
+    of = plan(["leave_one_out[n_seeds=2]", "train_loss", "same_label"], dataset='"digits[n_train=100,n_test=10]"')
+    noisy = of.model_copy(update={"problem": of.problem.model_copy(update={"random_labels": (0.2,)})})
+    result = result_of(noisy, tmp_path)
+    for name in ("leave_one_out[n_seeds=2]", "train_loss"):
+        cell = cells_of(result, name)["memorization"]
+        scores = read_arrays(tmp_path / "out" / (cell.scores or "")).tensors["memorization"].double()
+        wrong = read_arrays((tmp_path / "out" / (cell.scores or "")).with_name("truth.safetensors")).tensors[
+            "label_wrong"
+        ]
+        assert 0 < int(wrong.sum()) == result.problem.random_labels.n_wrong
+        found = cell.wrong_labels_auroc
+        assert found.value == pytest.approx(roc_auc_score(wrong, scores), abs=1e-4)
+        assert found.low is not None
+        assert found.high is not None
+        assert 0 <= found.low <= found.value <= found.high <= 1
+    assert cells_of(result, "same_label")["influence"].wrong_labels_auroc.value is None
+    clean = result_of(plan(["train_loss"]), tmp_path / "clean")
+    assert cells_of(clean, "train_loss")["memorization"].wrong_labels_auroc.value is None
 
 
 def test_random_labels_are_drawn_by_id_over_all_classes_for_train_points_only(tmp_path: Path) -> None:

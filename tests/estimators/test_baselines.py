@@ -2,7 +2,7 @@
 
 import torch
 
-from influbench.estimators.baselines import Random, SameLabel
+from influbench.estimators.baselines import Random, SameLabel, TrainLoss
 from influbench.models.linear import Linear
 from tests.problems import line, problem, trainer
 
@@ -27,3 +27,15 @@ def test_random_is_the_same_for_the_same_seed_only() -> None:
     assert torch.equal(one.influence, same.influence)  # type: ignore[arg-type]
     assert not torch.equal(one.influence, other.influence)  # type: ignore[arg-type]
     assert Random().estimate(problem(trainer(line(), Linear()))).memorization is None
+
+
+def test_train_loss_is_the_loss_after_an_ordinary_training() -> None:
+    view = problem()
+    found = TrainLoss().estimate(view)
+    assert found.influence is None
+    parameters = {name: p[0] for name, p in view.train(replicates=[0]).parameters().items()}
+    train = view.data.train
+    expected = torch.nn.functional.cross_entropy(view.forward(parameters, train.inputs), train.labels, reduction="none")
+    assert found.memorization is not None
+    torch.testing.assert_close(found.memorization, expected)
+    assert TrainLoss().unsupported(problem(trainer(line()))) == "regression has no memorization"
