@@ -265,10 +265,14 @@ def _undefined(result: Result) -> Iterator[tuple[str, str]]:
 
 
 def _of_estimators(result: Result) -> Iterator[tuple[str, str]]:
-    """What estimators say themselves, once for each sentence."""
-    for name, notes in {cell.name: cell.notes for cell in result.cells}.items():
-        for note in notes:
-            yield f"{name}: {note}.", "dim"
+    """What estimators say themselves; variants of one estimator that say the same, together."""
+    names: dict[tuple[str, str], set[str]] = {}
+    for cell in result.cells:
+        for note in cell.notes:
+            names.setdefault((cell.estimator, note), set()).add(cell.name)
+    for (estimator, note), variants in names.items():
+        who = min(variants) if len(variants) == 1 else f"{estimator} ({len(variants)} variants)"
+        yield f"{who}: {note}.", "dim"
 
 
 def _limits(result: Result) -> Iterator[tuple[str, str]]:

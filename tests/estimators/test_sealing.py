@@ -1,5 +1,7 @@
 """What is sealed and what leaks: measured shares, and exactly what one step of training changes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -63,7 +65,7 @@ def test_one_step_on_an_example_leaves_its_flipped_half_as_it_was_if_sealed(mode
         weights = torch.ones(2, len(view.data.train))
         weights[1, row] = 0
         (own_seed, _) = masks.seeds
-        both = type(masks)([own_seed, own_seed], masks.units)
+        both = replace(masks, seeds=[own_seed, own_seed])
         runs = view.train(weights, replicates=[0, 0], masks=both, frozen=frozen)
         ids = view.data.train.ids[row : row + 1]
         parts = list(runs.crossed_outputs(view.data.test, ids=ids, masks=both))

@@ -182,7 +182,7 @@ def test_a_model_without_hidden_units_is_unsupported() -> None:
         ({"n_groups": 1}, "n_groups"),
         ({"n_checkpoints": 0}, "n_checkpoints"),
         ({"antithetic": True, "p": 0.4}, "antithetic needs p=0.5"),
-        ({"antithetic": True, "n_masks": 3}, "antithetic needs p=0.5 and an even n_masks"),
+        ({"antithetic": True, "p": 0.5, "n_masks": 3}, "antithetic needs p=0.5 and an even n_masks"),
         ({"units": "member", "sites": ("2",)}, "units=member"),
         ({"units": "member", "n_masks": 1}, "units=member"),
     ],
@@ -236,7 +236,7 @@ def test_shared_masks_are_scored_as_if_each_example_had_its_own() -> None:
 
 
 def test_antithetic_pairs_change_places_and_share_initial_parameters_and_batches() -> None:
-    estimator = TurnOverDropout(n_masks=4, antithetic=True)
+    estimator = TurnOverDropout(n_masks=4, p=0.5, antithetic=True)
     view = problem()
     masks = estimator.masks(view)
     ids = view.data.train.ids
@@ -257,7 +257,7 @@ def test_antithetic_pairs_change_places_and_share_initial_parameters_and_batches
 @pytest.mark.parametrize("n_classes", [3, None])
 def test_members_are_the_subset_estimator_of_the_same_inclusion(n_classes: int | None) -> None:
     view = problem(trainer(line() if n_classes is None else blobs()))
-    found = TurnOverDropout(n_masks=16, units="member").estimate(view)
+    found = TurnOverDropout(n_masks=16, p=0.5, units="member").estimate(view)
     masks = HashedMasks([derive(view.seed, "masks", 0)], {"members": 16})
     inside = masks.bits("members", view.data.train.ids, slice(0, 1))[0].T.double()
     runs = view.train(inside, replicates=range(16), normalizer="kept")

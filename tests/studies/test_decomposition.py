@@ -1,5 +1,6 @@
 """Scores taken apart: the terms add up, and each is what its definition says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from tests.problems import ResidualModel, blobs, line, problem, trainer
     ("model", "options"),
     [
         (Mlp(hidden=(8,)), {}),
-        (Mlp(hidden=(8, 6)), {"antithetic": True}),
+        (Mlp(hidden=(8, 6)), {"antithetic": True, "p": 0.5}),
         (Mlp(hidden=(8, 6)), {"sealed": True, "p": 0.3}),
         (ResidualModel(), {"balanced": True}),
     ],
@@ -48,7 +49,7 @@ def test_each_term_is_measured_by_leaving_the_point_out() -> None:
     masks = estimator.masks(view)
     weights = torch.ones(2, len(view.data.train))
     weights[1, row] = 0
-    doubled = type(masks)([masks.seeds[0]] * 2, masks.units)
+    doubled = replace(masks, seeds=[masks.seeds[0]] * 2)
     runs = view.train(weights, replicates=[0, 0], masks=doubled)
     point, test = view.data.train.rows(slice(row, row + 1)), view.data.test
 
