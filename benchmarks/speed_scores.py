@@ -99,7 +99,9 @@ def speed(n_train: int, n_test: int, threads: int | None, repeats: int, output: 
 def timed(n_train: int, n_test: int, repeats: int) -> dict[str, float]:
     module, inputs = network(), torch.rand(n_test, WIDTHS[0])
     masks, ids = HashedMasks([1], SITES, balanced=True), torch.arange(n_train)
-    own, flipped = ({site: half(site, ids, slice(0, 1))[0] for site in SITES} for half in (masks, masks.flipped()))
+    own, flipped = (
+        {site: half(site, ids, slice(0, 1))[0].float() for site in SITES} for half in (masks, masks.flipped())
+    )
     replicas, parameters = Replicas(module), {name: p.detach() for name, p in module.named_parameters()}
     factor = torch.randn(GEMM_WIDTH, GEMM_WIDTH)
     calls = {

@@ -195,7 +195,7 @@ class Masks(Protocol):
         ...
 
     def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
-        """Factors (n_replicas, n, n_units) of these replicas, for ids (n,) or (n_replicas, n)."""
+        """Factors (n_replicas, n, n_units) of these replicas, for ids (n,) or (n_replicas, n), of any dtype."""
 
 
 class SplitMasks(Masks, Protocol):

@@ -173,7 +173,7 @@ def _largest(layers: Layers, parameters: OfNetwork, activations: Tensor) -> int:
 
 def halves(own: Factors, p: float) -> tuple[Factors, Factors]:
     """The factors, and those of the complement."""
-    return own, {site: (1 - p * factors) / (1 - p) for site, factors in own.items()}
+    return own, {site: (factors == 0).to(factors.dtype) / (1 - p) for site, factors in own.items()}
 
 
 def aligned(factors: Tensor, activations: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from influbench.seeds import derive
 from influbench.training.batch_norm import with_group_norm
 from influbench.training.batches import batch_rows, steps_per_training
 from influbench.training.replicas import Parameters, Replicas, SiteMasks
-from influbench.training.runs import StackedRuns
+from influbench.training.runs import StackedRuns, site_masks
 from influbench.training.updates import OptimizerState, initial_state, learning_rates, optimizer_step
 from influbench.training.width import (
     LOOPED_WIDTHS,
@@ -228,7 +228,7 @@ class Trainer:
         yield 0, parameters
         for step, rows in enumerate(batches, start=1):
             of_batch = weights[:, rows] if rows.ndim == 1 else weights.gather(1, rows)
-            site_masks = {site: masks(site, train.ids[rows], replicas) for site in masks.sites} if masks else None
+            of_sites = site_masks(masks, train.ids[rows], replicas, self.dtype)
             with torch.no_grad():
                 parameters, state = self.update(
                     parameters,
@@ -236,7 +236,7 @@ class Trainer:
                     rows,
                     of_batch,
                     inputs=inputs,
-                    masks=site_masks,
+                    masks=of_sites,
                     normalizer=normalizer,
                     frozen=frozen,
                     in_place=True,

@@ -55,10 +55,8 @@ class StackedRuns(Runs):
         parameters = self.parameters(step=step)
         for replica in range(self.n_replicas):
             of_replica = {name: p[replica] for name, p in parameters.items()}
-            own = {
-                site: factors[0].to(split.inputs.dtype)
-                for site, factors in _site_masks(masks, ids, slice(replica, replica + 1)).items()
-            }
+            one = slice(replica, replica + 1)
+            own = {site: f[0] for site, f in site_masks(masks, ids, one, split.inputs.dtype).items()}
             with torch.no_grad():
                 distinct, place = _distinct(own)
                 parts = self._network.crossed(of_replica, split.inputs, distinct, masks.p)
@@ -103,13 +101,17 @@ class StackedRuns(Runs):
             split.inputs.split(self._examples_at_a_time), split.ids.split(self._examples_at_a_time), strict=True
         )
         return torch.cat(
-            [self._network.outputs(of_stack, inputs[None], _site_masks(masks, ids, stack)) for inputs, ids in batches],
+            [
+                self._network.outputs(of_stack, inputs[None], site_masks(masks, ids, stack, inputs.dtype))
+                for inputs, ids in batches
+            ],
             dim=1,
         )
 
 
-def _site_masks(masks: Masks | None, ids: Tensor, replicas: slice) -> dict[str, Tensor]:
-    return {site: masks(site, ids, replicas) for site in masks.sites} if masks else {}
+def site_masks(masks: Masks | None, ids: Tensor, replicas: slice, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The factors of each site, in the networks' dtype."""
+    return {site: masks(site, ids, replicas).to(dtype) for site in masks.sites} if masks else {}
 
 
 def _distinct(own: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:

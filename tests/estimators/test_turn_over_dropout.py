@@ -74,7 +74,7 @@ def test_halves_cover_each_unit_once_and_have_mean_one(p: float) -> None:
     own = HashedMasks([1], {"a": 200}, p)
     ids = torch.arange(500)
     kept, left = own("a", ids, slice(0, 1)), own.flipped()("a", ids, slice(0, 1))
-    torch.testing.assert_close(kept * p + left * (1 - p), torch.ones(1, 500, 200))
+    torch.testing.assert_close(kept * p + left * (1 - p), torch.ones(1, 500, 200).double())
     assert abs(kept.mean() - 1) < 0.02
     assert abs(left.mean() - 1) < 0.02
     assert torch.equal(own.flipped().flipped()("a", ids, slice(0, 1)), kept)
@@ -203,7 +203,7 @@ def test_balanced_masks_keep_the_same_number_of_units(share: float, units: int, 
     assert abs(correlation.mean() + 1 / (units - 1) * (units - 1) / units) < 0.05  # of balanced draws, -1/(n - 1)
     left = masks.flipped()("a", torch.arange(400), slice(0, 2))
     torch.testing.assert_close(
-        masks("a", torch.arange(400), slice(0, 2)) * share + left * (1 - share), torch.ones(()).expand_as(left)
+        masks("a", torch.arange(400), slice(0, 2)) * share + left * (1 - share), torch.ones_like(left)
     )
 
 

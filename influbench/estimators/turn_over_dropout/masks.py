@@ -44,9 +44,9 @@ class HashedMasks:
         return replace(self, flip=not self.flip)
 
     def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
-        """Factors (n_replicas, n, n_units), float32, for ids (n,) or (n_replicas, n)."""
+        """Factors (n_replicas, n, n_units), float64, for ids (n,) or (n_replicas, n)."""
         drawn = self.bits(site, ids, replicas)
-        return (drawn ^ self.flip).to(torch.float32) / self.p
+        return (drawn ^ self.flip).to(torch.float64) / self.p
 
     def bits(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
         """True for the units that are drawn for example i, (n_replicas, n, n_units); flipping does not change them."""
