@@ -11,7 +11,7 @@ For I masks and n inputs these are 2 I n forward passes. A network that is a seq
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -181,15 +181,6 @@ def aligned(factors: Tensor, activations: Tensor) -> Tensor:
     return factors[(...,) + (None,) * (activations.ndim - factors.ndim)]
 
 
-@dataclass(frozen=True)
-class _Block:
-    """A linear layer with the activations behind it, and the site that they end in, if any."""
-
-    name: str
-    activations: tuple[nn.Module, ...]
-    site: str | None
-
-
 @dataclass(frozen=True, eq=False)
 class _Units:
     """Activations (n_kept, n) of the units that one half of a mask keeps (None: of all), without their scale."""
@@ -199,31 +190,61 @@ class _Units:
     scale: float = 1.0
 
 
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """A linear layer with the activations behind it, and the site that they end in, if any. Units stand in rows."""
+
+    weight: Tensor  # (n_out, n_in)
+    by_input: Tensor  # (n_in, n_out), the same: what a mask keeps are rows of one or the other
+    bias: Tensor  # (n_out, 1)
+    activations: tuple[nn.Module, ...]
+    site: str | None
+
+    def linear(self, units: _Units, into: Tensor | None = None) -> Tensor:
+        """The layer on what is kept of its inputs, for the output units `into` alone: (n_out, n)."""
+        if units.kept is None:
+            weight = self.weight if into is None else self.weight[into]
+        else:
+            weight = (self.by_input[units.kept] if into is None else self.by_input[units.kept][:, into]).T
+        bias = self.bias if into is None else self.bias[into]
+        return torch.addmm(bias.expand(-1, units.values.shape[1]), weight, units.values, alpha=units.scale)
+
+    def activated(self, outputs: Tensor) -> Tensor:
+        """The activations of outputs, which may be overwritten."""
+        for activation in self.activations:
+            outputs = outputs.relu_() if type(activation) is nn.ReLU else activation(outputs)
+        return outputs
+
+
 def _one_mask_at_a_time(after: Layers, parameters: OfNetwork, site: _Site, sites: Collection[str]) -> OfMasks | None:
     """Only what a mask keeps is multiplied. None unless linear and elementwise layers follow, some of them wide."""
-    blocks = _blocks(after, sites)
-    if not blocks or all(parameters[f"{block.name}.weight"].numel() < _WIDE for block in blocks):
+    blocks = _blocks(after, parameters, sites)
+    if not blocks or all(block.weight.numel() < _WIDE for block in blocks):
         return None
     at_site = site.activations.T.contiguous()  # (n_units, n)
-    whole = parameters[f"{blocks[0].name}.weight"] @ at_site
+    whole = blocks[0].linear(_Units(at_site)) / (1 - site.p)
     scales = (1 / site.p, 1 / (1 - site.p))
 
     def both_halves(factors: Factors) -> Iterator[Tensor]:
         """Of one mask, factors (n_units,): outputs (n_out, n)."""
         kept = {name: (own.nonzero()[:, 0], (own == 0).nonzero()[:, 0]) for name, own in factors.items()}
-        first = blocks[0] if blocks[0].site is None else None
-        if first is not None:  # all outputs are needed of both halves, and the second follows from the first
-            product = _product(first, parameters, _Units(at_site[kept[site.name][0]], kept[site.name][0], scales[0]))
-            products = (product, (whole - site.p * product) / (1 - site.p))
-        for half, scale in enumerate(scales):
-            if first is not None:
-                units = _activated(first, parameters, products[half])
-            else:
-                units = _Units(at_site[kept[site.name][half]], kept[site.name][half], scale)
-            for block in blocks if first is None else blocks[1:]:
+
+        def at_site_of(half: int) -> _Units:
+            return _Units(at_site[kept[site.name][half]], kept[site.name][half], scales[half])
+
+        if blocks[0].site is None:  # all outputs are needed of both halves, and the second follows from the first
+            own = blocks[0].linear(at_site_of(0))
+            outputs = (own, torch.sub(whole, own, alpha=site.p / (1 - site.p)))
+            halves, rest = [_Units(blocks[0].activated(of_half)) for of_half in outputs], blocks[1:]
+        else:
+            halves, rest = [at_site_of(0), at_site_of(1)], blocks
+        for half, reached in enumerate(halves):
+            units = reached
+            for block in rest:
                 into = None if block.site is None else kept[block.site][half]
-                units = _activated(block, parameters, _product(block, parameters, units, into), into, scale)
-            yield units.values
+                values = block.activated(block.linear(units, into))
+                units = _Units(values, into, 1.0 if into is None else scales[half])
+            yield units.values if units.kept is None else _spread(units, len(blocks[-1].weight))
 
     def of_masks(own: Factors) -> Pairs:
         masks = range(len(own[site.name]))
@@ -234,36 +255,25 @@ def _one_mask_at_a_time(after: Layers, parameters: OfNetwork, site: _Site, sites
     return of_masks
 
 
-def _blocks(after: Layers, sites: Collection[str]) -> list[_Block]:
+def _blocks(after: Layers, parameters: OfNetwork, sites: Collection[str]) -> list[_Block]:
     """Linear layers with the elementwise ones behind them; empty if there are others."""
     blocks: list[_Block] = []
     for name, layer in after.items():
         site = name if name in sites else None
         if type(layer) is nn.Linear:
-            blocks.append(_Block(name, (), site))
+            weight, bias = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
+            column = weight.new_zeros(len(weight), 1) if bias is None else bias[:, None]
+            blocks.append(_Block(weight, weight.T.contiguous(), column, (), site))
         elif type(layer) in ELEMENTWISE and blocks and blocks[-1].site is None:
-            blocks[-1] = _Block(blocks[-1].name, (*blocks[-1].activations, layer), site)
+            blocks[-1] = replace(blocks[-1], activations=(*blocks[-1].activations, layer), site=site)
         else:
             return []
     return blocks
 
 
-def _product(block: _Block, parameters: OfNetwork, units: _Units, into: Tensor | None = None) -> Tensor:
-    """The block's weights times what is kept of its inputs, for the output units `into` alone."""
-    weight = parameters[f"{block.name}.weight"]
-    weight = weight if into is None else weight[into]
-    weight = weight if units.kept is None else weight[:, units.kept]
-    product = weight @ units.values
-    return product if units.scale == 1 else product.mul_(units.scale)
-
-
-def _activated(
-    block: _Block, parameters: OfNetwork, product: Tensor, into: Tensor | None = None, scale: float = 1.0
-) -> _Units:
-    """The block's output, from the product with its weights."""
-    bias = parameters.get(f"{block.name}.bias")
-    if bias is not None:
-        product = product + (bias if into is None else bias[into])[:, None]
-    for activation in block.activations:
-        product = activation(product)
-    return _Units(product, into, 1.0 if into is None else scale)
+def _spread(units: _Units, n_units: int) -> Tensor:
+    """The activations of all units, with zeros for those that are not kept."""
+    assert units.kept is not None
+    everything = units.values.new_zeros(n_units, units.values.shape[1])
+    everything[units.kept] = units.values * units.scale
+    return everything

@@ -79,6 +79,7 @@ FLAT, IMAGES = blobs().test.inputs, pictures().test.inputs
         (WIDE, ["2", "4", "6"], FLAT),
         (WIDE, ["1", "3"], FLAT),  # an activation behind the site
         (WIDE, ["6"], FLAT),
+        (WIDE, ["2", "7"], FLAT),  # the outputs themselves
         (NESTED, ["1"], FLAT),  # a container
         (NESTED, ["1.1"], FLAT),
         (Cnn(channels=(3, 4)).build(pictures()), ["1", "4"], IMAGES),
