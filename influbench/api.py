@@ -185,6 +185,14 @@ class Estimator(ABC):
     def estimate(self, problem: Problem) -> Estimate:
         """The predictions for every train point on every test point."""
 
+    def trace(self, problem: Problem, steps: Sequence[int]) -> Sequence[Estimate] | None:
+        """The predictions after each of these steps of the same trainings, or None where there is no such thing.
+
+        `steps` ascend and end with the last step, whose predictions are those of `estimate`. Asked for in place of
+        `estimate` where a plan stores the truth at several steps.
+        """
+        return None
+
 
 class Masks(Protocol):
     """Which units each example uses: factors for the outputs of each of `sites`, scaled so that their mean is 1."""

@@ -182,8 +182,16 @@ class Comparison(Record):
     is_clear: bool
 
 
+class TracePoint(Record):
+    """Agreement after a step of training, with the truth of that step, of those estimators that can be traced."""
+
+    step: int
+    truth: TruthRecord
+    cells: tuple[Cell, ...]
+
+
 class Result(Record):
-    """All that one problem's run found."""
+    """All that one problem's run found; `trace` in the order of the steps, the last one included."""
 
     schema_name: Literal["influbench.result/1"] = Field(default="influbench.result/1", alias="schema")
     plan: str
@@ -192,6 +200,7 @@ class Result(Record):
     truth: TruthRecord
     cells: tuple[Cell, ...]
     comparisons: tuple[Comparison, ...] = ()
+    trace: tuple[TracePoint, ...] = ()
 
 
 @dataclass(frozen=True)

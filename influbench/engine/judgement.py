@@ -1,6 +1,6 @@
 """Agreements made into cells, comparisons of estimators with each other, and reliabilities into the truth's record."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from influbench.results import (
     Quantity,
     Status,
     SubsetTruth,
+    TracePoint,
     Trust,
     TruthRecord,
     Where,
@@ -154,6 +155,29 @@ class Judge:
         column = next(column for column in _COLUMNS if column.where == where)
         of_ceiling = UNKNOWN if found.of_ceiling is None else found.of_ceiling.interval()
         return {column.value: statistic(found.spearman), column.of_ceiling: of_ceiling}
+
+
+class Trace:
+    """Judges estimators that can be traced by the truth after each of several steps."""
+
+    def __init__(self, truths: Mapping[int, Truth], data: Data) -> None:
+        self.steps = tuple(sorted(truths))
+        self._judges = {step: Judge(truths[step], data) for step in self.steps}
+        self._cells: dict[int, list[Cell]] = {step: [] for step in self.steps}
+
+    def add(self, estimator: str, name: str, repeats: Sequence[Sequence[Estimate]]) -> None:
+        """Judge one estimator's estimates after each step, for each repeat."""
+        for place, step in enumerate(self.steps):
+            self._cells[step] += self._judges[step].cells(estimator, name, [of_repeat[place] for of_repeat in repeats])
+
+    def points(self) -> tuple[TracePoint, ...]:
+        """What was found; nothing if no estimator was traced."""
+        if not any(self._cells.values()):
+            return ()
+        return tuple(
+            TracePoint(step=step, truth=self._judges[step].truth_record(), cells=tuple(self._cells[step]))
+            for step in self.steps
+        )
 
 
 def influence_yardstick(truth: Truth) -> Yardstick:

@@ -23,10 +23,10 @@ from influbench.engine.events import (
     TruthDone,
     TruthExtended,
 )
-from influbench.engine.judgement import Judge, influence_yardstick, unjudged
+from influbench.engine.judgement import Judge, Trace, influence_yardstick, unjudged
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.preparation import Candidate, Prepared, Resources, prepare, resolved
-from influbench.errors import InflubenchError, PluginError, UsageError
+from influbench.errors import EstimateError, InflubenchError, PluginError, UsageError
 from influbench.executors import Executor
 from influbench.plan import ALL, Plan
 from influbench.problem import TrainingProblem
@@ -113,15 +113,17 @@ def _run_problem(
     trainer = prepared.trainer
     yield ProblemStarted(prepared.plan.name, index, n_problems)
     pristine = Pristine(trainer.data)
-    truth = yield from _train_truth(plan, prepared.ground_truth, _about(plan, prepared), cache, executor)
+    truths = yield from _train_truth(plan, prepared.ground_truth, _about(plan, prepared), cache, executor)
+    truth = truths[trainer.n_steps]
     _write_truth(target, prepared, truth)
     subsets = yield from _train_subsets(plan, trainer, cache, executor)
     judge = Judge(truth, trainer.data, subsets, wrong=prepared.labels.wrong)
+    trace = Trace(truths, trainer.data) if len(truths) > 1 else None
     cells: list[Cell] = []
     for number, candidate in enumerate(prepared.candidates):
         name = str(candidate.selector)
         yield EstimatorStarted(name, number, len(prepared.candidates), tuple(view.meter for view in candidate.problems))
-        found = _run_estimator(prepared, candidate, pristine, judge, target)
+        found = _run_estimator(prepared, candidate, pristine, judge, trace, target)
         cells += found
         yield EstimatorDone(name, found)
     compared, comparisons = judge.compared(cells)
@@ -133,14 +135,15 @@ def _run_problem(
             truth=judge.truth_record().model_copy(update={"key": prepared.ground_truth.key}),
             cells=compared,
             comparisons=comparisons,
+            trace=trace.points() if trace else (),
         )
     )
 
 
 def _train_truth(
     plan: Plan, ground_truth: GroundTruth, about: dict[str, object], cache: Cache, executor: Executor
-) -> Generator[Event, None, Truth]:
-    """The truth with the plan's seeds; with more of them, where the plan asks for a reliability."""
+) -> Generator[Event, None, dict[int, Truth]]:
+    """The truth with the plan's seeds, by step; with more of them, where the plan asks for a reliability."""
     shards: list[Shard] = []
     Truths(cache).describe(ground_truth.key, about)
     n_seeds, n_next = 0, plan.truth.seeds
@@ -159,7 +162,7 @@ def _train_truth(
         yield TruthExtended(n_seeds, known, plan.truth.reliability)
         n_next = min(plan.truth.max_seeds, n_seeds + max(2, n_seeds // 4))
     yield TruthDone(n_seeds)
-    return truth
+    return {step: ground_truth.assemble(shards, step=step) for step in ground_truth.kept_steps}
 
 
 def _train_subsets(
@@ -183,20 +186,26 @@ def _train_subsets(
 
 
 def _run_estimator(
-    prepared: Prepared, candidate: Candidate, pristine: Pristine, judge: Judge, target: RunDirectory
+    prepared: Prepared,
+    candidate: Candidate,
+    pristine: Pristine,
+    judge: Judge,
+    trace: Trace | None,
+    target: RunDirectory,
 ) -> tuple[Cell, ...]:
     name, estimator, data = str(candidate.selector), candidate.estimator, prepared.trainer.data
     if candidate.obstacle is not None or estimator is None:
         assert candidate.obstacle is not None
         return unjudged(candidate.selector.name, name, data, candidate.obstacle)
-    estimates: list[Estimate] = []
+    repeats: list[list[Estimate]] = []
     obstacle, start = None, perf_counter()
     for problem in candidate.problems:
-        found = _estimate(name, estimator, problem, pristine)
+        found = _estimate(name, estimator, problem, pristine, trace.steps if trace else ())
         if isinstance(found, Obstacle):
             obstacle = found
             break
-        estimates.append(found)
+        repeats.append(found)
+    estimates = [of_repeat[-1] for of_repeat in repeats]
     n_run = len(estimates) + (obstacle is not None)
     cost = {
         "seconds": (perf_counter() - start) / n_run,
@@ -206,15 +215,22 @@ def _run_estimator(
         return tuple(cell.model_copy(update=cost) for cell in unjudged(candidate.selector.name, name, data, obstacle))
     scores = target.write_scores(prepared.plan.name, name, _arrays(estimates, candidate.problems[0]))
     judged = judge.cells(candidate.selector.name, name, estimates)
+    if trace and all(len(of_repeat) == len(trace.steps) for of_repeat in repeats):
+        trace.add(candidate.selector.name, name, repeats)
     return tuple(cell.model_copy(update={**cost, "scores": scores}) for cell in judged)
 
 
-def _estimate(name: str, estimator: Estimator, problem: TrainingProblem, pristine: Pristine) -> Estimate | Obstacle:
-    """What the estimator returns, checked; or what went wrong."""
+def _estimate(
+    name: str, estimator: Estimator, problem: TrainingProblem, pristine: Pristine, steps: Sequence[int]
+) -> list[Estimate] | Obstacle:
+    """What the estimator returns, checked, after each of `steps` if it can be traced; or what went wrong."""
     try:
         with isolated(problem.seed):
-            returned = estimator.estimate(problem)
-        found: Estimate | Obstacle = checked_estimate(returned, problem.data)
+            traced = estimator.trace(problem, steps) if steps else None
+            returned = [estimator.estimate(problem)] if traced is None else list(traced)
+        if traced is not None and len(returned) != len(steps):
+            raise EstimateError(f"traced {len(returned)} steps, expected {len(steps)}")
+        found: list[Estimate] | Obstacle = [checked_estimate(one, problem.data) for one in returned]
     except Exception as error:
         found = Obstacle("failed", in_words(error, name), format_exc())
     if pristine.restore():

@@ -2,8 +2,10 @@
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
-from influbench.results import Where
+from influbench.report.numbers import decimal, interval
+from influbench.results import Statistic, Where
 
 COLUMN_TITLES: dict[Where, str] = {
     "influence": "influence\nall points",
@@ -16,3 +18,9 @@ COLUMN_TITLES: dict[Where, str] = {
 def new_table(*, narrow: bool = False) -> Table:
     """A table with a line below its head and none around it; `narrow` has one space between columns and not two."""
     return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0 if narrow else 1, 0, 0))
+
+
+def on_one_line(statistic: Statistic) -> Text:
+    """A value and its interval: " .55 [.52, .57]"."""
+    text = Text(f"{decimal(statistic.value):>4}", style="bold" if statistic.value is not None else "dim")
+    return text.append(f" {interval(statistic)}", style="dim not bold")

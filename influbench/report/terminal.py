@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from influbench.report.numbers import UNKNOWN, count, decimal, interval, seconds, share, trainings
-from influbench.report.tables import COLUMN_TITLES, new_table
+from influbench.report.tables import COLUMN_TITLES, new_table, on_one_line
+from influbench.report.trace import trace_tables
 from influbench.results import Cell, Result, Results, Statistic, Trust, Where
 
 _WIDE = 120  # columns from which on a row of the table fits on one line
@@ -46,6 +47,7 @@ def _problem_report(result: Result, *, wide: bool) -> Group:
         _agreement_table(result, wide=wide),
         Text(),
         *_wrong_labels(result),
+        *trace_tables(result),
         Padding(_notes(result), (0, 2)),
     )
 
@@ -115,7 +117,7 @@ def _trust_table(result: Result) -> Table:
         ("  one seed alone", "single_seed_reliability"),
         ("  ceiling", "ceiling"),
     ):
-        table.add_row(label, *(_on_one_line(getattr(trust, statistic)) for trust in known.values()))
+        table.add_row(label, *(on_one_line(getattr(trust, statistic)) for trust in known.values()))
     if any(trust.seeds_needed for trust in known.values()):
         table.add_row("  seeds for .5/.8/.9", *(_seeds_needed(trust, truth.n_seeds) for trust in known.values()))
     return table
@@ -159,7 +161,7 @@ def _wrong_labels(result: Result) -> Iterator[RenderableType]:
     table.add_column("trainings", justify="right", no_wrap=True)
     for cell in sorted(found, key=lambda cell: -(cell.wrong_labels_auroc.value or 0.0)):
         name = Padding(Text(cell.name, overflow="fold"), (0, 0, 0, 2))
-        table.add_row(name, _on_one_line(cell.wrong_labels_auroc), trainings(cell.training_equivalents))
+        table.add_row(name, on_one_line(cell.wrong_labels_auroc), trainings(cell.training_equivalents))
     yield table
     yield Text()
 
@@ -229,11 +231,6 @@ def _agreement(cell: Cell | None, statistic: str, of_ceiling: str, *, wide: bool
     if wide:
         return text.append("  ").append(interval(found), style="dim not bold").append(marked)
     return text.append(marked).append("\n ").append(interval(found), style="dim not bold")
-
-
-def _on_one_line(statistic: Statistic) -> Text:
-    text = Text(f"{decimal(statistic.value):>4}", style="bold" if statistic.value is not None else "dim")
-    return text.append(f" {interval(statistic)}", style="dim not bold")
 
 
 def _notes(result: Result) -> Group:

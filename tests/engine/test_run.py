@@ -454,3 +454,23 @@ def test_repeats_have_seeds_of_their_own_and_enter_the_interval(tmp_path: Path) 
     arrays = read_arrays(tmp_path / "3" / str(thrice["random"].scores)).tensors
     assert {"influence", "influence@1", "influence@2"} <= set(arrays)
     assert not torch.equal(arrays["influence"], arrays["influence@1"])
+
+
+def test_a_trace_is_judged_by_the_truth_of_each_step(tmp_path: Path) -> None:
+    of = plan(["turn_over_dropout[n_masks=2]", "turn_over_dropout[n_masks=2,n_checkpoints=2]", "random"])
+    plain = result_of(of, tmp_path / "plain")
+    assert plain.trace == ()
+    traced = result_of(of.model_copy(update={"truth": of.truth.model_copy(update={"steps": (1, 3)})}), tmp_path)
+    assert [point.step for point in traced.trace] == [1, 3, 4]
+    for point in traced.trace:
+        assert {cell.name for cell in point.cells} == {"turn_over_dropout[n_masks=2]"}
+        assert {cell.quantity for cell in point.cells} == {"influence", "memorization"}
+    last = {cell.quantity: cell for cell in traced.trace[-1].cells}
+    name = "turn_over_dropout[n_masks=2]"
+    for quantity, cell in cells_of(traced, name).items():
+        assert last[quantity].spearman == cell.spearman == cells_of(plain, name)[quantity].spearman
+        assert cell.training_equivalents == 2  # the trace costs no training more
+    values = [cell.spearman.value for point in traced.trace for cell in point.cells if cell.quantity == "influence"]
+    assert len(set(values)) == 3
+    assert traced.trace[-1].truth.influence == traced.truth.influence
+    assert traced.trace[0].truth.influence != traced.truth.influence

@@ -9,7 +9,7 @@ from rich.console import Console
 from influbench.report import numbers
 from influbench.report.details import print_details
 from influbench.report.terminal import print_report
-from influbench.results import Failure, Result, Results, Statistic
+from influbench.results import Failure, Result, Results, Statistic, TracePoint
 
 GOLDEN = Path(__file__).parent / "golden"
 RESULT = Result.model_validate_json((GOLDEN / "result.json").read_text())
@@ -124,3 +124,16 @@ def test_correlations_have_two_digits_and_no_zero(value: float | None, text: str
 )
 def test_durations_have_units(value: float, text: str) -> None:
     assert numbers.seconds(value) == text
+
+
+def test_a_trace_has_a_table_for_each_kind_of_agreement() -> None:
+    cells = tuple(cell for cell in RESULT.cells if cell.name.startswith("turn_over_dropout"))
+    points = tuple(TracePoint(step=step, truth=RESULT.truth, cells=cells) for step in (40, 120))
+    text = printed(RESULT.model_copy(update={"trace": points}), 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.count("step 40 ") == text.count("step 120") == 3
+    assert text.count("\n  ceiling") == 4  # one of them in the table of the truth
+    (influence,) = (cell for cell in cells if cell.quantity == "influence")
+    assert (
+        text.count(f"{numbers.decimal(influence.within_class.value)} {numbers.interval(influence.within_class)}") >= 2
+    )

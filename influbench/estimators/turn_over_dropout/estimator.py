@@ -1,5 +1,6 @@
 """Turn-over dropout of Kobayashi et al. 2020, as an estimator."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -96,6 +97,14 @@ class TurnOverDropout(Estimator):
             memorization=torch.stack(memorization).mean(0) if memorization else None,
             notes=(sealing(problem, masks, frozen=frozen).in_words(),),
         )
+
+    def trace(self, problem: Problem, steps: Sequence[int]) -> list[Estimate] | None:
+        """Scores after each of these steps of the same trainings; None for members and for averages over steps."""
+        if self.units == "member" or self.n_checkpoints > 1:
+            return None
+        masks, frozen = self.masks(problem), self.frozen(problem)
+        runs = problem.train(replicates=self.replicates(), masks=masks, checkpoints=steps, frozen=frozen)
+        return [self._scores(problem, runs, masks, step) for step in steps]
 
     def masks(self, problem: Problem) -> HashedMasks:
         """The masks of every replica: in pairs if antithetic."""
