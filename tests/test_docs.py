@@ -118,6 +118,22 @@ def test_the_docs_quote_the_comparison_of_the_stored_suite(page: str) -> None:
                     assert of_problem.value == pytest.approx(cells[one.name].value, abs=1e-4)
 
 
+def test_the_reliability_of_the_docs_is_that_of_the_stored_truths() -> None:
+    cases = json.loads((ROOT / "benchmarks" / "results" / "calibration" / "reliability.json").read_text())["cases"]
+    growth = [factor for case in cases for factor in case["growth_of_odds"]]
+    off = {
+        of: max(abs(few["measured"][of] - few["foretold"][of]) for case in cases for few in case["from_few_seeds"])
+        for of in ("reliability", "ceiling")
+    }
+    page = " ".join((ROOT / "docs" / "explanation" / "figures.md").read_text().split())
+    assert f"grow by {min(growth):.1f} to {max(growth):.1f} at each doubling" in page
+    assert (
+        f"at most {off['reliability']:.3f} in the reliability and by at most {off['ceiling']:.3f} in the ceiling"
+        in page
+    )
+    assert off["ceiling"] < 0.02
+
+
 def test_links_of_the_docs_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
