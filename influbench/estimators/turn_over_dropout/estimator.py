@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from influbench.api import Estimate, Estimator, MeasureName, Problem, Runs
+from influbench.api import Estimate, Estimator, MeasureName, Problem
 from influbench.estimators.inclusion import with_minus_without
 from influbench.estimators.turn_over_dropout.masks import HashedMasks
 from influbench.estimators.turn_over_dropout.scoring import influence_scores, memorization_scores
@@ -86,25 +86,17 @@ class TurnOverDropout(Estimator):
         """Influence, and memorization for classes, from one stack of masked trainings."""
         if self.units == "member":
             return self._of_members(problem)
-        masks = self.masks(problem)
-        steps = self._steps(problem)
-        frozen = self.frozen(problem)
-        runs = problem.train(replicates=self.replicates(), masks=masks, checkpoints=steps, frozen=frozen)
-        parts = [self._scores(problem, runs, masks, step) for step in steps]
+        parts = self._scored(problem, self._steps(problem))
         memorization = [part.memorization for part in parts if part.memorization is not None]
         return Estimate(
             influence=torch.stack([part.influence for part in parts if part.influence is not None]).mean(0),
             memorization=torch.stack(memorization).mean(0) if memorization else None,
-            notes=(sealing(problem, masks, frozen=frozen).in_words(),),
+            notes=parts[-1].notes,
         )
 
     def trace(self, problem: Problem, steps: Sequence[int]) -> list[Estimate] | None:
         """Scores after each of these steps of the same trainings; None for members and for averages over steps."""
-        if self.units == "member" or self.n_checkpoints > 1:
-            return None
-        masks, frozen = self.masks(problem), self.frozen(problem)
-        runs = problem.train(replicates=self.replicates(), masks=masks, checkpoints=steps, frozen=frozen)
-        return [self._scores(problem, runs, masks, step) for step in steps]
+        return None if self.units == "member" or self.n_checkpoints > 1 else self._scored(problem, steps)
 
     def masks(self, problem: Problem) -> HashedMasks:
         """The masks of every replica: in pairs if antithetic."""
@@ -131,12 +123,20 @@ class TurnOverDropout(Estimator):
         last, apart = problem.n_steps, problem.n_steps / 2 / self.n_checkpoints
         return [last - round(apart * k) for k in reversed(range(self.n_checkpoints))]
 
-    def _scores(self, problem: Problem, runs: Runs, masks: HashedMasks, step: int) -> Estimate:
+    def _scored(self, problem: Problem, steps: Sequence[int]) -> list[Estimate]:
+        """The scores after each of these steps of one stack of trainings."""
+        masks, frozen = self.masks(problem), self.frozen(problem)
+        runs = problem.train(replicates=self.replicates(), masks=masks, checkpoints=steps, frozen=frozen)
         has_classes = problem.data.n_classes is not None
-        return Estimate(
-            influence=influence_scores(problem, runs, masks, step=step, measure=self.scored_by),
-            memorization=memorization_scores(problem, runs, masks, step=step) if has_classes else None,
-        )
+        note = sealing(problem, masks, frozen=frozen).in_words()
+        return [
+            Estimate(
+                influence=influence_scores(problem, runs, masks, step=step, measure=self.scored_by),
+                memorization=memorization_scores(problem, runs, masks, step=step) if has_classes else None,
+                notes=(note,),
+            )
+            for step in steps
+        ]
 
     def _of_members(self, problem: Problem) -> Estimate:
         """Each member is trained on the examples that keep it; a batch's loss is divided by their number."""
