@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from math import asin, pi, sqrt
 from pathlib import Path
 from statistics import median, stdev
@@ -34,6 +34,7 @@ from influbench.store.run_directory import environment
 
 CHUNK = 50  # simulations that one process does at a time
 RESAMPLES = 200  # of the bootstrap
+TRUST = ("reliability", "ceiling", "share of ceiling")
 NOISE = {
     "cells": {"cells": 1.0},
     "rows": {"rows": 4.0},
@@ -144,9 +145,7 @@ def heavy_tailed_truth(generator: Generator, n_seeds: int, n: int, m: int, *, ta
     return effect, effect + (0.5 + effect.abs()) * seeds
 
 
-def trust(
-    generator: Generator, n: int, m: int, *, n_seeds: int, tails: float, known: dict[str, float]
-) -> list[tuple[Statistic, float]]:
+def trust(generator: Generator, n: int, m: int, *, n_seeds: int, tails: float) -> list[tuple[Statistic, float]]:
     """The reliability of a truth, its ceiling, and the share of the ceiling that the noise-free effect reaches."""
     effect, truth = heavy_tailed_truth(generator, n_seeds, n, m, tails=tails)
     yardstick = Yardstick(truth, whole_table(n, m))
@@ -156,7 +155,8 @@ def trust(
         "ceiling": statistic(yardstick.reliability.ceiling),
         "share of ceiling": UNKNOWN if share is None else share.interval(),
     }
-    return [(found[name], value) for name, value in known.items()]
+    known = known_trust(n_seeds, n, tails)
+    return [(found[name], known[name]) for name in TRUST]
 
 
 def noise_alone(generator: Generator, n: int, m: int, *, n_seeds: int) -> list[tuple[Statistic, float]]:
@@ -178,6 +178,7 @@ def all_pairs(generator: Generator, n: int, m: int, *, rows: float) -> list[tupl
     return [(one.statistic, values[one.first] - values[one.second]) for one in differences(known)]
 
 
+@cache
 def known_trust(n_seeds: int, n: int, tails: float) -> dict[str, float]:
     """Reliability, ceiling and the effect's share of it, from two truths of as many seeds on many test points."""
     generator = Generator().manual_seed(derive(0, "calibration", "known", n_seeds, n, str(tails)))
@@ -210,10 +211,9 @@ def cases() -> Iterator[Case]:
         yield Case(f"memorization, correlated {rho:g}, 200", partial(correlated, n=200, m=1, rho=rho))
     for n_seeds in (4, 8):
         for tails in (0.0, 0.5):
-            known = known_trust(n_seeds, 100, tails)
             name = f", {n_seeds} seeds, {'heavy' if tails else 'normal'} tails, 100 x 40"
-            simulate = partial(trust, n=100, m=40, n_seeds=n_seeds, tails=tails, known=known)
-            yield Case(name, simulate, of=tuple(known))
+            simulate = partial(trust, n=100, m=40, n_seeds=n_seeds, tails=tails)
+            yield Case(name, simulate, of=TRUST)
     yield Case("reliability of noise alone, 8 seeds, 100 x 40", partial(noise_alone, n=100, m=40, n_seeds=8))
     yield Case("all pairs of six, noise of cells, 60 x 40", partial(all_pairs, n=60, m=40, rows=0.0))
     yield Case("all pairs of six, noise of rows, 100 x 40", partial(all_pairs, n=100, m=40, rows=1.0))
