@@ -138,7 +138,7 @@ def _default(field: "Field[Any]") -> str:
 
 
 def _type_name(annotation: object) -> str:
-    return annotation.__name__ if type(annotation) is type else str(annotation)
+    return annotation.__name__ if type(annotation) is type else str(annotation).replace("typing.", "")
 
 
 def _print_table(console: "Console", title: str, rows: "list[tuple[str, str, str]]") -> None:

@@ -25,8 +25,8 @@ class TurnOverDropout(Estimator):
     kept does not reach those it left out; shared biases and the masks of other examples let some of it through. Cost:
     `n_masks` trainings, for all train and test points together.
 
-    `p` is the probability that an example keeps a unit; the papers have 1/2, and fewer units agreed better with
-    leave-one-out where it was measured. `sites` are the submodules whose outputs are masked (default:
+    `p` is the probability that an example keeps a unit. The papers have 1/2; keeping fewer agreed better in influence
+    within class wherever it was measured, in memorization only sometimes. `sites` are the submodules whose outputs are masked (default:
     the model's own, its activations); units are features of dense layers and channels of convolutions. `balanced` keeps
     the same number of units for every example. With `n_groups`, that many groups of examples share masks, which makes
     scoring cheaper and adds the influence of the group. `antithetic` trains in pairs of the same initial parameters and
