@@ -253,6 +253,8 @@ def _literal(text: str) -> object:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
+        if text.startswith("[") and text.endswith("]"):
+            return [_literal(item.strip()) for item in _split(text[1:-1])]
         return text
 
 

@@ -101,6 +101,7 @@ def test_a_class_of_the_wrong_kind_is_refused() -> None:
         ("x[a=1, b=0.5,c=true,d=word,e='two, words',f=[1,2]]", "x", {
             "a": 1, "b": 0.5, "c": True, "d": "word", "e": "two, words", "f": [1, 2],
         }),
+        ("x[a=[1.relu, 'b,c', \"2\"],b=[],c=2]", "x", {"a": ["1.relu", "b,c", "2"], "b": [], "c": 2}),
     ],
 )  # fmt: skip
 def test_selectors_are_read_and_written(text: str, name: str, parameters: dict[str, Any]) -> None:
