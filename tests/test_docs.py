@@ -14,7 +14,9 @@ from influbench.cli import main
 from influbench.plan import parse_plan
 from influbench.registry import installed
 from influbench.report.comparison import print_comparison
-from influbench.results import ComparedRuns, Results
+from influbench.report.decomposition import print_decomposition
+from influbench.report.numbers import decimal, interval
+from influbench.results import Cell, ComparedRuns, DecompositionStudy, Result, Results
 from influbench.store.run_directory import read_result
 from tests.report.test_terminal import printed
 
@@ -116,6 +118,58 @@ def test_the_docs_quote_the_comparison_of_the_stored_suite(page: str) -> None:
                 of_problem = one.by_problem[place]
                 if of_problem is not None:
                     assert of_problem.value == pytest.approx(cells[one.name].value, abs=1e-4)
+
+
+def stored_cells(folder: str) -> dict[str, dict[str, Cell]]:
+    result = read_result(ROOT / "benchmarks" / "results" / folder)
+    assert isinstance(result, Result)
+    found: dict[str, dict[str, Cell]] = {}
+    for cell in result.cells:
+        found.setdefault(cell.name, {})[cell.quantity] = cell
+    return found
+
+
+def figures(cells: dict[str, Cell]) -> str:
+    """Influence over all points and within class, and memorization."""
+    influence, memorization = cells["influence"], cells["memorization"]
+    values = (influence.spearman, influence.within_class, memorization.spearman)
+    return " | ".join(decimal(statistic.value) for statistic in values)
+
+
+@pytest.mark.parametrize("folder", ["crossing-digits", "crossing-fashion"])
+def test_the_curves_of_the_docs_are_those_of_the_stored_runs(folder: str) -> None:
+    page = (ROOT / "docs" / "explanation" / "turn-over-dropout.md").read_text()
+    cells = stored_cells(folder)
+    for n in (1, 2, 4, 8, 16, 24, 32, 64, 128, 256, 512, 1000):
+        halves = [
+            figures(cells[name]) if name in cells else "- | - | -"
+            for name in (f"turn_over_dropout[n_masks={n}]", f"subset[n_models={n}]")
+        ]
+        if n == 24 and halves[0] == halves[1]:
+            continue  # where subset is not defined with so few models
+        assert halves[0] != halves[1]
+        if any(name.endswith(f"={n}]") for name in cells):
+            assert f"| {n} | {halves[0]} | {halves[1]} |" in page
+
+
+def test_who_finds_wrong_labels_in_the_docs_is_who_does_in_the_stored_run() -> None:
+    page = (ROOT / "docs" / "explanation" / "turn-over-dropout.md").read_text()
+    for name, cells in stored_cells("wrong-labels").items():
+        memorization = cells["memorization"]
+        found, trainings = memorization.wrong_labels_auroc, memorization.training_equivalents
+        assert f"| `{name}` | {decimal(found.value)} {interval(found)} | {trainings:.0f} |" in page
+
+
+def test_the_docs_quote_the_stored_decomposition() -> None:
+    path = ROOT / "benchmarks" / "results" / "decomposition" / "digits.json"
+    study = DecompositionStudy.model_validate_json(path.read_text())
+    console = Console(width=80, file=StringIO(), color_system=None)
+    print_decomposition(console, study)
+    assert isinstance(console.file, StringIO)
+    shown = "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+    quoted = blocks("docs/explanation/turn-over-dropout.md", "")
+    assert len(quoted) == 2
+    assert all(table.rstrip() in shown for table in quoted)
 
 
 def test_the_reliability_of_the_docs_is_that_of_the_stored_truths() -> None:
