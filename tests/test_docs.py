@@ -152,6 +152,12 @@ def test_the_curves_of_the_docs_are_those_of_the_stored_runs(folder: str) -> Non
             assert f"| {n} | {halves[0]} | {halves[1]} |" in page
 
 
+def test_the_variants_of_the_docs_are_those_of_the_stored_run() -> None:
+    page = (ROOT / "docs" / "explanation" / "turn-over-dropout.md").read_text()
+    for name, cells in stored_cells("masks").items():
+        assert f"| `{name}` | {figures(cells)} |" in page
+
+
 def test_who_finds_wrong_labels_in_the_docs_is_who_does_in_the_stored_run() -> None:
     page = (ROOT / "docs" / "explanation" / "turn-over-dropout.md").read_text()
     for name, cells in stored_cells("wrong-labels").items():
@@ -186,6 +192,23 @@ def test_the_reliability_of_the_docs_is_that_of_the_stored_truths() -> None:
         in page
     )
     assert off["ceiling"] < 0.02
+
+
+def test_the_coverage_of_trust_in_the_docs_is_that_of_the_stored_simulations() -> None:
+    folder = ROOT / "benchmarks" / "results" / "calibration"
+    stored = {case["name"]: case for case in json.loads((folder / "trust.json").read_text())["cases"]}
+    ours = {case["name"]: case for case in json.loads((folder / "agreement.json").read_text())["cases"]}
+    page = " ".join((ROOT / "docs" / "explanation" / "figures.md").read_text().split())
+    trust = [case["coverage"] for name, case in stored.items() if " tails, " in name]
+    assert len(trust) == 12
+    assert f"in {100 * min(trust):.1f} % to {100 * max(trust):.1f} % (500 simulations each" in page
+    off = [-stored[f"ceiling, {n} seeds, heavy tails, 100 x 40"]["mean_error"] for n in (4, 8)]
+    assert f"is told {off[0]:.3f} too low from 4 seeds and {off[1]:.3f} from 8" in page
+    bootstrap, interval_ = "two-way bootstrap, noise of cells, 60 x 40", "independent, noise of cells, 60 x 40"
+    assert f"intervals {stored[bootstrap]['width'] / ours[interval_]['width']:.1f} times as wide" in page
+    assert f"holds the value in {100 * stored[bootstrap]['coverage']:.1f} %" in page
+    of_cells, of_rows = (100 * case["coverage"] for name, case in stored.items() if name.startswith("all pairs"))
+    assert f"hold at once in {of_cells:.1f} % (noise of cells) and {of_rows:.1f} % (noise of rows)" in page
 
 
 def test_links_of_the_docs_lead_somewhere() -> None:
