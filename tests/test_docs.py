@@ -211,6 +211,14 @@ def test_the_coverage_of_trust_in_the_docs_is_that_of_the_stored_simulations() -
     assert f"hold at once in {of_cells:.1f} % (noise of cells) and {of_rows:.1f} % (noise of rows)" in page
 
 
+def test_the_speed_of_scores_in_the_docs_is_that_of_the_stored_run() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "speed" / "scores.json").read_text())
+    page = " ".join((ROOT / "docs" / "explanation" / "speed.md").read_text().split())
+    assert f"that is {found['speedup']:.1f} times as fast" in page
+    assert f"at {100 * found['gemm_fraction']:.0f} % of the rate" in page
+    assert found["largest_difference"] < 1e-4
+
+
 def test_links_of_the_docs_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
