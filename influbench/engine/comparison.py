@@ -11,12 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from influbench.engine.judgement import recorded
 from influbench.errors import UnknownNameError, UsageError, did_you_mean
 from influbench.results import (
+    UNKNOWN,
     ComparedColumn,
     ComparedProblem,
     ComparedRuns,
-    Comparison,
     OverProblems,
     Result,
     Results,
@@ -230,12 +231,11 @@ def _column(where: Where, problems: Sequence[_Problem], of_problems: Sequence[Es
     rank = [ranks({name: one.value for name, one in of_problems[place].items()}) for place in in_common]
     bounds = [rank_bounds(names, pairs[place]) for place in in_common]
     beaten = [{one.second for one in of_problem if one.is_clear} for of_problem in pairs]
-    unknown = Statistic(value=None, low=None, high=None)
     estimators = tuple(
         OverProblems(
             name=name,
             mean=statistic(means.get(name)),
-            rank=mean_rank([of[name] for of in rank], [of[name] for of in bounds]) if in_common else unknown,
+            rank=mean_rank([of[name] for of in rank], [of[name] for of in bounds]) if in_common else UNKNOWN,
             letters=letter.get(name),
             by_problem=tuple(statistic(of[name]) if name in of else None for of in of_problems),
             not_clearly_behind=tuple(
@@ -244,10 +244,7 @@ def _column(where: Where, problems: Sequence[_Problem], of_problems: Sequence[Es
         )
         for name in ordered
     )
-    comparisons = tuple(
-        Comparison(where=where, first=one.first, second=one.second, difference=one.statistic, is_clear=one.is_clear)
-        for one in between
-    )
+    comparisons = tuple(recorded(where, between))
     return ComparedColumn(where=where, in_common=tuple(in_common), estimators=estimators, comparisons=comparisons)
 
 

@@ -24,7 +24,7 @@ from influbench.results import (
 )
 from influbench.statistics.comparison import Agreement, Yardstick, finding, statistic
 from influbench.statistics.correlation import whole_table, within_classes
-from influbench.statistics.differences import differences, letters
+from influbench.statistics.differences import Difference, differences, letters
 from influbench.statistics.estimation import Estimation
 from influbench.truth.leave_one_out import Truth
 from influbench.truth.linear_datamodeling import SubsetEffects
@@ -100,16 +100,7 @@ class Judge:
         written: dict[tuple[Quantity, str], dict[str, str]] = {}
         for column in _COLUMNS:
             found = differences(self._agreements[column.where])
-            comparisons += [
-                Comparison(
-                    where=column.where,
-                    first=one.first,
-                    second=one.second,
-                    difference=one.statistic,
-                    is_clear=one.is_clear,
-                )
-                for one in found
-            ]
+            comparisons += recorded(column.where, found)
             names = sorted(self._agreements[column.where], key=lambda name: -self._agreements[column.where][name].value)
             for name, its_letters in letters(names, found).items():
                 written.setdefault((column.quantity, name), {})[column.letters] = its_letters
@@ -155,6 +146,14 @@ class Judge:
         column = next(column for column in _COLUMNS if column.where == where)
         of_ceiling = UNKNOWN if found.of_ceiling is None else found.of_ceiling.interval()
         return {column.value: statistic(found.spearman), column.of_ceiling: of_ceiling}
+
+
+def recorded(where: Where, found: Iterable[Difference]) -> list[Comparison]:
+    """Differences in one column as the result holds them."""
+    return [
+        Comparison(where=where, first=one.first, second=one.second, difference=one.statistic, is_clear=one.is_clear)
+        for one in found
+    ]
 
 
 class Trace:

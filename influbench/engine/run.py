@@ -162,7 +162,8 @@ def _train_truth(
         yield TruthExtended(n_seeds, known, plan.truth.reliability)
         n_next = min(plan.truth.max_seeds, n_seeds + max(2, n_seeds // 4))
     yield TruthDone(n_seeds)
-    return {step: ground_truth.assemble(shards, step=step) for step in ground_truth.kept_steps}
+    earlier = ground_truth.kept_steps[:-1]
+    return {**{step: ground_truth.assemble(shards, step=step) for step in earlier}, ground_truth.kept_steps[-1]: truth}
 
 
 def _train_subsets(

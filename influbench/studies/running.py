@@ -32,11 +32,13 @@ def decomposition(
 ) -> DecompositionStudy:
     """Take the scores of each turn-over dropout apart, on each problem of the plan.
 
-    UsageError where an estimator is another, gates whole members, or cannot run on a problem.
+    UsageError where an estimator is another, gates whole members, or cannot run on a problem, or a problem is refused.
     """
     registry, resources = registry or installed(), resources or Resources()
     plan = resolved(plan.changed(estimators=tuple(estimators)), registry)
-    prepared, _ = prepare(plan, registry, named=estimators, required=estimators, resources=resources, cache=cache)
+    prepared, refused = prepare(plan, registry, named=estimators, required=estimators, resources=resources, cache=cache)
+    if refused:
+        raise UsageError(f"{refused[0].problem} cannot be studied: {refused[0].reason}")
     decomposed = []
     for problem in prepared:
         chosen = [(str(one.selector), one.estimator, one.problems[0], one.obstacle) for one in problem.candidates]

@@ -121,5 +121,12 @@ def test_the_study_covers_every_problem_and_estimator(tmp_path: Path) -> None:
             decomposition(of, estimators=[name], cache=Cache(tmp_path / "cache"), registry=registry())
 
 
+def test_a_problem_that_cannot_be_trained_is_named_before_anything_is(tmp_path: Path) -> None:
+    of = plan(["random"], model='["mlp[hidden=[8]]", "cnn"]')
+    with pytest.raises(UsageError, match="blobs, cnn cannot be studied: inputs have shape"):
+        decomposition(of, estimators=["turn_over_dropout"], cache=Cache(tmp_path / "cache"), registry=registry())
+    assert not (tmp_path / "cache").exists()
+
+
 def test_regression_has_no_memorization() -> None:
     assert decompose(problem(trainer(line())), TurnOverDropout(n_masks=1))[1] is None
