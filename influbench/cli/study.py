@@ -33,6 +33,7 @@ def decomposition_command(
     from rich.console import Console
 
     from influbench.cli.progress import named_bar
+    from influbench.errors import UsageError
     from influbench.plan import read_plan
     from influbench.report.decomposition import print_decomposition
     from influbench.results import result_json
@@ -47,9 +48,12 @@ def decomposition_command(
             cache=default_cache(),
             progress=progress,
         )
-    if output:
-        write_bytes(output, f"{result_json(study)}\n".encode())
     if as_json:
         click.echo(result_json(study))
     else:
         print_decomposition(Console(), study)
+    if output:
+        try:
+            write_bytes(output, f"{result_json(study)}\n".encode())
+        except OSError as error:
+            raise UsageError(f"cannot write {output}: {error.strerror}; name another file with -o") from None
