@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, get_args, get_type_hints
 
 import pluggy
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from influbench import api
 from influbench.errors import PluginError, UnknownNameError, UsageError, did_you_mean
@@ -221,9 +221,13 @@ def _required(a_field: Any) -> bool:
     return a_field.init and a_field.default is MISSING and a_field.default_factory is MISSING
 
 
+# names of submodules of a sequence are digits
+_NUMBERS_AS_WORDS = ConfigDict(coerce_numbers_to_str=True)
+
+
 def _checked(owner: str, key: str, value: object, hint: Any) -> object:
     try:
-        return TypeAdapter(hint).validate_python(value)
+        return TypeAdapter(hint, config=_NUMBERS_AS_WORDS).validate_python(value)
     except ValidationError as error:
         message = error.errors()[0]["msg"]
         raise UsageError(f"{owner}: {key}={_written(value)} does not fit; {message[0].lower()}{message[1:]}") from None

@@ -245,6 +245,14 @@ class Term(Record):
     spearman: Statistic
 
 
+class Estimand(Record):
+    """A leave-one-out effect that turn-over dropout may predict: the scores' Spearman correlation with it."""
+
+    name: str
+    spearman: Statistic
+    ceiling: Statistic
+
+
 class Decomposed(Record):
     """An estimator's scores on one problem, taken apart; influbench.studies.decomposition explains the terms."""
 
@@ -254,6 +262,7 @@ class Decomposed(Record):
     n_trainings: int
     influence: tuple[Term, ...]
     memorization: tuple[Term, ...]
+    estimands: dict[Where, tuple[Estimand, ...]] = {}
 
 
 class DecompositionStudy(Record):

@@ -119,6 +119,8 @@ def test_selectors_that_cannot_be_read_are_refused(text: str) -> None:
 def test_parameters_reach_their_fields_in_their_types() -> None:
     made = installed().create("estimator", parse_selector("turn_over_dropout[n_masks=8,p=0.25]"))
     assert made == TurnOverDropout(n_masks=8, p=0.25)
+    named = installed().create("estimator", parse_selector("turn_over_dropout[sites=[2,block.1,relu]]"))
+    assert named == TurnOverDropout(sites=("2", "block.1", "relu"))
     assert installed().create("model", parse_selector("mlp[hidden=[32,16]]")) == Mlp(hidden=(32, 16))
 
 

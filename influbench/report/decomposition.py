@@ -1,20 +1,24 @@
 """What turn-over dropout's scores are made of, in a terminal."""
 
+from collections.abc import Mapping, Sequence
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from influbench.report.numbers import UNKNOWN, count, decimal, interval
-from influbench.report.tables import new_table
-from influbench.results import Decomposed, DecompositionStudy, Statistic, Term
+from influbench.report.tables import COLUMN_TITLES, new_table
+from influbench.results import Decomposed, DecompositionStudy, Estimand, Statistic, Term, Where
 
 _NOTE = (
     "share: of the variance of the scores over train points; the three add up to 1. truth: Spearman's correlation with "
     "the expected leave-one-out effect of the plain training. signal: leave-one-out of the masked training, seen "
     "through the point's mask. mask noise: what the two halves differ in though neither saw the point. leakage: what "
     "the point taught the half that it does not train, with the opposite sign. whole network: leave-one-out of the "
-    "masked training, seen without a mask. In brackets the 95 % interval over train and test points."
+    "masked training, seen without a mask. Which effect: the scores of half of the masks against leave-one-out of the "
+    "masked training measured with the other half, and of the plain training, of the best that the effect's own noise "
+    "allows. In brackets the 95 % interval over train and test points."
 )
 
 
@@ -27,6 +31,9 @@ def print_decomposition(console: Console, study: DecompositionStudy) -> None:
         console.print(Padding(Text(f"{count(one.n_trainings, 'training')}; {sealed} sealed"), (0, 2)))
         console.print()
         console.print(_table(one))
+        if one.estimands:
+            console.print()
+            console.print(_estimands(one.estimands))
     console.print()
     console.print(Padding(Text(_NOTE, style="dim"), (0, 2)))
 
@@ -41,6 +48,25 @@ def _table(one: Decomposed) -> Table:
     for terms in zip(*columns, strict=True):
         table.add_row(f"  {terms[0].name}", *(_written(found) for term in terms for found in _statistics(term)))
     return table
+
+
+def _estimands(estimands: Mapping[Where, Sequence[Estimand]]) -> Table:
+    """Which leave-one-out effect the scores predict how well."""
+    table = new_table()
+    table.add_column("  Which effect?", overflow="fold")
+    for where in estimands:
+        table.add_column(COLUMN_TITLES[where], no_wrap=True)
+    for of_columns in zip(*estimands.values(), strict=True):
+        table.add_row(Padding(Text(of_columns[0].name), (0, 0, 0, 2)), *map(_of_ceiling, of_columns))
+    return table
+
+
+def _of_ceiling(found: Estimand) -> Text:
+    if found.ceiling.value is None:
+        return _written(found.spearman)
+    text = Text(f"{decimal(found.spearman.value):>5}", style="bold")
+    text.append(f" of {decimal(found.ceiling.value)}", style="cyan not bold")
+    return text.append(f"\n {interval(found.spearman)}", style="dim not bold")
 
 
 def _statistics(term: Term) -> tuple[Statistic, Statistic]:

@@ -9,11 +9,15 @@ the others), m_i the mask of i and 1 - m_i its complement, and everything measur
     leakage    = measure(f_D-i, 1 - m_i) - measure(f_D, 1 - m_i)  what i taught the half that it does not train
 
 Each term is measured by leaving i out of the masked training; they add up to the score. The same retrainings seen
-through the whole network, without a mask, are the leave-one-out effect of a network trained with masks.
+through the whole network, without a mask, are the leave-one-out effect of a network trained with masks. So there are
+three leave-one-out effects that scores can be held against: of the masked training under the mask (the signal) and
+through the whole network, and of the plain training. Scores and the first two share their trainings' chance, which
+would pass for agreement; so the scores of one half of the masks are held against the effects of the other half.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from math import sqrt
 
 import torch
 from torch import Tensor
@@ -21,13 +25,17 @@ from torch import Tensor
 from influbench.api import Masks, Problem, Runs, Split
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.estimators.turn_over_dropout.masks import HashedMasks
-from influbench.results import UNKNOWN, Term
-from influbench.statistics.comparison import statistic
+from influbench.results import UNKNOWN, Estimand, Statistic, Term
+from influbench.statistics.comparison import Yardstick, statistic
 from influbench.statistics.correlation import Block, mean_over_columns, spearman
-from influbench.statistics.estimation import Estimation
+from influbench.statistics.estimation import Estimation, mean_estimation
 
 BLOCK = 64  # train points left out in one stack
 TERMS = ("signal", "mask noise", "leakage")
+_MASKED_EFFECTS: dict[str, Callable[["Parts"], Tensor]] = {
+    "masked training, under the mask": lambda parts: parts.signal,
+    "masked training, whole network": lambda parts: parts.whole_network,
+}
 
 Progress = Callable[[int], None]
 
@@ -45,6 +53,25 @@ class Parts:
     def terms(self) -> dict[str, Tensor]:
         """By name; their sum is the score."""
         return dict(zip(TERMS, (self.signal, self.mask_noise, self.leakage), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """Means over the first and over the second half of the masks; there is no second one of a single mask."""
+
+    first: Parts
+    second: Parts | None
+    n_first: int
+    n_second: int
+
+    @property
+    def all(self) -> Parts:
+        """Means over all masks."""
+        if self.second is None:
+            return self.first
+        share = self.n_second / (self.n_first + self.n_second)
+        names = [field.name for field in fields(Parts)]
+        return Parts(*(torch.lerp(getattr(self.first, name), getattr(self.second, name), share) for name in names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +127,8 @@ class _OfOwner:
 
 def decompose(
     problem: Problem, estimator: TurnOverDropout, *, progress: Progress = lambda _n_trained: None
-) -> tuple[Parts, Parts | None]:
-    """Influence and memorization (None for regression), averaged over the estimator's masks.
+) -> tuple[Halves, Halves | None]:
+    """Influence and memorization (None for regression), averaged over halves of the estimator's masks.
 
     Trains every mask's network once more for each train point; `progress` is told how many were trained.
     """
@@ -117,7 +144,26 @@ def decompose(
         influence.append(with_i[0].without(without_i[0]))
         if problem.data.n_classes is not None:
             memorization.append(with_i[1].without(without_i[1]))
-    return _mean(influence), _mean(memorization) if memorization else None
+    return _in_halves(influence), _in_halves(memorization) if memorization else None
+
+
+def against_effects(halves: Halves, blocks: Sequence[Block], truth: Yardstick) -> tuple[Estimand, ...]:
+    """Rank correlation of the scores of half of the masks with three leave-one-out effects, and each one's ceiling.
+
+    Effects of the masked training are those of the other half of the masks; both directions are averaged. Their
+    ceiling is the root of the correlation between their halves. They are not known for a single mask.
+    """
+    found = []
+    scores = [half.score for half in (halves.first, halves.second) if half is not None]
+    if halves.second is not None:
+        for name, of in _MASKED_EFFECTS.items():
+            effects = [of(halves.second), of(halves.first)]
+            agreement = _mean_agreement(zip(scores, effects, strict=True), blocks)
+            reliability = _mean_agreement([(effects[0], effects[1])], blocks)
+            found.append(Estimand(name=name, spearman=statistic(agreement), ceiling=_root(reliability)))
+    agreement = _mean_agreement([(of_half, truth.mean) for of_half in scores], blocks)
+    ceiling = statistic(truth.reliability.ceiling)
+    return (*found, Estimand(name="plain training", spearman=statistic(agreement), ceiling=ceiling))
 
 
 def in_shares(parts: Parts, blocks: Sequence[Block], truth: Tensor) -> tuple[Term, ...]:
@@ -197,8 +243,27 @@ def _joined(parts: Sequence[_Measured]) -> _Measured:
     return _Measured(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(_Measured)))
 
 
+def _in_halves(parts: Sequence[Parts]) -> Halves:
+    n_first = 2 * -(-len(parts) // 4) if len(parts) > 2 else 1  # masks 2 k and 2 k + 1 may be antithetic: one half
+    second = parts[n_first:]
+    return Halves(_mean(parts[:n_first]), _mean(second) if second else None, n_first, len(second))
+
+
 def _mean(parts: Sequence[Parts]) -> Parts:
     return Parts(*(torch.stack([getattr(part, field.name) for part in parts]).mean(0) for field in fields(Parts)))
+
+
+def _mean_agreement(pairs: Iterable[tuple[Tensor, Tensor]], blocks: Sequence[Block]) -> Estimation | None:
+    """The mean of several correlations; None unless all are defined."""
+    found = [mean_over_columns(spearman, *pair, blocks).estimation for pair in pairs]
+    defined = [one for one in found if one is not None]
+    return mean_estimation(defined) if len(defined) == len(found) else None
+
+
+def _root(reliability: Estimation | None) -> Statistic:
+    if reliability is None or reliability.value <= 0:
+        return UNKNOWN
+    return reliability.apply(sqrt, 0.5 / sqrt(reliability.value)).correlation_interval()
 
 
 def _centred(values: Tensor) -> Tensor:

@@ -9,11 +9,12 @@ from influbench.estimators.turn_over_dropout.sealing import sealing
 from influbench.plan import Plan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, installed
-from influbench.results import Decomposed, DecompositionStudy, Term
+from influbench.results import Decomposed, DecompositionStudy, Estimand, Term, Where
 from influbench.shards import gather
-from influbench.statistics.correlation import whole_table
+from influbench.statistics.comparison import Yardstick
+from influbench.statistics.correlation import whole_table, within_classes
 from influbench.store.cache import Cache
-from influbench.studies.decomposition import decompose, in_shares
+from influbench.studies.decomposition import against_effects, decompose, in_shares
 from influbench.truth.leave_one_out import Truth
 
 DEFAULT = ("turn_over_dropout[n_masks=8]", "turn_over_dropout[n_masks=8,sealed=true]")
@@ -79,16 +80,24 @@ def _decomposed(
         progress(f"{name} on {problem}", n_trained, estimator.n_masks * n_train)
 
     influence, memorization = decompose(view, estimator, progress=trained)
+    everywhere = whole_table(n_train, n_test)
+    estimands: dict[Where, tuple[Estimand, ...]] = {
+        "influence": against_effects(influence, everywhere, Yardstick(truth.influence, everywhere))
+    }
     terms_of_memorization: tuple[Term, ...] = ()
     if memorization is not None and truth.memorization is not None:
-        of_memorization = truth.memorization.mean(0)[:, None]
-        terms_of_memorization = in_shares(memorization, whole_table(n_train, 1), of_memorization)
+        within, one_column = within_classes(view.data.train.labels, view.data.test.labels), whole_table(n_train, 1)
+        estimands["within_class"] = against_effects(influence, within, Yardstick(truth.influence, within))
+        of_memorization = Yardstick(truth.memorization[:, :, None], one_column)
+        estimands["memorization"] = against_effects(memorization, one_column, of_memorization)
+        terms_of_memorization = in_shares(memorization.all, one_column, of_memorization.mean)
     found = sealing(view, estimator.masks(view), frozen=estimator.frozen(view))
     return Decomposed(
         problem=problem,
         estimator=name,
         sealed_share=found.share,
         n_trainings=round(view.meter.trainings),
-        influence=in_shares(influence, whole_table(n_train, n_test), truth.influence.mean(0)),
+        influence=in_shares(influence.all, everywhere, truth.influence.mean(0)),
         memorization=terms_of_memorization,
+        estimands=estimands,
     )

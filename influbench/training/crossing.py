@@ -7,10 +7,10 @@ For I masks and n inputs these are 2 I n forward passes. A network that is a seq
   weights; a convolution is first taken channel by channel, and masks only combine what the channels contribute.
 * The complement is free after that map: with own factors s and keep probability p, the flipped factors are
   (1 - p s) / (1 - p), so that `W(h * flipped) = (W h - p W(h * s)) / (1 - p)`.
-* In wide layers, masks are taken one at a time and only the units that a mask keeps are multiplied.
+* In wide layers, only the units that a mask keeps are multiplied, several masks as one stack.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -28,6 +28,7 @@ ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Tanh, nn.Sigm
 
 _WIDE = 2**15  # weights of a layer from which on gathering the kept units pays
 _NUMBERS = 2**21  # activations held at a time
+_WEIGHTS = 2**23  # masked weights of a layer held at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +62,15 @@ def crossed(
     before, after = ({name: layers[name] for name in part} for part in (names[: first + 1], names[first + 1 :]))
     site = _Site(names[first], _in_turn(before, parameters, inputs, {}), p)
     of_masks = (
-        _one_mask_at_a_time(after, parameters, site, own.keys())
+        _by_kept_units(after, parameters, site, own.keys())
         or _by_linear_map(after, parameters, site)
         or partial(_half_by_half, after, parameters, site)
     )
-    at_a_time = max(1, _NUMBERS // (len(inputs) * _largest(after, parameters, site.activations)))
+    weights = max(
+        [weight.numel() for name, weight in parameters.items() if name.rpartition(".")[0] in after], default=1
+    )
+    of_pair = len(inputs) * _largest(after, parameters, site.activations)
+    at_a_time = max(1, min(_NUMBERS // of_pair, _WEIGHTS // weights))
     for start in range(0, len(own[site.name]), at_a_time):
         rows = slice(start, min(start + at_a_time, len(own[site.name])))
         yield rows, of_masks({name: factors[rows] for name, factors in own.items()})
@@ -183,10 +188,14 @@ def aligned(factors: Tensor, activations: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class _Units:
-    """Activations (n_kept, n) of the units that one half of a mask keeps (None: of all), without their scale."""
+    """Activations (I, n_kept, n) of the units that one half of each mask keeps (None: of all), without their scale.
+
+    Masks that keep fewer units than others of the stack are filled up with the number of units, which stands for none:
+    whatever the values there are, no layer reads them.
+    """
 
     values: Tensor
-    kept: Tensor | None = None
+    kept: Tensor | None = None  # (I, n_kept)
     scale: float = 1.0
 
 
@@ -195,19 +204,26 @@ class _Block:
     """A linear layer with the activations behind it, and the site that they end in, if any. Units stand in rows."""
 
     weight: Tensor  # (n_out, n_in)
-    by_input: Tensor  # (n_in, n_out), the same: what a mask keeps are rows of one or the other
+    by_input: Tensor  # (n_in + 1, n_out), the same and a row of 0 for no unit: what a mask keeps are rows
     bias: Tensor  # (n_out, 1)
     activations: tuple[nn.Module, ...]
     site: str | None
 
     def linear(self, units: _Units, into: Tensor | None = None) -> Tensor:
-        """The layer on what is kept of its inputs, for the output units `into` alone: (n_out, n)."""
-        if units.kept is None:
-            weight = self.weight if into is None else self.weight[into]
-        else:
-            weight = (self.by_input[units.kept] if into is None else self.by_input[units.kept][:, into]).T
-        bias = self.bias if into is None else self.bias[into]
-        return torch.addmm(bias.expand(-1, units.values.shape[1]), weight, units.values, alpha=units.scale)
+        """The layer on what is kept of its inputs, for the output units `into` (I, n_into) alone: (I, n_out, n)."""
+        weight, bias = self.weight, self.bias
+        if into is not None:
+            bias = _rows(bias, into)
+        if units.kept is not None:
+            weight = _rows(self.by_input, units.kept).mT
+            if into is not None:
+                weight = weight.take_along_dim(into.clamp(max=len(self.weight) - 1)[:, :, None], 1)
+        elif into is not None:
+            weight = _rows(weight, into)
+        n_masks, _, n = units.values.shape
+        return torch.baddbmm(
+            bias.expand(n_masks, -1, n), weight.expand(n_masks, -1, -1), units.values, alpha=units.scale
+        )
 
     def activated(self, outputs: Tensor) -> Tensor:
         """The activations of outputs, which may be overwritten."""
@@ -216,43 +232,61 @@ class _Block:
         return outputs
 
 
-def _one_mask_at_a_time(after: Layers, parameters: OfNetwork, site: _Site, sites: Collection[str]) -> OfMasks | None:
+def _by_kept_units(after: Layers, parameters: OfNetwork, site: _Site, sites: Collection[str]) -> OfMasks | None:
     """Only what a mask keeps is multiplied. None unless linear and elementwise layers follow, some of them wide."""
     blocks = _blocks(after, parameters, sites)
     if not blocks or all(block.weight.numel() < _WIDE for block in blocks):
         return None
     at_site = site.activations.T.contiguous()  # (n_units, n)
-    whole = blocks[0].linear(_Units(at_site)) / (1 - site.p)
+    whole = blocks[0].linear(_Units(at_site[None])) / (1 - site.p)
     scales = (1 / site.p, 1 / (1 - site.p))
 
-    def both_halves(factors: Factors) -> Iterator[Tensor]:
-        """Of one mask, factors (n_units,): outputs (n_out, n)."""
-        kept = {name: (own.nonzero()[:, 0], (own == 0).nonzero()[:, 0]) for name, own in factors.items()}
-
-        def at_site_of(half: int) -> _Units:
-            return _Units(at_site[kept[site.name][half]], kept[site.name][half], scales[half])
-
+    def of_masks(factors: Factors) -> Pairs:
+        kept = {name: (_padded_indices(own != 0), _padded_indices(own == 0)) for name, own in factors.items()}
+        at_site_of = [
+            _Units(_rows(at_site, indices), indices, scale)
+            for indices, scale in zip(kept[site.name], scales, strict=True)
+        ]
         if blocks[0].site is None:  # all outputs are needed of both halves, and the second follows from the first
-            own = blocks[0].linear(at_site_of(0))
+            own = blocks[0].linear(at_site_of[0])
             outputs = (own, torch.sub(whole, own, alpha=site.p / (1 - site.p)))
-            halves, rest = [_Units(blocks[0].activated(of_half)) for of_half in outputs], blocks[1:]
+            reached, rest = [_Units(blocks[0].activated(of_half)) for of_half in outputs], blocks[1:]
         else:
-            halves, rest = [at_site_of(0), at_site_of(1)], blocks
-        for half, reached in enumerate(halves):
-            units = reached
-            for block in rest:
-                into = None if block.site is None else kept[block.site][half]
-                values = block.activated(block.linear(units, into))
-                units = _Units(values, into, 1.0 if into is None else scales[half])
-            yield units.values if units.kept is None else _spread(units, len(blocks[-1].weight))
-
-    def of_masks(own: Factors) -> Pairs:
-        masks = range(len(own[site.name]))
-        outputs = [tuple(both_halves({name: factors[mask] for name, factors in own.items()})) for mask in masks]
-        own_half, flipped = (torch.stack(half).mT for half in zip(*outputs, strict=True))
+            reached, rest = at_site_of, blocks
+        own_half, flipped = (
+            _through(rest, units, {name: indices[half] for name, indices in kept.items()}, scales[half])
+            for half, units in enumerate(reached)
+        )
         return own_half, flipped
 
     return of_masks
+
+
+def _through(blocks: Sequence[_Block], units: _Units, kept: Mapping[str, Tensor], scale: float) -> Tensor:
+    """Outputs (I, n, n_out) of one half."""
+    for block in blocks:
+        into = None if block.site is None else kept[block.site]
+        units = _Units(block.activated(block.linear(units, into)), into, 1.0 if into is None else scale)
+    if units.kept is None:
+        return units.values.mT
+    n_masks, _, n = units.values.shape
+    everything = units.values.new_zeros(n_masks, len(blocks[-1].bias) + 1, n)
+    everything.scatter_(1, units.kept[:, :, None].expand(-1, -1, n), units.values * units.scale)
+    return everything[:, :-1].mT
+
+
+def _rows(matrix: Tensor, indices: Tensor) -> Tensor:
+    """Rows of a matrix at each of (I, n_kept), and the last one for an index that is beyond it: (I, n_kept, n)."""
+    rows = indices.clamp(max=len(matrix) - 1).flatten()
+    found: Tensor = matrix.index_select(0, rows).unflatten(0, indices.shape)  # several times as fast as matrix[indices]
+    return found
+
+
+def _padded_indices(kept: Tensor) -> Tensor:
+    """Of each row of (I, n_units), where it is true, filled up with n_units to the longest: (I, n_kept)."""
+    counts, n_units = kept.sum(1, keepdim=True), kept.shape[1]
+    in_front = kept.logical_not().to(torch.uint8).argsort(dim=1, stable=True)[:, : int(counts.max())]
+    return torch.where(torch.arange(in_front.shape[1], device=kept.device) < counts, in_front, n_units)
 
 
 def _blocks(after: Layers, parameters: OfNetwork, sites: Collection[str]) -> list[_Block]:
@@ -263,17 +297,9 @@ def _blocks(after: Layers, parameters: OfNetwork, sites: Collection[str]) -> lis
         if type(layer) is nn.Linear:
             weight, bias = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
             column = weight.new_zeros(len(weight), 1) if bias is None else bias[:, None]
-            blocks.append(_Block(weight, weight.T.contiguous(), column, (), site))
+            blocks.append(_Block(weight, nn.functional.pad(weight.T, (0, 0, 0, 1)), column, (), site))
         elif type(layer) in ELEMENTWISE and blocks and blocks[-1].site is None:
             blocks[-1] = replace(blocks[-1], activations=(*blocks[-1].activations, layer), site=site)
         else:
             return []
     return blocks
-
-
-def _spread(units: _Units, n_units: int) -> Tensor:
-    """The activations of all units, with zeros for those that are not kept."""
-    assert units.kept is not None
-    everything = units.values.new_zeros(n_units, units.values.shape[1])
-    everything[units.kept] = units.values * units.scale
-    return everything

@@ -3,16 +3,19 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from influbench.errors import UsageError
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.models.mlp import Mlp
+from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table
 from influbench.store.cache import Cache
-from influbench.studies.decomposition import TERMS, decompose, in_shares
+from influbench.studies.decomposition import TERMS, Halves, Parts, against_effects, decompose, in_shares
 from influbench.studies.running import decomposition
 from tests.engine.test_run import plan
 from tests.plugins import registry
@@ -20,21 +23,22 @@ from tests.problems import ResidualModel, blobs, line, problem, trainer
 
 
 @pytest.mark.parametrize(
-    ("model", "options"),
+    ("model", "n_masks", "options"),
     [
-        (Mlp(hidden=(8,)), {}),
-        (Mlp(hidden=(8, 6)), {"antithetic": True, "p": 0.5}),
-        (Mlp(hidden=(8, 6)), {"sealed": True, "p": 0.3}),
-        (ResidualModel(), {"balanced": True}),
+        (Mlp(hidden=(8,)), 3, {}),
+        (Mlp(hidden=(8, 6)), 2, {"antithetic": True, "p": 0.5}),
+        (Mlp(hidden=(8, 6)), 1, {"sealed": True, "p": 0.3}),
+        (ResidualModel(), 2, {"balanced": True}),
     ],
 )
-def test_the_terms_add_up_to_the_scores_of_the_estimator(model, options: dict[str, object]) -> None:  # type: ignore[no-untyped-def]
-    estimator = TurnOverDropout(n_masks=2, **options)  # type: ignore[arg-type]
+def test_the_terms_add_up_to_the_scores_of_the_estimator(model, n_masks: int, options: dict[str, object]) -> None:  # type: ignore[no-untyped-def]
+    estimator = TurnOverDropout(n_masks=n_masks, **options)  # type: ignore[arg-type]
     influence, memorization = decompose(problem(trainer(model=model)), estimator)
     expected = estimator.estimate(problem(trainer(model=model)))
     assert expected.influence is not None
     assert memorization is not None
-    for parts, scores in ((influence, expected.influence), (memorization, expected.memorization[:, None])):  # type: ignore[index]
+    for halves, scores in ((influence, expected.influence), (memorization, expected.memorization[:, None])):  # type: ignore[index]
+        parts = halves.all
         total = sum(parts.terms().values(), torch.zeros_like(parts.score))
         torch.testing.assert_close(total, parts.score, rtol=0, atol=1e-12)
         torch.testing.assert_close(parts.score, scores, rtol=1e-9, atol=1e-12)
@@ -62,8 +66,10 @@ def test_each_term_is_measured_by_leaving_the_point_out() -> None:
         return view.measured(outputs, split.labels, measure=measure)  # type: ignore[arg-type]
 
     own, flipped = masks, masks.flipped()
-    for parts, split, measure in ((influence, test, "neg_loss"), (memorization, point, "p_correct")):
-        assert parts is not None
+    for halves, split, measure in ((influence, test, "neg_loss"), (memorization, point, "p_correct")):
+        assert halves is not None
+        assert halves.second is None
+        parts = halves.all
         for found, (a, b) in (
             (parts.signal, ((0, own), (1, own))),
             (parts.mask_noise, ((1, own), (1, flipped))),
@@ -71,20 +77,20 @@ def test_each_term_is_measured_by_leaving_the_point_out() -> None:
         ):
             torch.testing.assert_close(found[row], measured(*a, split, measure) - measured(*b, split, measure))
     whole = runs.measured(test)
-    torch.testing.assert_close(influence.whole_network[row], whole[0] - whole[1])
+    torch.testing.assert_close(influence.all.whole_network[row], whole[0] - whole[1])
 
 
 def test_a_sealed_network_leaks_nothing_in_one_step() -> None:
     view = problem(trainer(blobs(n_train=6), epochs=1, batch_size=6, momentum=0.0))
     sealed, _ = decompose(view, TurnOverDropout(n_masks=2, sealed=True))
     unsealed, _ = decompose(view, TurnOverDropout(n_masks=2))
-    assert sealed.leakage.abs().max() < 1e-15
-    assert unsealed.leakage.abs().max() > 1e-6
+    assert sealed.all.leakage.abs().max() < 1e-15
+    assert unsealed.all.leakage.abs().max() > 1e-6
 
 
 def test_shares_add_up_and_equal_the_covariances() -> None:
     view = problem()
-    influence, _ = decompose(view, TurnOverDropout(n_masks=2))
+    influence = decompose(view, TurnOverDropout(n_masks=2))[0].all
     truth = torch.randn(influence.score.shape, dtype=torch.float64)
     terms = {term.name: term for term in in_shares(influence, whole_table(*truth.shape), truth)}
     assert list(terms) == [*TERMS, "score", "whole network"]
@@ -130,3 +136,38 @@ def test_a_problem_that_cannot_be_trained_is_named_before_anything_is(tmp_path: 
 
 def test_regression_has_no_memorization() -> None:
     assert decompose(problem(trainer(line())), TurnOverDropout(n_masks=1))[1] is None
+
+
+def test_scores_of_half_the_masks_are_held_against_effects_of_the_other_half() -> None:
+    torch.manual_seed(0)
+    first, second = (Parts(*torch.randn(5, 12, 4, dtype=torch.float64)) for _ in range(2))
+    effects = torch.randn(6, 12, 4, dtype=torch.float64)
+    truth = Yardstick(effects, whole_table(12, 4))
+    masked, whole, plain = against_effects(Halves(first, second, 1, 1), whole_table(12, 4), truth)
+
+    def correlation(x: Tensor, y: Tensor) -> float:
+        return float(np.mean([spearmanr(a, b).statistic for a, b in zip(x.T.numpy(), y.T.numpy(), strict=True)]))
+
+    for found, name in ((masked, "signal"), (whole, "whole_network")):
+        one, other = getattr(first, name), getattr(second, name)
+        expected = (correlation(first.score, other) + correlation(second.score, one)) / 2
+        assert found.spearman.value == pytest.approx(expected)
+        reliability = correlation(one, other)
+        assert found.ceiling.value == (pytest.approx(reliability**0.5) if reliability > 0 else None)
+    against_truth = [correlation(half.score, effects.mean(0)) for half in (first, second)]
+    assert plain.spearman.value == pytest.approx(sum(against_truth) / 2)
+
+
+def test_one_mask_has_no_other_half() -> None:
+    halves = decompose(problem(), TurnOverDropout(n_masks=1))[0]
+    truth = Yardstick(
+        torch.randn(3, *halves.all.score.shape, dtype=torch.float64), whole_table(*halves.all.score.shape)
+    )
+    (plain,) = against_effects(halves, truth.blocks, truth)
+    assert plain.name == "plain training"
+
+
+@pytest.mark.parametrize(("n_masks", "expected"), [(1, (1, 0)), (2, (1, 1)), (6, (4, 2)), (8, (4, 4))])
+def test_antithetic_masks_stay_in_one_half(n_masks: int, expected: tuple[int, int]) -> None:
+    halves = decompose(problem(trainer(epochs=1)), TurnOverDropout(n_masks=n_masks))[0]
+    assert (halves.n_first, halves.n_second) == expected

@@ -25,6 +25,15 @@ WIDE = nn.Sequential(
     nn.ReLU(),
     nn.Linear(40, 3),
 )
+SIGMOID = nn.Sequential(
+    nn.Linear(5, 200),
+    nn.Sigmoid(),
+    nn.Linear(200, 180),
+    nn.Sigmoid(),
+    nn.Linear(180, 190),
+    nn.Sigmoid(),
+    nn.Linear(190, 3),
+)
 NESTED = nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(5, 8), nn.ReLU()), nn.Linear(8, 3))
 ONE_CONVOLUTION = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 3))
 STRIDED = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3, stride=2, dilation=2), nn.Flatten())
@@ -80,6 +89,8 @@ FLAT, IMAGES = blobs().test.inputs, pictures().test.inputs
         (WIDE, ["1", "3"], FLAT),  # an activation behind the site
         (WIDE, ["6"], FLAT),
         (WIDE, ["2", "7"], FLAT),  # the outputs themselves
+        (SIGMOID, ["1", "3", "5"], FLAT),  # what is not kept is not 0
+        (SIGMOID, ["3", "5"], FLAT),
         (NESTED, ["1"], FLAT),  # a container
         (NESTED, ["1.1"], FLAT),
         (Cnn(channels=(3, 4)).build(pictures()), ["1", "4"], IMAGES),
