@@ -1,15 +1,12 @@
 """TracIn of Pruthi et al. 2020."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import grad, vmap
 
-from influbench.api import Estimate, Estimator, Problem, Split
-
-_GRADIENT_NUMBERS = 2**24  # per-example gradient entries held at a time
+from influbench.api import Estimate, Estimator, Problem
+from influbench.estimators.gradients import OfNetwork, loss_gradients, measure_gradients
 
 
 @dataclass(frozen=True)
@@ -48,33 +45,10 @@ class TracIn(Estimator):
         return Estimate(influence)
 
 
-def _gradient_products(problem: Problem, parameters: Mapping[str, Tensor]) -> Tensor:
+def _gradient_products(problem: Problem, parameters: OfNetwork) -> Tensor:
     """Inner products of every train point's loss gradient with every test point's measure gradient."""
-
-    frozen = {name: p for name, p in parameters.items() if name not in problem.trainable}
-    trained = {name: p for name, p in parameters.items() if name in problem.trainable}
-
-    def loss(trained: Mapping[str, Tensor], inputs: Tensor, label: Tensor) -> Tensor:
-        return problem.model.loss(problem.forward({**frozen, **trained}, inputs[None]), label[None])[0]
-
-    def measure(trained: Mapping[str, Tensor], inputs: Tensor, label: Tensor) -> Tensor:
-        return problem.measured(problem.forward({**frozen, **trained}, inputs[None]), label[None])[0]
-
-    n_parameters = sum(p.numel() for p in trained.values())
-    at_a_time = max(1, _GRADIENT_NUMBERS // n_parameters)
     rows = []
-    for train in _chunks(problem.data.train, at_a_time):
-        of_loss = _gradients(loss, trained, train)
-        columns = [of_loss @ _gradients(measure, trained, test).T for test in _chunks(problem.data.test, at_a_time)]
+    for of_loss in loss_gradients(problem, parameters, problem.data.train):
+        columns = [of_loss @ of_measure.T for of_measure in measure_gradients(problem, parameters, problem.data.test)]
         rows.append(torch.cat(columns, dim=1))
     return torch.cat(rows)
-
-
-def _gradients(function: Callable[..., Tensor], parameters: Mapping[str, Tensor], split: Split) -> Tensor:
-    """Gradient of `function` at each example, (n, n_parameters)."""
-    by_name = vmap(grad(function), in_dims=(None, 0, 0))(dict(parameters), split.inputs, split.labels)
-    return torch.cat([gradient.flatten(1) for gradient in by_name.values()], dim=1)
-
-
-def _chunks(split: Split, at_a_time: int) -> list[Split]:
-    return [split.rows(slice(start, start + at_a_time)) for start in range(0, len(split), at_a_time)]
