@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Quantity = Literal["influence", "memorization"]
 Status = Literal["ok", "unsupported", "failed"]
+Where = Literal["influence", "within_class", "memorization", "lds"]
 
 
 class Record(BaseModel):
@@ -168,8 +169,11 @@ class Cell(Record):
     traceback: str | None = None
     notes: tuple[str, ...] = ()
 
-
-Where = Literal["influence", "within_class", "memorization", "lds"]
+    def agreement(self, where: Where) -> Statistic | None:
+        """What stands in this column of the report; None where the cell does not speak of it."""
+        if self.quantity != ("memorization" if where == "memorization" else "influence"):
+            return None
+        return {"within_class": self.within_class, "lds": self.lds}.get(where, self.spearman)
 
 
 class Comparison(Record):
@@ -191,7 +195,10 @@ class TracePoint(Record):
 
 
 class Result(Record):
-    """All that one problem's run found; `trace` in the order of the steps, the last one included."""
+    """All that one problem's run found; `trace` in the order of the steps, the last one included.
+
+    `fronts` names the estimators that nothing as cheap agrees better than, by trainings and value, cheapest first.
+    """
 
     schema_name: Literal["influbench.result/1"] = Field(default="influbench.result/1", alias="schema")
     plan: str
@@ -200,6 +207,7 @@ class Result(Record):
     truth: TruthRecord
     cells: tuple[Cell, ...]
     comparisons: tuple[Comparison, ...] = ()
+    fronts: dict[Where, tuple[str, ...]] = {}
     trace: tuple[TracePoint, ...] = ()
 
 

@@ -23,6 +23,7 @@ from influbench.engine.events import (
     TruthDone,
     TruthExtended,
 )
+from influbench.engine.fronts import fronts
 from influbench.engine.judgement import Judge, Trace, influence_yardstick, unjudged
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.preparation import Candidate, Prepared, Resources, prepare, resolved
@@ -135,6 +136,7 @@ def _run_problem(
             truth=judge.truth_record().model_copy(update={"key": prepared.ground_truth.key}),
             cells=compared,
             comparisons=comparisons,
+            fronts=fronts(compared),
             trace=trace.points() if trace else (),
         )
     )

@@ -8,6 +8,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from influbench.report.chart import cost_charts
 from influbench.report.numbers import UNKNOWN, count, decimal, interval, seconds, share, trainings
 from influbench.report.tables import COLUMN_TITLES, new_table, on_one_line
 from influbench.report.trace import trace_tables
@@ -48,6 +49,7 @@ def _problem_report(result: Result, *, wide: bool) -> Group:
         Text(),
         *_wrong_labels(result),
         *trace_tables(result),
+        *cost_charts(result, wide=wide),
         Padding(_notes(result), (0, 2)),
     )
 

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from influbench.report.tables import COLUMN_TITLES, new_table, on_one_line
-from influbench.results import UNKNOWN, Cell, Result, Statistic, TruthRecord, Where
+from influbench.results import UNKNOWN, Result, Statistic, TruthRecord, Where
 
 _COLUMNS: tuple[Where, ...] = ("influence", "within_class", "memorization")
 
@@ -15,29 +14,19 @@ _COLUMNS: tuple[Where, ...] = ("influence", "within_class", "memorization")
 def trace_tables(result: Result) -> Iterator[RenderableType]:
     """A table for each kind of agreement: the ceiling and every traced estimator, after each step."""
     for where in _COLUMNS:
-        rows: dict[str, list[Text]] = {}
-        for point in result.trace:
-            for cell in point.cells:
-                found = _agreement(cell, where)
-                if found is not None:
-                    rows.setdefault(cell.name, []).append(on_one_line(found))
-        if not rows:
+        names = {cell.name: None for point in result.trace for cell in point.cells if cell.agreement(where) is not None}
+        if not names:
             continue
-        table = new_table(narrow=True)
-        table.add_column(f"  {' '.join(COLUMN_TITLES[where].split())}", overflow="fold", min_width=16)
+        table = new_table()
+        table.add_column(f"  {' '.join(COLUMN_TITLES[where].split())}", no_wrap=True)
+        for title in ("ceiling", *names):
+            table.add_column(title, overflow="fold", min_width=14)
         for point in result.trace:
-            table.add_column(f"step {point.step:,}", no_wrap=True)
-        table.add_row("  ceiling", *(on_one_line(_ceiling(point.truth, where)) for point in result.trace))
-        for name, of_steps in rows.items():
-            table.add_row(Padding(Text(name, overflow="fold"), (0, 0, 0, 2)), *of_steps)
+            of_step = {cell.name: agreement for cell in point.cells if (agreement := cell.agreement(where)) is not None}
+            row = [_ceiling(point.truth, where), *(of_step.get(name, UNKNOWN) for name in names)]
+            table.add_row(f"  step {point.step:,}", *map(on_one_line, row))
         yield table
         yield Text()
-
-
-def _agreement(cell: Cell, where: Where) -> Statistic | None:
-    if cell.quantity != ("memorization" if where == "memorization" else "influence"):
-        return None
-    return cell.within_class if where == "within_class" else cell.spearman
 
 
 def _ceiling(truth: TruthRecord, where: Where) -> Statistic:

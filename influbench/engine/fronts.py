@@ -1,0 +1,27 @@
+"""Which estimators of a run are worth their cost."""
+
+from collections.abc import Sequence
+
+from influbench.results import Cell, Where
+from influbench.statistics.front import pareto_front
+
+_COLUMNS: tuple[Where, ...] = ("influence", "within_class", "memorization", "lds")
+
+
+def fronts(cells: Sequence[Cell]) -> dict[Where, tuple[str, ...]]:
+    """Names on the Pareto front of training-run equivalents and agreement, cheapest first; by the values as they are.
+
+    None where no estimator has an agreement.
+    """
+    found = {}
+    for where in _COLUMNS:
+        points = [
+            (cell.name, cell.training_equivalents, agreement.value)
+            for cell in cells
+            if (agreement := cell.agreement(where)) and agreement.value is not None
+        ]
+        known = [(name, cost, value) for name, cost, value in points if cost is not None]
+        front = pareto_front([cost for _, cost, _ in known], [value for _, _, value in known])
+        if front:
+            found[where] = tuple(known[number][0] for number in front)
+    return found

@@ -1,0 +1,97 @@
+"""Agreement against cost, drawn in a terminal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+from string import ascii_lowercase
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from influbench.report.numbers import decimal
+from influbench.report.tables import COLUMN_TITLES
+from influbench.results import Cell, Result, Where
+
+_ROWS, _COLUMNS = 10, 60
+_LEAST = 0.1  # trainings; what costs less stands at the left, with what costs nothing
+_FEWEST = 3
+_SEVERAL = "*"
+
+
+@dataclass(frozen=True)
+class _Point:
+    letter: str
+    trainings: float
+    value: float
+
+    @property
+    def decade(self) -> float:
+        return log10(max(_LEAST, self.trainings))
+
+
+def cost_charts(result: Result, *, wide: bool) -> Iterator[RenderableType]:
+    """A chart for influence (within class where that is known) and one for memorization, side by side if `wide`.
+
+    Not drawn where fewer than three estimators have an agreement, or all cost the same.
+    """
+    letters, charts = _letters(result.cells), []
+    for where in _columns(result):
+        points = list(_points(result, where, letters))
+        if len(points) >= _FEWEST and len({point.trainings for point in points}) > 1:
+            title = Text(f"{' '.join(COLUMN_TITLES[where].split())}, against trainings\n", style="bold")
+            charts.append(title.append(Text(_drawn(points), style="not bold")))
+    if not charts:
+        return
+    legend = [f"{letter} {name}" for name, letter in letters.items()]
+    note = "Capitals: nothing as cheap agrees better (the Pareto front). *: several in one place."
+    table = Table.grid(padding=(0, 3))
+    for row in [charts] if wide else [[chart] for chart in charts]:
+        table.add_row(*row)
+        table.add_row()
+    yield Padding(Group(table, Text("  ".join(legend)), Text(note, style="dim"), Text()), (0, 2))
+
+
+def _columns(result: Result) -> Sequence[Where]:
+    """Within class says more of influence than all points do, where there are classes."""
+    of_influence: Where = "within_class" if result.truth.influence.within_class else "influence"
+    return [of_influence, "memorization"]
+
+
+def _letters(cells: Sequence[Cell]) -> Mapping[str, str]:
+    """A letter for each estimator, whatever its parameters; the first 26 have one."""
+    estimators = list(dict.fromkeys(cell.estimator for cell in cells if cell.status == "ok"))
+    return dict(zip(estimators, ascii_lowercase, strict=False))
+
+
+def _points(result: Result, where: Where, letters: Mapping[str, str]) -> Iterator[_Point]:
+    front = result.fronts.get(where, ())
+    for cell in result.cells:
+        agreement, letter, cost = cell.agreement(where), letters.get(cell.estimator), cell.training_equivalents
+        if letter is not None and agreement is not None and agreement.value is not None and cost is not None:
+            yield _Point(letter.upper() if cell.name in front else letter, cost, agreement.value)
+
+
+def _drawn(points: Sequence[_Point]) -> str:
+    """Letters in a frame; the lower axis counts trainings in powers of ten."""
+    first, last = floor(min(point.decade for point in points)), ceil(max(point.decade for point in points))
+    bottom, top = min(point.value for point in points), max(point.value for point in points)
+    per_decade, per_value = (_COLUMNS - 1) / max(1, last - first), (_ROWS - 1) / max(top - bottom, 1e-9)
+    rows = [[" "] * _COLUMNS for _ in range(_ROWS)]
+    for point in points:
+        row = rows[round((top - point.value) * per_value)]
+        column = round((point.decade - first) * per_decade)
+        row[column] = point.letter if row[column] in (" ", point.letter) else _SEVERAL
+    lines = [
+        f"{decimal(top - number / per_value) if number % 3 == 0 else '':>5} │{''.join(row).rstrip()}"
+        for number, row in enumerate(rows)
+    ]
+    axis, labels = ["─"] * _COLUMNS, [" "] * (_COLUMNS + 8)
+    for decade in range(first, last + 1):
+        column = round((decade - first) * per_decade)
+        label = "0" if 10**decade <= _LEAST else f"{10**decade:,}"
+        axis[column] = "┴"
+        start = max(0, column - len(label) // 2)
+        labels[start : start + len(label)] = label
+    return "\n".join([*lines, f"{'':5} └{''.join(axis)}", f"{'':7}{''.join(labels).rstrip()}"])
