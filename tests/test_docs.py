@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from rich.console import Console
 from influbench.cli import main
 from influbench.plan import parse_plan
 from influbench.registry import installed
+from influbench.report.chart import cost_charts
 from influbench.report.comparison import print_comparison
 from influbench.report.decomposition import print_decomposition
 from influbench.report.numbers import decimal, interval
+from influbench.report.trace import trace_tables
 from influbench.results import Cell, ComparedRuns, DecompositionStudy, Result, Results
 from influbench.store.run_directory import read_result
 from tests.report.test_terminal import printed
@@ -35,6 +38,13 @@ seeds = 2
 
 def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+
+
+def rendered(draw: Callable[[Console], object]) -> str:
+    console = Console(width=80, file=StringIO(), color_system=None)
+    draw(console)
+    assert isinstance(console.file, StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
 def install(site: Path, module: str, source: str, entry_points: str) -> None:
@@ -98,10 +108,7 @@ def test_the_readme_quotes_the_report_of_the_stored_run() -> None:
 def test_the_docs_quote_the_comparison_of_the_stored_suite(page: str) -> None:
     folder = ROOT / "benchmarks" / "results" / "suite"
     compared = ComparedRuns.model_validate_json((folder / "comparison.json").read_text())
-    console = Console(width=80, file=StringIO(), color_system=None)
-    print_comparison(console, compared)
-    assert isinstance(console.file, StringIO)
-    shown = "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+    shown = rendered(lambda console: print_comparison(console, compared))
     quoted = re.search(r"```\n( +influence +influence\n +Who agrees.*?)\n```", (ROOT / page).read_text(), re.DOTALL)
     assert quoted is not None
     assert quoted[1] in shown
@@ -169,13 +176,25 @@ def test_who_finds_wrong_labels_in_the_docs_is_who_does_in_the_stored_run() -> N
 def test_the_docs_quote_the_stored_decomposition() -> None:
     path = ROOT / "benchmarks" / "results" / "decomposition" / "digits.json"
     study = DecompositionStudy.model_validate_json(path.read_text())
-    console = Console(width=80, file=StringIO(), color_system=None)
-    print_decomposition(console, study)
-    assert isinstance(console.file, StringIO)
-    shown = "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
-    quoted = blocks("docs/explanation/turn-over-dropout.md", "")
-    assert len(quoted) == 2
+    shown = rendered(lambda console: print_decomposition(console, study))
+    page = "docs/explanation/turn-over-dropout.md"
+    quoted = [block for block in blocks(page, "") if "mask noise" in block or "Which effect?" in block]
+    assert len(quoted) == 3
     assert all(table.rstrip() in shown for table in quoted)
+    wide = DecompositionStudy.model_validate_json(path.with_name("width.json").read_text()).decomposed[-1]
+    masked, _, plain = (one.spearman for one in wide.estimands["influence"])
+    text = " ".join((ROOT / page).read_text().split())
+    assert f"reach {decimal(masked.value)} under the mask and {decimal(plain.value)} of the plain training" in text
+
+
+def test_the_docs_draw_the_stored_crossing_and_trace() -> None:
+    page = (ROOT / "docs" / "explanation" / "turn-over-dropout.md").read_text()
+    for folder, last in (("crossing-digits", "Capitals"), ("trace", "influence within class, against")):
+        result = read_result(ROOT / "benchmarks" / "results" / folder)
+        assert isinstance(result, Result)
+        parts = [*trace_tables(result), *cost_charts(result, wide=False)]
+        shown = rendered(lambda console, parts=parts: [console.print(part) for part in parts])  # type: ignore[misc]
+        assert shown.partition(last)[0].strip("\n ") in page
 
 
 def test_the_reliability_of_the_docs_is_that_of_the_stored_truths() -> None:

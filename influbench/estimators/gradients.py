@@ -9,8 +9,19 @@ from torch.func import grad, vmap
 from influbench.api import Problem, Split
 
 OfNetwork = Mapping[str, Tensor]  # parameters of one network, by name
+OfExamples = Callable[[OfNetwork, Tensor, Tensor], Tensor]  # parameters, inputs (n, ...), labels (n,) -> (n,)
 
 _NUMBERS = 2**24  # per-example gradient entries held at a time
+
+
+def example_losses(problem: Problem) -> OfExamples:
+    """The loss of each example."""
+    return lambda parameters, inputs, labels: problem.model.loss(problem.forward(parameters, inputs), labels)
+
+
+def example_measures(problem: Problem) -> OfExamples:
+    """The problem's measure of each example."""
+    return lambda parameters, inputs, labels: problem.measured(problem.forward(parameters, inputs), labels)
 
 
 def trained_and_frozen(problem: Problem, parameters: OfNetwork) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -24,27 +35,31 @@ def loss_gradients(problem: Problem, parameters: OfNetwork, split: Split) -> Ite
 
     Entries stand in the order of the trainable parameters, each flattened.
     """
-    trained, frozen = trained_and_frozen(problem, parameters)
-
-    def loss(trained: OfNetwork, inputs: Tensor, label: Tensor) -> Tensor:
-        return problem.model.loss(problem.forward({**frozen, **trained}, inputs[None]), label[None])[0]
-
-    return _gradients(loss, trained, split)
+    return _in_chunks(example_losses(problem), *trained_and_frozen(problem, parameters), split)
 
 
 def measure_gradients(problem: Problem, parameters: OfNetwork, split: Split) -> Iterator[Tensor]:
     """Gradient of the problem's measure of each example, in the same form."""
-    trained, frozen = trained_and_frozen(problem, parameters)
-
-    def measure(trained: OfNetwork, inputs: Tensor, label: Tensor) -> Tensor:
-        return problem.measured(problem.forward({**frozen, **trained}, inputs[None]), label[None])[0]
-
-    return _gradients(measure, trained, split)
+    return _in_chunks(example_measures(problem), *trained_and_frozen(problem, parameters), split)
 
 
-def _gradients(function: Callable[..., Tensor], trained: OfNetwork, split: Split) -> Iterator[Tensor]:
-    at_a_time = max(1, _NUMBERS // sum(p.numel() for p in trained.values()))
+def gradients(values: OfExamples, trained: OfNetwork, others: OfNetwork, split: Split) -> Tensor:
+    """Gradient of each example's value with respect to the parameters `trained`, (n, n_parameters)."""
+
+    def value(trained: OfNetwork, inputs: Tensor, label: Tensor) -> Tensor:
+        return values({**others, **trained}, inputs[None], label[None])[0]
+
+    by_name = vmap(grad(value), in_dims=(None, 0, 0))(dict(trained), split.inputs, split.labels)
+    return torch.cat([gradient.flatten(1) for gradient in by_name.values()], dim=1)
+
+
+def chunks(split: Split, n_parameters: int) -> Iterator[Split]:
+    """So many of the examples at a time that their gradients can be held."""
+    at_a_time = max(1, _NUMBERS // max(1, n_parameters))
     for start in range(0, len(split), at_a_time):
-        chunk = split.rows(slice(start, start + at_a_time))
-        by_name = vmap(grad(function), in_dims=(None, 0, 0))(dict(trained), chunk.inputs, chunk.labels)
-        yield torch.cat([gradient.flatten(1) for gradient in by_name.values()], dim=1)
+        yield split.rows(slice(start, start + at_a_time))
+
+
+def _in_chunks(values: OfExamples, trained: OfNetwork, frozen: OfNetwork, split: Split) -> Iterator[Tensor]:
+    for chunk in chunks(split, sum(p.numel() for p in trained.values())):
+        yield gradients(values, trained, frozen, chunk)

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from influbench.api import Estimate, Estimator, Problem
-from influbench.estimators.gradients import OfNetwork, loss_gradients, measure_gradients
+from influbench.estimators.gradient_products import gradient_products
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,6 @@ class TracIn(Estimator):
         influence = torch.zeros(len(data.train), len(data.test), dtype=torch.float64)
         for step in steps:
             parameters = {name: stacked[0] for name, stacked in runs.parameters(step=step).items()}
-            product = _gradient_products(problem, parameters)
-            influence -= runs.learning_rates[step - 1] * product.double().cpu()
+            product = gradient_products(problem, parameters)
+            influence -= runs.learning_rates[step - 1] * product
         return Estimate(influence)
-
-
-def _gradient_products(problem: Problem, parameters: OfNetwork) -> Tensor:
-    """Inner products of every train point's loss gradient with every test point's measure gradient."""
-    rows = []
-    for of_loss in loss_gradients(problem, parameters, problem.data.train):
-        columns = [of_loss @ of_measure.T for of_measure in measure_gradients(problem, parameters, problem.data.test)]
-        rows.append(torch.cat(columns, dim=1))
-    return torch.cat(rows)

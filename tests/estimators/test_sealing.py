@@ -32,9 +32,9 @@ def one_step(model: Model, data: Data | None = None) -> TrainingProblem:
     ("model", "data", "sites", "leaking"),
     [
         (Mlp(hidden=(16,)), None, (), {"3.bias": 3}),
-        (Mlp(hidden=(16, 12)), None, (), {"5.bias": 3}),
+        (Mlp(hidden=(16, 12)), None, ("2", "4"), {"5.bias": 3}),
         (Mlp(hidden=(16, 12)), None, ("2",), {"3.bias": 12, "5.weight": 36, "5.bias": 3}),
-        (Cnn(channels=(6, 8)), pictures(), (), {"7.bias": 3}),
+        (Cnn(channels=(6, 8)), pictures(), ("1", "4"), {"7.bias": 3}),
     ],
 )
 def test_the_parameters_that_touch_no_masked_unit_leak(

@@ -306,5 +306,7 @@ def test_sites_can_be_named() -> None:
     assert estimator.unsupported(view) is None
     assert list(estimator.masks(view).sites) == ["2"]
     assert not torch.equal(estimator.estimate(view).influence, TurnOverDropout(n_masks=2).estimate(view).influence)  # type: ignore[arg-type]
+    assert list(TurnOverDropout().masks(view).sites) == ["4"]
+    assert list(TurnOverDropout(sealed=True).masks(view).sites) == ["2", "4"]
     with pytest.raises(ModelError, match=r"mask site '1.relu' is no submodule of the model; it has '0', '1', '2'"):
         TurnOverDropout(sites=("1.relu",)).unsupported(view)

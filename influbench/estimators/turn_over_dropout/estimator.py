@@ -27,8 +27,9 @@ class TurnOverDropout(Estimator):
 
     `p` is the probability that an example keeps a unit. The papers have 1/2; keeping fewer agreed better in influence
     within class wherever it was measured, in memorization only sometimes. `sites` are the submodules whose outputs are
-    masked (default: the model's own, its activations); units are features of dense layers and channels of
-    convolutions. `balanced` keeps the same number of units for every example. With `n_groups`, that many groups of
+    masked; units are features of dense layers and channels of convolutions. By default it is the last of the model's
+    own sites, its activations, since masks behind several layers made two halves too unlike what a whole network
+    learns wherever it was measured; a `sealed` network has masks at all of them. `balanced` keeps the same number of units for every example. With `n_groups`, that many groups of
     examples share masks, which makes scoring cheaper and adds the influence of the group. `antithetic` trains in pairs
     of the same initial parameters and batches, in which every example's two halves change places, so that what the
     halves differ in by themselves cancels; it needs p = 1/2 and an even number of masks. `n_checkpoints` averages over
@@ -101,8 +102,15 @@ class TurnOverDropout(Estimator):
 
     def masks(self, problem: Problem) -> HashedMasks:
         """The masks of every replica: in pairs if antithetic."""
-        units = problem.units(self.sites) if self.sites else problem.sites
-        return self._drawn([derive(problem.seed, "masks", number) for number in self.replicates()], dict(units))
+        seeds = [derive(problem.seed, "masks", number) for number in self.replicates()]
+        return self._drawn(seeds, self._units(problem))
+
+    def _units(self, problem: Problem) -> dict[str, int]:
+        """Sites with their numbers of units."""
+        if self.sites:
+            return dict(problem.units(self.sites))
+        sites = dict(problem.sites)
+        return sites if self.sealed else dict(list(sites.items())[-1:])
 
     def replicates(self) -> list[int]:
         """What decides initial parameters and batches of each replica; the two of an antithetic pair share them."""
