@@ -27,6 +27,30 @@ def influbench_estimators() -> list[Spec]:
             "Pruthi et al. 2020, arXiv 2002.08484",
         ),
         Spec(
+            "grad_dot",
+            f"{here}.gradient_similarity:GradDot",
+            "inner products of gradients at the end of training",
+            "Charpiat et al. 2019, arXiv 2102.05262",
+        ),
+        Spec(
+            "grad_cos",
+            f"{here}.gradient_similarity:GradCos",
+            "cosines of gradients at the end of training",
+            "Charpiat et al. 2019, arXiv 2102.05262",
+        ),
+        Spec(
+            "trak",
+            f"{here}.trak:Trak",
+            "randomly projected gradients of the margin, in a linearised network",
+            "Park et al. 2023, arXiv 2303.14186",
+        ),
+        Spec(
+            "representer",
+            f"{here}.representer:Representer",
+            "what each train point adds to the outputs of a refitted last layer",
+            "Yeh et al. 2018, arXiv 1811.09720",
+        ),
+        Spec(
             "leave_one_out",
             f"{here}.leave_one_out:LeaveOneOut",
             "the truth's own method with few other seeds: the yardstick of the table",

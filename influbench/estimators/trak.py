@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from influbench.api import Estimate, Estimator, Problem, Split
+from influbench.errors import EstimateError
 from influbench.estimators.gradients import OfNetwork, chunks, gradients, trained_and_frozen
 from influbench.seeds import derive
 
@@ -74,6 +75,11 @@ class Trak(Estimator):
         )
         kernel = of_train.T @ of_train
         kernel.diagonal().add_(self.damping * kernel.diagonal().mean())
+        if torch.linalg.matrix_rank(kernel, hermitian=True) < self.n_projected:
+            raise EstimateError(
+                f"projected gradients span fewer than {self.n_projected} directions; set damping above 0 or lower "
+                "n_projected"
+            )
         product: Tensor = of_train @ torch.linalg.solve(kernel, of_test.T)
         return product
 

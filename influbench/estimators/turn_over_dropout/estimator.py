@@ -28,14 +28,14 @@ class TurnOverDropout(Estimator):
     `p` is the probability that an example keeps a unit. The papers have 1/2; keeping fewer agreed better in influence
     within class wherever it was measured, in memorization only sometimes. `sites` are the submodules whose outputs are
     masked; units are features of dense layers and channels of convolutions. By default it is the last of the model's
-    own sites, its activations, since masks behind several layers made two halves too unlike what a whole network
-    learns wherever it was measured; a `sealed` network has masks at all of them. `balanced` keeps the same number of units for every example. With `n_groups`, that many groups of
-    examples share masks, which makes scoring cheaper and adds the influence of the group. `antithetic` trains in pairs
-    of the same initial parameters and batches, in which every example's two halves change places, so that what the
-    halves differ in by themselves cancels; it needs p = 1/2 and an even number of masks. `n_checkpoints` averages over
-    that many evenly spaced steps of the last half of training. `scored_by` replaces the problem's measure in influence
-    scores. `sealed` freezes the biases and scales through which an example would reach its flipped half; see
-    sealing.py.
+    own sites, its activations, since masks behind several layers made two halves too unlike what a whole network learns
+    wherever it was measured; a `sealed` network has masks at all of them. `balanced` keeps the same number of units for
+    every example. With `n_groups`, that many groups of examples share masks, which makes scoring cheaper and adds the
+    influence of the group. `antithetic` trains in pairs of the same initial parameters and batches, in which every
+    example's two halves change places, so that what the halves differ in by themselves cancels; it needs p = 1/2 and an
+    even number of masks. `n_checkpoints` averages over that many evenly spaced steps of the last half of training.
+    `scored_by` replaces the problem's measure in influence scores. `sealed` freezes the biases and scales through which
+    an example would reach its flipped half; see sealing.py.
 
     `units = "member"` gates whole networks: each of `n_masks` members trains on the examples whose mask keeps it, with
     a loss and a measure of its own. That is the subset estimator (Feldman & Zhang 2020) of that inclusion.
