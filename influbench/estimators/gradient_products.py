@@ -34,18 +34,43 @@ _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}  # of the largest entry 
 Names = tuple[str, ...]  # of a layer's weight, and of its bias if that is trained
 
 
-def gradient_products(problem: Problem, parameters: OfNetwork) -> Tensor:
-    """Inner products of train points' loss gradients with test points' measure gradients, (n_train, n_test) float64."""
-    of_losses = _parts(problem, parameters, problem.data.train, example_losses(problem))
-    return torch.cat([torch.cat(list(_row(problem, parameters, of_loss)), dim=1) for of_loss in of_losses])
+class GradientProducts:
+    """Per-example gradients of networks of one problem. Which layers take part as layers is seen on `parameters`."""
 
+    def __init__(self, problem: Problem, parameters: OfNetwork) -> None:
+        self._problem = problem
+        few = problem.data.train.rows(slice(0, _TRIED))
+        self._layers = _layers_alone(*trained_and_frozen(problem, parameters), few, example_losses(problem))
 
-def gradient_norms(problem: Problem, parameters: OfNetwork) -> tuple[Tensor, Tensor]:
-    """Norms of train points' loss gradients, (n_train,), and of test points' measure gradients, (n_test,), float64."""
-    of_losses = _parts(problem, parameters, problem.data.train, example_losses(problem))
-    of_measures = _parts(problem, parameters, problem.data.test, example_measures(problem))
-    norms = [torch.cat([_norms(parts) for parts in of]) for of in (of_losses, of_measures)]
-    return norms[0], norms[1]
+    def products(self, parameters: OfNetwork) -> Tensor:
+        """Train points' loss gradients times test points' measure gradients, (n_train, n_test) float64."""
+        return torch.cat([torch.cat(list(self._row(parameters, parts)), dim=1) for parts in self._of_train(parameters)])
+
+    def norms(self, parameters: OfNetwork) -> tuple[Tensor, Tensor]:
+        """Norms of train points' loss gradients, (n_train,), and test points' measure gradients, (n_test,), float64."""
+        of_train, of_test = self._of_train(parameters), self._of_test(parameters)
+        return torch.cat([_norms(parts) for parts in of_train]), torch.cat([_norms(parts) for parts in of_test])
+
+    def _row(self, parameters: OfNetwork, of_loss: Sequence["_Part"]) -> Iterator[Tensor]:
+        for of_measure in self._of_test(parameters):
+            pairs = zip(of_loss, of_measure, strict=True)  # of one network: the same kinds in the same order
+            yield torch.stack([one.dot(cast(Any, other)) for one, other in pairs]).sum(0).double().cpu()
+
+    def _of_train(self, parameters: OfNetwork) -> Iterator[list["_Part"]]:
+        return self._parts(parameters, self._problem.data.train, example_losses(self._problem))
+
+    def _of_test(self, parameters: OfNetwork) -> Iterator[list["_Part"]]:
+        return self._parts(parameters, self._problem.data.test, example_measures(self._problem))
+
+    def _parts(self, parameters: OfNetwork, split: Split, values: OfExamples) -> Iterator[list["_Part"]]:
+        """Gradients of each example's value, as parts over disjoint sets of parameters, some examples at a time."""
+        trained, frozen = trained_and_frozen(self._problem, parameters)
+        rest = {name: p for name, p in trained.items() if not any(name in names for names in self._layers)}
+        others = {name: p for name, p in parameters.items() if name not in rest}
+        for chunk in chunks(split, sum(p.numel() for p in trained.values())):
+            by_layer, _ = _by_layer(trained, frozen, chunk, values) if self._layers else ({}, {})
+            parts = [by_layer[names] for names in self._layers]
+            yield [*parts, _Written(gradients(values, rest, others, chunk))] if rest else parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,27 +109,8 @@ class _Written:
 _Part = _Outer | _Written
 
 
-def _row(problem: Problem, parameters: OfNetwork, of_loss: Sequence[_Part]) -> Iterator[Tensor]:
-    for of_measure in _parts(problem, parameters, problem.data.test, example_measures(problem)):
-        pairs = zip(of_loss, of_measure, strict=True)  # of one network: the same kinds in the same order
-        yield torch.stack([one.dot(cast(Any, other)) for one, other in pairs]).sum(0).double().cpu()
-
-
 def _norms(parts: Sequence[_Part]) -> Tensor:
     return torch.stack([part.square_norms() for part in parts]).double().sum(0).sqrt().cpu()
-
-
-def _parts(problem: Problem, parameters: OfNetwork, split: Split, values: OfExamples) -> Iterator[list[_Part]]:
-    """Gradients of each example's value, as parts over disjoint sets of parameters, some examples at a time."""
-    trained, frozen = trained_and_frozen(problem, parameters)
-    few = problem.data.train.rows(slice(0, _TRIED))
-    layers = _layers_alone(trained, frozen, few, example_losses(problem))
-    rest = {name: p for name, p in trained.items() if not any(name in names for names in layers)}
-    others = {name: p for name, p in parameters.items() if name not in rest}
-    for chunk in chunks(split, sum(p.numel() for p in trained.values())):
-        by_layer, _ = _by_layer(trained, frozen, chunk, values)
-        parts = [by_layer[names] for names in layers]
-        yield [*parts, _Written(gradients(values, rest, others, chunk))] if rest else parts
 
 
 def _layers_alone(trained: OfNetwork, frozen: OfNetwork, few: Split, values: OfExamples) -> list[Names]:
@@ -113,8 +119,8 @@ def _layers_alone(trained: OfNetwork, frozen: OfNetwork, few: Split, values: OfE
     found = []
     for names, part in by_layer.items():
         expected = torch.cat([sums[name].reshape(len(sums[name]), -1) for name in names], dim=1).flatten()
-        tolerance = _TOLERANCE.get(expected.dtype, 0.0) * expected.abs().max()
-        if (part.total() - expected).abs().max() <= tolerance:
+        largest, off = expected.abs().max(), (part.total() - expected).abs().max()
+        if largest > 0 and off <= _TOLERANCE.get(expected.dtype, 0.0) * largest:
             found.append(names)
     return found
 

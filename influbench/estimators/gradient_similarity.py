@@ -1,13 +1,14 @@
 """Similarity of gradients at the end of training: the simplest of the gradient methods."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from influbench.api import Estimate, Estimator, Problem
-from influbench.estimators.gradient_products import gradient_norms, gradient_products
+from influbench.estimators.gradient_products import GradientProducts
+from influbench.estimators.gradients import OfNetwork
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class GradDot(Estimator):
 
     def estimate(self, problem: Problem) -> Estimate:
         """Influence only."""
-        return _mean_over_runs(problem, self.n_runs, lambda parameters: -gradient_products(problem, parameters))
+        return _mean_over_runs(problem, self.n_runs, lambda gradients, parameters: -gradients.products(parameters))
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class GradCos(Estimator):
     def estimate(self, problem: Problem) -> Estimate:
         """Influence only."""
 
-        def cosines(parameters: Mapping[str, Tensor]) -> Tensor:
-            of_loss, of_measure = gradient_norms(problem, parameters)
+        def cosines(gradients: GradientProducts, parameters: OfNetwork) -> Tensor:
+            of_loss, of_measure = gradients.norms(parameters)
             lengths = of_loss[:, None] * of_measure
-            return -(gradient_products(problem, parameters) / lengths).where(lengths > 0, 0.0)
+            return -(gradients.products(parameters) / lengths).where(lengths > 0, 0.0)
 
         return _mean_over_runs(problem, self.n_runs, cosines)
 
@@ -60,7 +61,10 @@ def _check(n_runs: int) -> None:
         raise ValueError(f"n_runs must be at least 1, got {n_runs}")
 
 
-def _mean_over_runs(problem: Problem, n_runs: int, influence: Callable[[Mapping[str, Tensor]], Tensor]) -> Estimate:
+def _mean_over_runs(
+    problem: Problem, n_runs: int, influence: Callable[[GradientProducts, OfNetwork], Tensor]
+) -> Estimate:
     runs = problem.train(replicates=range(n_runs))
-    of_runs = [influence({name: p[run] for name, p in runs.parameters().items()}) for run in range(n_runs)]
-    return Estimate(torch.stack(of_runs).mean(0))
+    of_runs = [{name: p[run] for name, p in runs.parameters().items()} for run in range(n_runs)]
+    gradients = GradientProducts(problem, of_runs[0])
+    return Estimate(torch.stack([influence(gradients, parameters) for parameters in of_runs]).mean(0))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from influbench.api import Estimate, Estimator, Problem
-from influbench.estimators.gradient_products import gradient_products
+from influbench.estimators.gradient_products import GradientProducts
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class TracIn(Estimator):
         runs = problem.train(replicates=[0], checkpoints=steps)
         data = problem.data
         influence = torch.zeros(len(data.train), len(data.test), dtype=torch.float64)
-        for step in steps:
-            parameters = {name: stacked[0] for name, stacked in runs.parameters(step=step).items()}
-            product = gradient_products(problem, parameters)
-            influence -= runs.learning_rates[step - 1] * product
+        kept = {step: {name: p[0] for name, p in runs.parameters(step=step).items()} for step in steps}
+        gradients = GradientProducts(problem, kept[steps[0]])
+        for step, parameters in kept.items():
+            influence -= runs.learning_rates[step - 1] * gradients.products(parameters)
         return Estimate(influence)

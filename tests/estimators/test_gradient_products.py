@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from influbench.api import Data, Split
-from influbench.estimators import gradient_products as products
-from influbench.estimators.gradient_products import gradient_norms, gradient_products
+from influbench.estimators.gradient_products import GradientProducts
 from influbench.estimators.gradients import loss_gradients, measure_gradients
 from influbench.models.cnn import Cnn
 from influbench.models.mlp import Mlp
@@ -82,13 +81,12 @@ def test_products_and_norms_are_those_of_the_gradients(data: Data, model: object
     parameters = {name: p[0] for name, p in view.train(replicates=[0]).parameters().items()}
     of_loss = torch.cat(list(loss_gradients(view, parameters, view.data.train)))
     of_measure = torch.cat(list(measure_gradients(view, parameters, view.data.test)))
-    torch.testing.assert_close(gradient_products(view, parameters), of_loss @ of_measure.T, rtol=1e-9, atol=1e-12)
-    for found, expected in zip(gradient_norms(view, parameters), (of_loss, of_measure), strict=True):
+    gradients = GradientProducts(view, parameters)
+    torch.testing.assert_close(gradients.products(parameters), of_loss @ of_measure.T, rtol=1e-9, atol=1e-12)
+    for found, expected in zip(gradients.norms(parameters), (of_loss, of_measure), strict=True):
         torch.testing.assert_close(found, expected.norm(dim=1), rtol=1e-9, atol=1e-12)
     if n_layers is not None:
-        trained, frozen = products.trained_and_frozen(view, parameters)
-        alone = products._layers_alone(trained, frozen, view.data.train, products.example_losses(view))
-        assert len(alone) == n_layers
+        assert len(gradients._layers) == n_layers
 
 
 def test_single_precision_and_chunks_change_little(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,8 +94,9 @@ def test_single_precision_and_chunks_change_little(monkeypatch: pytest.MonkeyPat
         problem(trainer(pictures(), Cnn(channels=(3, 4)), dtype=d)) for d in (torch.float32, torch.float64)
     )
     parameters = {name: p[0] for name, p in single.train(replicates=[0]).parameters().items()}
-    found = gradient_products(single, parameters)
-    expected = gradient_products(double, {name: p.double() for name, p in parameters.items()})
+    found = GradientProducts(single, parameters).products(parameters)
+    exact = {name: p.double() for name, p in parameters.items()}
+    expected = GradientProducts(double, exact).products(exact)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * expected.abs().max().item())
     monkeypatch.setattr("influbench.estimators.gradients._NUMBERS", 5 * sum(p.numel() for p in parameters.values()))
-    torch.testing.assert_close(gradient_products(single, parameters), found, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(GradientProducts(single, parameters).products(parameters), found, rtol=1e-5, atol=1e-7)
