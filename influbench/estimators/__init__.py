@@ -21,6 +21,12 @@ def influbench_estimators() -> list[Spec]:
             "Feldman & Zhang 2020, arXiv 2008.03703",
         ),
         Spec(
+            "datamodel",
+            f"{here}.datamodel:Datamodel",
+            "sparse linear regression of each test point's measure on which points a network was trained on",
+            "Ilyas et al. 2022, arXiv 2202.00622",
+        ),
+        Spec(
             "tracin",
             f"{here}.tracin:TracIn",
             "inner products of gradients, summed over checkpoints",
