@@ -21,6 +21,12 @@ def influbench_estimators() -> list[Spec]:
             "Feldman & Zhang 2020, arXiv 2008.03703",
         ),
         Spec(
+            "datamodel",
+            f"{here}.datamodel:Datamodel",
+            "sparse linear regression of each test point's measure on which points a network was trained on",
+            "Ilyas et al. 2022, arXiv 2202.00622",
+        ),
+        Spec(
             "tracin",
             f"{here}.tracin:TracIn",
             "inner products of gradients, summed over checkpoints",
@@ -63,4 +69,45 @@ def influbench_estimators() -> list[Spec]:
             "loss of each train point after one training: memorization only",
         ),
         Spec("same_label", f"{here}.baselines:SameLabel", "1 where train and test point share a label, else 0"),
+        Spec(
+            "input_similarity",
+            f"{here}.baselines:InputSimilarity",
+            "cosine of the inputs of train and test point: influence only",
+        ),
+        Spec(
+            "learning_time",
+            f"{here}.proxies:LearningTime",
+            "the epoch from which on a point is classified as its label: memorization only",
+            "Toneva et al. 2019, arXiv 1812.05159; Baldock et al. 2021, arXiv 2106.09647",
+        ),
+        Spec(
+            "cumulative_loss",
+            f"{here}.proxies:CumulativeLoss",
+            "loss of each train point, summed over the ends of epochs: memorization only",
+            "Ravikumar et al. 2025, openreview.net/forum?id=KZlQEoEtiu",
+        ),
+        Spec(
+            "forgetting",
+            f"{here}.proxies:Forgetting",
+            "how often a point is right at the end of an epoch and wrong after the next: memorization only",
+            "Toneva et al. 2019, arXiv 1812.05159",
+        ),
+        Spec(
+            "el2n",
+            f"{here}.proxies:El2n",
+            "norm of class probabilities minus one-hot label, early in training: memorization only",
+            "Paul et al. 2021, arXiv 2107.07075",
+        ),
+        Spec(
+            "grad_norm",
+            f"{here}.proxies:GradNorm",
+            "norm of each train point's loss gradient, early in training: memorization only",
+            "Paul et al. 2021, arXiv 2107.07075",
+        ),
+        Spec(
+            "curvature",
+            f"{here}.proxies:Curvature",
+            "squared norm of the loss's Hessian in the input, averaged over epochs: memorization only",
+            "Garg et al. 2023, arXiv 2307.05831",
+        ),
     ]

@@ -12,13 +12,19 @@ def with_minus_without(inside: Tensor, measured: Tensor, *, own: bool = False) -
     the result (n_train, n_test). With `own`, `measured` (n_models, n_train) is that of the point itself, and the result
     (n_train,). EstimateError where a point is in all of the networks or in none.
     """
+    check_both_sides(inside)
+    n_inside, n_models = inside.sum(0), len(inside)
+    outside, n_outside = 1 - inside, n_models - n_inside
+    if own:
+        return (inside * measured).sum(0) / n_inside - (outside * measured).sum(0) / n_outside
+    return inside.T @ measured / n_inside[:, None] - outside.T @ measured / n_outside[:, None]
+
+
+def check_both_sides(inside: Tensor) -> None:
+    """EstimateError where a point is in all of the subsets `inside` (n_models, n_train) or in none."""
     n_inside, n_models = inside.sum(0), len(inside)
     if undefined := int(((n_inside == 0) | (n_inside == n_models)).sum()):
         raise EstimateError(
             f"{undefined} of {inside.shape[1]} train points are in all or in none of the {n_models} subsets; "
             "use more models"
         )
-    outside, n_outside = 1 - inside, n_models - n_inside
-    if own:
-        return (inside * measured).sum(0) / n_inside - (outside * measured).sum(0) / n_outside
-    return inside.T @ measured / n_inside[:, None] - outside.T @ measured / n_outside[:, None]
