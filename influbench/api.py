@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import pluggy
 
@@ -176,6 +176,9 @@ class Bank:
 
 class Estimator(ABC):
     """An influence estimator. Subclasses are frozen dataclasses; their fields are their hyperparameters."""
+
+    scores_duplicates_alike: ClassVar[bool] = False
+    """Whether two train points of the same input and label always have the same scores, whatever their ids."""
 
     def unsupported(self, problem: Problem) -> str | None:
         """Why this estimator cannot run on this problem, in one sentence, or None if it can. Must be cheap."""

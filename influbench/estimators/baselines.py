@@ -31,6 +31,8 @@ class TrainLoss(Estimator):
     labels. Cost: one training.
     """
 
+    scores_duplicates_alike = True
+
     def unsupported(self, problem: Problem) -> str | None:
         """Needs classes: without them there is no memorization."""
         return "regression has no memorization" if problem.data.n_classes is None else None
@@ -49,6 +51,8 @@ class SameLabel(Estimator):
     scores are constant, and their correlation is undefined.
     """
 
+    scores_duplicates_alike = True
+
     def unsupported(self, problem: Problem) -> str | None:
         """Needs classes."""
         return "regression has no classes to compare" if problem.data.n_classes is None else None
@@ -66,6 +70,8 @@ class InputSimilarity(Estimator):
     Sees no label and no network: a look-alike counts as help whatever its label. Where inputs are not negative, as
     pixels are, no score is either; an input of zeros scores 0. Unlike `same_label` it orders the points of a class.
     """
+
+    scores_duplicates_alike = True
 
     def estimate(self, problem: Problem) -> Estimate:
         """Influence from -1 to 1; nothing on memorization."""

@@ -21,6 +21,8 @@ class GradDot(Estimator):
     seconds only.
     """
 
+    scores_duplicates_alike = True
+
     n_runs: int = 1
 
     def __post_init__(self) -> None:
@@ -39,6 +41,8 @@ class GradCos(Estimator):
     well have short gradients, so that grad_dot ranks what is fitted badly first, and this does not. A gradient of 0 has
     no direction and scores 0. Cost: as grad_dot.
     """
+
+    scores_duplicates_alike = True
 
     n_runs: int = 1
 

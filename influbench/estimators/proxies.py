@@ -22,6 +22,8 @@ from influbench.seeds import derive
 class _Proxy(Estimator):
     """What all of them share: without classes there is no memorization."""
 
+    scores_duplicates_alike = True
+
     def unsupported(self, problem: Problem) -> str | None:
         """Needs classes."""
         return "regression has no memorization" if problem.data.n_classes is None else None

@@ -29,6 +29,8 @@ class Representer(Estimator):
     not make up for it. Cost: one training, and a convex fit, which counts in seconds only.
     """
 
+    scores_duplicates_alike = True
+
     weight_decay: float = 0.01
 
     def __post_init__(self) -> None:

@@ -19,6 +19,8 @@ class TracIn(Estimator):
     steps, the last one included, which count in seconds only.
     """
 
+    scores_duplicates_alike = True
+
     n_checkpoints: int = 5
 
     def __post_init__(self) -> None:

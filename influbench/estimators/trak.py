@@ -30,6 +30,8 @@ class Trak(Estimator):
     of Phi' Phi. Cost: `n_models` trainings, and per-example gradients, which count in seconds only.
     """
 
+    scores_duplicates_alike = True
+
     n_models: int = 4
     n_projected: int = 128
     damping: float = 0.0
