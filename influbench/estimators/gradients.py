@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
-from influbench.api import Problem, Split
+from influbench.api import MeasureName, Problem, Split
 
 OfNetwork = Mapping[str, Tensor]  # parameters of one network, by name
 
@@ -32,14 +32,17 @@ def loss_gradients(problem: Problem, parameters: OfNetwork, split: Split) -> Ite
     return _gradients(loss, trained, split)
 
 
-def measure_gradients(problem: Problem, parameters: OfNetwork, split: Split) -> Iterator[Tensor]:
-    """Gradient of the problem's measure of each example, in the same form."""
+def measure_gradients(
+    problem: Problem, parameters: OfNetwork, split: Split, *, measure: MeasureName | None = None
+) -> Iterator[Tensor]:
+    """Gradient of the problem's measure of each example, or of another, in the same form."""
     trained, frozen = trained_and_frozen(problem, parameters)
 
-    def measure(trained: OfNetwork, inputs: Tensor, label: Tensor) -> Tensor:
-        return problem.measured(problem.forward({**frozen, **trained}, inputs[None]), label[None])[0]
+    def measured(trained: OfNetwork, inputs: Tensor, label: Tensor) -> Tensor:
+        outputs = problem.forward({**frozen, **trained}, inputs[None])
+        return problem.measured(outputs, label[None], measure=measure)[0]
 
-    return _gradients(measure, trained, split)
+    return _gradients(measured, trained, split)
 
 
 def _gradients(function: Callable[..., Tensor], trained: OfNetwork, split: Split) -> Iterator[Tensor]:
