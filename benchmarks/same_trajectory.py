@@ -5,9 +5,9 @@
 The derivative of a training by an example's weight is exact for that training, and the truth is leave-one-out of
 trainings. `own_seeds` is what a run of the benchmark reports: derivatives of N trainings of the estimator's own against
 the plan's truth. `same_trajectories` takes the derivatives of the very trainings of the truth's first N seeds, which no
-estimator is allowed to, and holds them against the truth of these seeds. `one_trajectory` is the mean over
-seeds of one training's derivative against leave-one-out of that training alone. Each is Spearman's correlation, the mean
-over test points, over all train points and within class, with its 95 % interval.
+estimator is allowed to, and holds them against the truth of these seeds. `one_trajectory` is the mean over seeds of one
+training's derivative against leave-one-out of that training alone. Each is Spearman's correlation, the mean over test
+points, over all train points and within class, with its 95 % interval.
 """
 
 import json

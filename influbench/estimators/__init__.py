@@ -57,6 +57,12 @@ def influbench_estimators() -> list[Spec]:
             "Yeh et al. 2018, arXiv 1811.09720",
         ),
         Spec(
+            "influence_function",
+            f"{here}.influence_function.estimator:InfluenceFunction",
+            "gradients through the inverse curvature: the optimum's first-order response to a weight",
+            "Koh & Liang 2017, arXiv 1703.04730; Grosse et al. 2023, arXiv 2308.03296",
+        ),
+        Spec(
             "leave_one_out",
             f"{here}.leave_one_out:LeaveOneOut",
             "the truth's own method with few other seeds: the yardstick of the table",

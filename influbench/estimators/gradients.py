@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
-from influbench.api import Problem, Split
+from influbench.api import MeasureName, Problem, Split
 
 OfNetwork = Mapping[str, Tensor]  # parameters of one network, by name
 OfExamples = Callable[[OfNetwork, Tensor, Tensor], Tensor]  # parameters, inputs (n, ...), labels (n,) -> (n,)
@@ -19,9 +19,11 @@ def example_losses(problem: Problem) -> OfExamples:
     return lambda parameters, inputs, labels: problem.model.loss(problem.forward(parameters, inputs), labels)
 
 
-def example_measures(problem: Problem) -> OfExamples:
-    """The problem's measure of each example."""
-    return lambda parameters, inputs, labels: problem.measured(problem.forward(parameters, inputs), labels)
+def example_measures(problem: Problem, measure: MeasureName | None = None) -> OfExamples:
+    """The problem's measure, or another, of each example."""
+    return lambda parameters, inputs, labels: problem.measured(
+        problem.forward(parameters, inputs), labels, measure=measure
+    )
 
 
 def trained_and_frozen(problem: Problem, parameters: OfNetwork) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -38,18 +40,23 @@ def loss_gradients(problem: Problem, parameters: OfNetwork, split: Split) -> Ite
     return _in_chunks(example_losses(problem), *trained_and_frozen(problem, parameters), split)
 
 
-def measure_gradients(problem: Problem, parameters: OfNetwork, split: Split) -> Iterator[Tensor]:
-    """Gradient of the problem's measure of each example, in the same form."""
-    return _in_chunks(example_measures(problem), *trained_and_frozen(problem, parameters), split)
+def measure_gradients(
+    problem: Problem, parameters: OfNetwork, split: Split, *, measure: MeasureName | None = None
+) -> Iterator[Tensor]:
+    """Gradient of the problem's measure of each example, or of another, in the same form."""
+    return _in_chunks(example_measures(problem, measure), *trained_and_frozen(problem, parameters), split)
+
+
+def measure_gradients_by_name(
+    problem: Problem, parameters: OfNetwork, split: Split, *, measure: MeasureName | None = None
+) -> dict[str, Tensor]:
+    """The same of all examples at once, (n, ...) for each trainable parameter."""
+    return _by_name(example_measures(problem, measure), *trained_and_frozen(problem, parameters), split)
 
 
 def gradients(values: OfExamples, trained: OfNetwork, others: OfNetwork, split: Split) -> Tensor:
     """Gradient of each example's value with respect to the parameters `trained`, (n, n_parameters)."""
-
-    def value(trained: OfNetwork, inputs: Tensor, label: Tensor) -> Tensor:
-        return values({**others, **trained}, inputs[None], label[None])[0]
-
-    by_name = vmap(grad(value), in_dims=(None, 0, 0))(dict(trained), split.inputs, split.labels)
+    by_name = _by_name(values, trained, others, split)
     return torch.cat([gradient.flatten(1) for gradient in by_name.values()], dim=1)
 
 
@@ -63,3 +70,11 @@ def chunks(split: Split, n_parameters: int) -> Iterator[Split]:
 def _in_chunks(values: OfExamples, trained: OfNetwork, frozen: OfNetwork, split: Split) -> Iterator[Tensor]:
     for chunk in chunks(split, sum(p.numel() for p in trained.values())):
         yield gradients(values, trained, frozen, chunk)
+
+
+def _by_name(values: OfExamples, trained: OfNetwork, others: OfNetwork, split: Split) -> dict[str, Tensor]:
+    def value(trained: OfNetwork, inputs: Tensor, label: Tensor) -> Tensor:
+        return values({**others, **trained}, inputs[None], label[None])[0]
+
+    found: dict[str, Tensor] = vmap(grad(value), in_dims=(None, 0, 0))(dict(trained), split.inputs, split.labels)
+    return found
