@@ -16,6 +16,7 @@ _CONTRACT = (
     "Estimator",
     "Masks",
     "Model",
+    "OptimizerState",
     "Problem",
     "Recipe",
     "Runs",

@@ -232,6 +232,18 @@ class Crossed:
     flipped: Tensor  # (n_rows, n, ...)
 
 
+@dataclass(frozen=True, eq=False)
+class OptimizerState:
+    """What the optimizer of a stack remembers: steps taken, and running moments of the gradients by parameter name.
+
+    A recipe that has no use for a moment keeps none: SGD has no second one, and without momentum no first one.
+    """
+
+    step: int
+    first: Mapping[str, Tensor]  # (n_replicas, ...) each
+    second: Mapping[str, Tensor]  # (n_replicas, ...) each
+
+
 class Problem(ABC):
     """What an estimator is given: data, a model, and metered training. Nothing in it leads to the ground truth."""
 
@@ -306,14 +318,15 @@ class Problem(ABC):
     def update(
         self,
         parameters: Mapping[str, Tensor],
-        state: object | None,
+        state: OptimizerState | None,
         batch: Tensor,
         weights: Tensor | None = None,
-    ) -> tuple[Mapping[str, Tensor], object]:
+    ) -> tuple[Mapping[str, Tensor], OptimizerState]:
         """One optimizer step of a stack, as the training loop itself does it; differentiable if its inputs are.
 
         `parameters` have a leading replica axis; `batch` holds rows of `data.train`, (n,) or (n_replicas, n);
-        `weights` is (n_replicas, n), those of the batch. The first step takes `state` None and returns the next.
+        `weights` is (n_replicas, n), those of the batch. The first step takes `state` None and returns the next. It
+        computes in the dtype of the parameters, which need not be the problem's.
         """
 
     @property

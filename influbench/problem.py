@@ -7,14 +7,13 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from influbench.api import Bank, Masks, MeasureName, Normalizer, Problem, Runs
+from influbench.api import Bank, Masks, MeasureName, Normalizer, OptimizerState, Problem, Runs
 from influbench.banks import SubsetBank
 from influbench.executors import Executor
 from influbench.measures import measure_of
 from influbench.seeds import derive
 from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
-from influbench.training.updates import OptimizerState
 
 
 @dataclass
@@ -113,10 +112,10 @@ class TrainingProblem(Problem):
     def update(
         self,
         parameters: Mapping[str, Tensor],
-        state: object | None,
+        state: OptimizerState | None,
         batch: Tensor,
         weights: Tensor | None = None,
-    ) -> tuple[Mapping[str, Tensor], object]:
+    ) -> tuple[Mapping[str, Tensor], OptimizerState]:
         n_replicas = len(next(iter(parameters.values())))
         if state is None:
             state = self._trainer.initial_state(parameters)

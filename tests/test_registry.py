@@ -29,7 +29,8 @@ def influbench_estimators():
 
 def test_built_ins_come_in_by_the_same_door() -> None:
     names = {kind: installed().names(kind) for kind in ("estimator", "dataset", "model")}  # type: ignore[arg-type]
-    assert {"turn_over_dropout", "subset", "tracin", "leave_one_out", "random", "same_label"} <= {*names["estimator"]}
+    ours = {"turn_over_dropout", "subset", "tracin", "metagradient", "leave_one_out", "random", "same_label"}
+    assert ours <= {*names["estimator"]}
     assert "digits" in names["dataset"]
     assert {"linear", "mlp"} <= {*names["model"]}
     assert not installed().broken

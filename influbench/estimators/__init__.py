@@ -63,6 +63,13 @@ def influbench_estimators() -> list[Spec]:
             "Koh & Liang 2017, arXiv 1703.04730; Grosse et al. 2023, arXiv 2308.03296",
         ),
         Spec(
+            "metagradient",
+            f"{here}.metagradient:Metagradient",
+            "exact derivative of the trained network's measure by each example's weight",
+            "Maclaurin et al. 2015, arXiv 1502.03492; Hara et al. 2019, arXiv 1906.08473; "
+            "Engstrom et al. 2025, arXiv 2503.13751",
+        ),
+        Spec(
             "leave_one_out",
             f"{here}.leave_one_out:LeaveOneOut",
             "the truth's own method with few other seeds: the yardstick of the table",

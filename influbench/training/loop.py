@@ -8,14 +8,14 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from influbench.api import Data, Masks, MeasureName, Model, Normalizer, Recipe
+from influbench.api import Data, Masks, MeasureName, Model, Normalizer, OptimizerState, Recipe
 from influbench.measures import example_losses
 from influbench.seeds import derive
 from influbench.training.batch_norm import with_group_norm
 from influbench.training.batches import batch_rows, steps_per_training
 from influbench.training.replicas import Parameters, Replicas, SiteMasks
 from influbench.training.runs import StackedRuns, site_masks
-from influbench.training.updates import OptimizerState, initial_state, learning_rates, optimizer_step
+from influbench.training.updates import initial_state, learning_rates, optimizer_step
 from influbench.training.width import (
     LOOPED_WIDTHS,
     STACKED_WIDTHS,
@@ -183,18 +183,23 @@ class Trainer:
     ) -> tuple[Parameters, OptimizerState]:
         """One optimizer step on examples `rows`, (n,) or (R, n), of `inputs`; weights are those of the batch, (R, n).
 
-        `in_place` may write into parameters and state. Otherwise it is differentiable with respect to parameters, state
-        and weights, where gradients are enabled and they require it.
+        It computes in the dtype of the parameters, whatever that of the data. `in_place` may write into parameters and
+        state. Otherwise it is differentiable with respect to parameters, state and weights, where gradients are enabled
+        and they require it.
         """
         trained = self._trained(parameters, frozen)
+        dtype = next(iter(trained.values())).dtype
+        weights = weights.to(dtype)
         tracked = torch.is_grad_enabled() and any(t.requires_grad for t in (*trained.values(), weights))
         with torch.enable_grad():
             leaves = {name: p if p.requires_grad else p.detach().requires_grad_() for name, p in trained.items()}
             per_replica = rows if rows.ndim == 2 else rows[None]
             outputs = self.network.outputs(
-                {**parameters, **leaves}, inputs[per_replica], masks, differentiable_twice=tracked
+                {**parameters, **leaves}, inputs[per_replica].to(dtype), masks, differentiable_twice=tracked
             )
-            losses = example_losses(self.model, outputs, self.data.train.labels[per_replica])
+            labels = self.data.train.labels[per_replica]
+            labels = labels.to(dtype) if labels.is_floating_point() else labels
+            losses = example_losses(self.model, outputs, labels)
             loss = ((losses * weights).sum(1) / _denominator(weights, normalizer)).sum()
             gradients = torch.autograd.grad(loss, list(leaves.values()), create_graph=tracked)
         stepped, state = optimizer_step(

@@ -1,24 +1,14 @@
 """A recipe made into optimizer steps: pure functions of stacked parameters, differentiable from end to end."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import cos, pi
 
 import torch
 from torch import Tensor
 
-from influbench.api import Recipe
+from influbench.api import OptimizerState, Recipe
 
 Parameters = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class OptimizerState:
-    """What the optimizer remembers: steps taken, and running moments of the gradients by parameter name."""
-
-    step: int
-    first: Parameters
-    second: Parameters
 
 
 def initial_state(recipe: Recipe, parameters: Parameters) -> OptimizerState:
@@ -93,7 +83,19 @@ def _adam(
         name: p
         - learning_rate
         * (first[name] / (1 - beta_1**step))
-        / ((second[name] / (1 - beta_2**step)).sqrt() + recipe.epsilon)
+        / (_root(second[name] / (1 - beta_2**step)) + recipe.epsilon)
         for name, p in parameters.items()
     }
     return stepped, OptimizerState(step, first, second)
+
+
+def _root(moment: Tensor) -> Tensor:
+    """The square root, with derivative 0 where it is 0, which makes that of Adam's step the exact one.
+
+    Where all gradients so far are 0, the first moment is, too, and a change of d in them moves the step by d / epsilon
+    to first order: the root of the second moment, itself of order d, multiplies what is 0. Autograd alone says NaN.
+    """
+    if not moment.requires_grad:
+        return moment.sqrt()
+    nothing = moment == 0
+    return moment.masked_fill(nothing, 1).sqrt().masked_fill(nothing, 0)

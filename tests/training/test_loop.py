@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from influbench.api import Data, Model
 from influbench.training.replicas import Replicas
 from influbench.training.updates import initial_state
 from influbench.truth.leave_one_out import leave_out
-from tests.problems import blobs, permuted, problem, trainer
+from tests.problems import ResidualModel, blobs, in_dtype, line, permuted, problem, trainer
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -144,6 +145,21 @@ def test_an_update_is_the_step_of_the_loop() -> None:
         parameters, state = of.update(parameters, state, runs.batches[step - 1])  # type: ignore[assignment]
         for name, expected in runs.parameters(step=step).items():
             assert torch.equal(parameters[name], expected)
+
+
+@pytest.mark.parametrize("model", [None, ResidualModel()])
+@pytest.mark.parametrize("data", [blobs(), in_dtype(line(), torch.float32)], ids=["classes", "regression"])
+def test_an_update_computes_in_the_dtype_of_its_parameters(data: Data, model: Model | None) -> None:
+    """On data in float32, those in float64 take the step that they take on the same data in float64."""
+    stepped = []
+    for dtype in (torch.float32, torch.float64):
+        of = problem(trainer(data, model, dtype=dtype))
+        start = {name: p.double()[None] for name, p in of.initial_parameters(0).items()}
+        parameters, state = of.update(start, None, torch.arange(6))
+        stepped.append(of.update(parameters, state, torch.arange(3, 9), torch.full((1, 6), 0.5, dtype=dtype))[0])
+    for name, expected in stepped[1].items():
+        torch.testing.assert_close(stepped[0][name], expected, rtol=1e-13, atol=1e-15)
+        assert stepped[0][name].dtype == torch.float64
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

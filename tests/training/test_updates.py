@@ -38,6 +38,20 @@ def test_steps_equal_torch_optim(recipe: Recipe, peer, schedule: str) -> None:  
     torch.testing.assert_close(ours["w"], theirs.detach(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_a_step_has_its_derivative_where_all_gradients_were_0(optimizer: str) -> None:
+    """A change of d in the gradient moves the first step by the learning rate times d over epsilon."""
+    recipe = Recipe(optimizer, 0.01, epsilon=0.1)  # type: ignore[arg-type]
+    parameters = {"w": torch.ones(2, 1, dtype=torch.float64)}
+    gradient = torch.tensor([[0.0], [2.0]], dtype=torch.float64, requires_grad=True)
+    stepped, _ = optimizer_step(
+        recipe, parameters, {"w": gradient}, initial_state(recipe, parameters), learning_rate=0.01
+    )
+    (by_gradient,) = torch.autograd.grad(stepped["w"].sum(), gradient)
+    expected = [[-0.01 / 0.1], [-0.01 * 0.1 / 2.1**2]]  # of g / (|g| + epsilon)
+    torch.testing.assert_close(by_gradient, torch.tensor(expected, dtype=torch.float64))
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

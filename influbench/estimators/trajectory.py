@@ -1,0 +1,116 @@
+"""One training in float64, and reverse mode through its steps: what it ends in, derived by the examples' weights."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import ceil, sqrt
+
+import torch
+from torch import Tensor
+
+from influbench.api import OptimizerState, Problem
+
+_STORED = 2**26  # numbers of a trajectory that are kept; of a longer one, about every sqrt(n_steps)-th point
+_PULLED_BACK = 2**26  # numbers that cotangents and the graph of a step take
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A network between two steps. Every tensor has a replica axis of one; there is no state before the first step."""
+
+    parameters: Mapping[str, Tensor]
+    state: OptimizerState | None
+
+
+class Trajectory:
+    """The training of a replicate whose batches are known, taken again in float64 whatever the problem's dtype.
+
+    With points `z_0, ..., z_T` (parameters and optimizer state) and steps `z_(t+1) = Phi_t(z_t, w)`, the cotangent
+    `u_T` of a function of the trained network is pulled back by `u_t = (d Phi_t / d z_t)^T u_(t+1)`; the derivative by
+    the weights is the sum over steps of `(d Phi_t / d w)^T u_(t+1)`. One step's graph is alive at a time.
+    """
+
+    def __init__(self, problem: Problem, replicate: int, batches: Sequence[Tensor]) -> None:
+        self._problem, self._batches = problem, batches
+        start = {name: p.double()[None] for name, p in problem.initial_parameters(replicate).items()}
+        n_numbers = 3 * sum(p.numel() for p in start.values())  # two moments, at most
+        self._spacing = 1 if n_numbers * len(batches) <= _STORED else ceil(sqrt(len(batches)))
+        self._kept: dict[int, Point] = {}
+        self._last = Point(start, None)
+        for step in range(len(batches)):
+            if step % self._spacing == 0:
+                self._kept[step] = self._last
+            self._last = self._after(self._last, step)
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Those of the trained network, without a replica axis."""
+        return {name: p[0] for name, p in self._last.parameters.items()}
+
+    @cached_property
+    def cotangents_at_a_time(self) -> int:
+        """How many fit into memory together, each with about as much of its own as the graph of one step holds."""
+        sizes: list[int] = []
+
+        def noted(tensor: Tensor) -> Tensor:
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(noted, lambda tensor: tensor):
+            _recorded(self._problem, self._kept[0], self._batches[0])
+        n_numbers = sum(sizes) + 2 * sum(tensor.numel() for tensor in _moving(self._problem, self._last))
+        return max(1, _PULLED_BACK // n_numbers)
+
+    def weight_gradients(self, gradients: Mapping[str, Tensor]) -> Tensor:
+        """Derivatives by the weights (n, n_train), given those by each parameter that was trained, (n, ...)."""
+        problem = self._problem
+        trained = [g[:, None] for g in (gradients[name] for name in self.parameters if name in problem.trainable)]
+        n, moments = len(trained[0]), _moving(problem, self._last)[len(trained) :]
+        cotangents = trained + [moment.new_zeros(n, *moment.shape) for moment in moments]
+        by_weight = trained[0].new_zeros(n, len(problem.data.train))
+        for step, point in self._backwards():
+            cotangents, by_weight_of_batch = _pulled_back(problem, point, self._batches[step], cotangents)
+            by_weight.index_add_(1, self._batches[step], by_weight_of_batch)
+        return by_weight
+
+    def _backwards(self) -> Iterator[tuple[int, Point]]:
+        """The points from which steps were taken, the last one first; what was not kept is computed again."""
+        for first, point in reversed(self._kept.items()):
+            segment = [point]
+            for step in range(first, min(first + self._spacing, len(self._batches)) - 1):
+                segment.append(self._after(segment[-1], step))
+            while segment:
+                yield first + len(segment) - 1, segment.pop()
+
+    def _after(self, point: Point, step: int) -> Point:
+        with torch.no_grad():
+            return Point(*self._problem.update(point.parameters, point.state, self._batches[step]))
+
+
+def _moving(problem: Problem, point: Point) -> list[Tensor]:
+    """What a step changes: the trained parameters, then the optimizer's moments."""
+    trained = [p for name, p in point.parameters.items() if name in problem.trainable]
+    return trained if point.state is None else [*trained, *point.state.first.values(), *point.state.second.values()]
+
+
+def _recorded(problem: Problem, point: Point, batch: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """What one step is a function of, the weights of its batch (1, n) at the end, and what it makes of them."""
+
+    def leaves(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor.detach().requires_grad_() for name, tensor in tensors.items()}
+
+    state = point.state and replace(point.state, first=leaves(point.state.first), second=leaves(point.state.second))
+    here = Point(leaves(point.parameters), state)
+    weights = torch.ones(1, len(batch), dtype=torch.float64, device=batch.device, requires_grad=True)
+    with torch.enable_grad():
+        there = Point(*problem.update(here.parameters, here.state, batch, weights))
+    return [*_moving(problem, here), weights], _moving(problem, there)
+
+
+def _pulled_back(
+    problem: Problem, point: Point, batch: Tensor, cotangents: list[Tensor]
+) -> tuple[list[Tensor], Tensor]:
+    """Cotangents before a step, in the order of `_moving`, (n, 1, ...), and the derivatives by its batch's weights."""
+    before, after = _recorded(problem, point, batch)
+    *pulled, by_weight = torch.autograd.grad(after, before, cotangents, is_grads_batched=True)
+    return pulled, by_weight[:, 0]
