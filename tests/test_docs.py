@@ -17,13 +17,14 @@ from influbench.registry import installed
 from influbench.report.chart import cost_charts
 from influbench.report.comparison import print_comparison
 from influbench.report.decomposition import print_decomposition
-from influbench.report.numbers import decimal, interval
+from influbench.report.numbers import decimal, interval, trainings
 from influbench.report.trace import trace_tables
-from influbench.results import Cell, ComparedRuns, DecompositionStudy, Result, Results
+from influbench.results import Cell, ComparedRuns, DecompositionStudy, Result, Results, Where
 from influbench.store.run_directory import read_result
 from tests.report.test_terminal import printed
 
 ROOT = Path(__file__).parents[1]
+WHERE: tuple[Where, ...] = ("influence", "within_class", "memorization")
 PLAN = """
 estimators = ["random"]
 [problem]
@@ -159,10 +160,80 @@ def test_the_curves_of_the_docs_are_those_of_the_stored_runs(folder: str) -> Non
             assert f"| {n} | {halves[0]} | {halves[1]} |" in page
 
 
+def by_problem(folder: str) -> dict[str, dict[str, dict[str, Cell]]]:
+    """Cells by problem, name and quantity."""
+    result = read_result(ROOT / "benchmarks" / "results" / folder)
+    found: dict[str, dict[str, dict[str, Cell]]] = {}
+    for one in result.results if isinstance(result, Results) else [result]:
+        for cell in one.cells:
+            found.setdefault(one.problem.name, {}).setdefault(cell.name, {})[cell.quantity] = cell
+    return found
+
+
+def test_the_ablation_of_the_docs_is_that_of_the_stored_runs() -> None:
+    page = (ROOT / "docs" / "explanation" / "turn-over-dropout.md").read_text()
+    rows = {
+        "64 units, 5 epochs": ("ablation/epochs-5", "digits, mlp"),
+        "64 units, 10 epochs": ("ablation/epochs-10", "digits, mlp"),
+        "64 units, 20 epochs": ("ablation/width", "digits, mlp"),
+        "64 units, 40 epochs": ("ablation/epochs-40", "digits, mlp"),
+        "16 units, 20 epochs": ("ablation/width", "digits, mlp[hidden=[16]]"),
+        "256 units, 20 epochs": ("ablation/width", "digits, mlp[hidden=[256]]"),
+    }
+    for label, (folder, problem) in rows.items():
+        cells = by_problem(folder)[problem]
+        few = f"{figures(cells['turn_over_dropout'])} | {figures(cells['subset'])}"
+        many = f"{figures(cells['turn_over_dropout[n_masks=256]'])} | {figures(cells['subset[n_models=256]'])}"
+        assert f"| {label} | 64 | {few} |\n| {label} | 256 | {many} |" in page
+    for folder, first, second in (("sites", "2", "4"), ("sites-cnn", "1", "4")):
+        for cells in by_problem(f"ablation/{folder}").values():
+            names = [
+                f"turn_over_dropout{parameters}"
+                for p in ("", "p=0.5")
+                for parameters in (
+                    f"[{p}]" if p else "",
+                    f"[{p}{',' * bool(p)}sites=[{first}]]",
+                    f"[{p}{',' * bool(p)}sites=[{first},{second}]]",
+                )
+            ]
+            row = [decimal(cells[name]["memorization"].spearman.value) for name in (*names, "subset")]
+            assert f" | {' | '.join(row)} |\n" in page
+
+
 def test_the_variants_of_the_docs_are_those_of_the_stored_run() -> None:
     page = (ROOT / "docs" / "explanation" / "turn-over-dropout.md").read_text()
     for name, cells in stored_cells("masks").items():
         assert f"| `{name}` | {figures(cells)} |" in page
+
+
+def test_every_estimator_of_the_docs_has_the_figures_of_the_stored_run() -> None:
+    page = (ROOT / "docs" / "explanation" / "estimators.md").read_text()
+    problems = by_problem("estimators")
+    assert len(problems) == 2
+    for estimators in problems.values():
+        for name, cells in estimators.items():
+            any_cell, columns = next(iter(cells.values())), []
+            for where in WHERE:
+                agreements = [agreement for cell in cells.values() if (agreement := cell.agreement(where)) is not None]
+                known = [one for one in agreements if one.value is not None]
+                columns.append(f"{decimal(known[0].value)} {interval(known[0])}" if known else "-")
+            assert f"| `{name}` | {' | '.join(columns)} | {trainings(any_cell.training_equivalents)} |" in page
+            for cell in cells.values():
+                auroc = cell.wrong_labels_auroc
+                if auroc.value is not None:
+                    cost = trainings(cell.training_equivalents)
+                    assert f"| `{name}` | {decimal(auroc.value)} {interval(auroc)} | {cost} |" in page
+    same = json.loads((ROOT / "benchmarks" / "results" / "estimators" / "same-trajectory.json").read_text())
+    text = " ".join(page.split())
+    on_the_truths, on_one = (
+        [decimal(same[name][where]["value"]) for where in ("influence", "within_class")]
+        for name in ("same_trajectories", "one_trajectory")
+    )
+    assert f"it would have {on_the_truths[0]} (within class {on_the_truths[1]})" in text
+    assert f"leave-one-out of that training alone {on_one[0]} ({on_one[1]})" in text
+    share = problems["digits, mlp"]["metagradient[n_seeds=12]"]["influence"].of_ceiling
+    assert share.value is not None
+    assert f"reaches {100 * share.value:.0f} % of the ceiling" in text
 
 
 def test_who_finds_wrong_labels_in_the_docs_is_who_does_in_the_stored_run() -> None:

@@ -7,8 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from influbench.report.numbers import UNKNOWN, count, decimal, interval
-from influbench.report.tables import COLUMN_TITLES, new_table
+from influbench.report.numbers import count, decimal, interval
+from influbench.report.tables import COLUMN_TITLES, new_table, on_two_lines
 from influbench.results import Decomposed, DecompositionStudy, Estimand, Statistic, Term, Where
 
 _NOTE = (
@@ -46,7 +46,7 @@ def _table(one: Decomposed) -> Table:
         for kind in ("share", "truth"):
             table.add_column(f"{title}\n{kind}", no_wrap=True)
     for terms in zip(*columns, strict=True):
-        table.add_row(f"  {terms[0].name}", *(_written(found) for term in terms for found in _statistics(term)))
+        table.add_row(f"  {terms[0].name}", *(on_two_lines(found) for term in terms for found in _statistics(term)))
     return table
 
 
@@ -63,7 +63,7 @@ def _estimands(estimands: Mapping[Where, Sequence[Estimand]]) -> Table:
 
 def _of_ceiling(found: Estimand) -> Text:
     if found.ceiling.value is None:
-        return _written(found.spearman)
+        return on_two_lines(found.spearman)
     text = Text(f"{decimal(found.spearman.value):>5}", style="bold")
     text.append(f" of {decimal(found.ceiling.value)}", style="cyan not bold")
     return text.append(f"\n {interval(found.spearman)}", style="dim not bold")
@@ -71,9 +71,3 @@ def _of_ceiling(found: Estimand) -> Text:
 
 def _statistics(term: Term) -> tuple[Statistic, Statistic]:
     return term.share_of_variance, term.spearman
-
-
-def _written(found: Statistic) -> Text:
-    if found.value is None:
-        return Text(f"{UNKNOWN:>5}", style="dim")
-    return Text(f"{decimal(found.value):>5}", style="bold").append(f"\n {interval(found)}", style="dim not bold")

@@ -4,7 +4,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from influbench.report.numbers import decimal, interval
+from influbench.report.numbers import UNKNOWN, decimal, interval
 from influbench.results import Statistic, Where
 
 COLUMN_TITLES: dict[Where, str] = {
@@ -24,3 +24,12 @@ def on_one_line(statistic: Statistic) -> Text:
     """A value and its interval: " .55 [.52, .57]"."""
     text = Text(f"{decimal(statistic.value):>4}", style="bold" if statistic.value is not None else "dim")
     return text.append(f" {interval(statistic)}", style="dim not bold")
+
+
+def on_two_lines(statistic: Statistic) -> Text:
+    """A value, and its interval below it."""
+    if statistic.value is None:
+        return Text(f"{UNKNOWN:>5}", style="dim")
+    return Text(f"{decimal(statistic.value):>5}", style="bold").append(
+        f"\n {interval(statistic)}", style="dim not bold"
+    )
