@@ -309,6 +309,13 @@ def test_the_speed_of_scores_in_the_docs_is_that_of_the_stored_run() -> None:
     assert found["largest_difference"] < 1e-4
 
 
+def test_the_speed_of_tracin_in_the_docs_is_that_of_the_stored_run() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "speed" / "tracin.json").read_text())
+    page = " ".join((ROOT / "docs" / "explanation" / "speed.md").read_text().split())
+    assert f"that is {found['speedup']:.1f} times as fast as captum's" in page
+    assert found["largest_difference"] < 1e-4
+
+
 def test_links_of_the_docs_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):

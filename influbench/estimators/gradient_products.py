@@ -8,8 +8,8 @@ used twice: that a layer alone uses its parameters is not taken on trust, its ou
 gradient of the sum.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import torch
@@ -44,33 +44,60 @@ class GradientProducts:
 
     def products(self, parameters: OfNetwork) -> Tensor:
         """Train points' loss gradients times test points' measure gradients, (n_train, n_test) float64."""
-        return torch.cat([torch.cat(list(self._row(parameters, parts)), dim=1) for parts in self._of_train(parameters)])
+        n_parameters = 2 * sum(p.numel() for p in parameters.values())  # of a train and of a test point
+        rows = [
+            [self._pairs(parameters, train, test) for test in chunks(self._problem.data.test, n_parameters)]
+            for train in chunks(self._problem.data.train, n_parameters)
+        ]
+        return torch.cat([torch.cat(row, dim=1) for row in rows]).double().cpu()
 
     def norms(self, parameters: OfNetwork) -> tuple[Tensor, Tensor]:
         """Norms of train points' loss gradients, (n_train,), and test points' measure gradients, (n_test,), float64."""
-        of_train, of_test = self._of_train(parameters), self._of_test(parameters)
-        return torch.cat([_norms(parts) for parts in of_train]), torch.cat([_norms(parts) for parts in of_test])
+        problem = self._problem
+        of_train = self._norms(parameters, problem.data.train, example_losses(problem))
+        return of_train, self._norms(parameters, problem.data.test, example_measures(problem))
 
-    def _row(self, parameters: OfNetwork, of_loss: Sequence["_Part"]) -> Iterator[Tensor]:
-        for of_measure in self._of_test(parameters):
-            pairs = zip(of_loss, of_measure, strict=True)  # of one network: the same kinds in the same order
-            yield torch.stack([one.dot(cast(Any, other)) for one, other in pairs]).sum(0).double().cpu()
-
-    def _of_train(self, parameters: OfNetwork) -> Iterator[list["_Part"]]:
-        return self._parts(parameters, self._problem.data.train, example_losses(self._problem))
-
-    def _of_test(self, parameters: OfNetwork) -> Iterator[list["_Part"]]:
-        return self._parts(parameters, self._problem.data.test, example_measures(self._problem))
-
-    def _parts(self, parameters: OfNetwork, split: Split, values: OfExamples) -> Iterator[list["_Part"]]:
-        """Gradients of each example's value, as parts over disjoint sets of parameters, some examples at a time."""
+    def _pairs(self, parameters: OfNetwork, train: Split, test: Split) -> Tensor:
+        """The products of some train points with some test points, which pass through the network together."""
+        losses, measures, n = example_losses(self._problem), example_measures(self._problem), len(train)
         trained, frozen = trained_and_frozen(self._problem, parameters)
-        rest = {name: p for name, p in trained.items() if not any(name in names for names in self._layers)}
-        others = {name: p for name, p in parameters.items() if name not in rest}
+        products = train.inputs.new_zeros(n, len(test))
+        for part in _of_layers(self._layers, trained, frozen, _joined(train, test), self._values_of_both(n)):
+            products += part.products(n)
+        rest, others = self._rest(parameters)
+        if rest:
+            products += gradients(losses, rest, others, train) @ gradients(measures, rest, others, test).T
+        return products
+
+    def _values_of_both(self, n: int) -> OfExamples:
+        """The loss of the first n examples, and the measure of the others."""
+        problem = self._problem
+
+        def values(parameters: OfNetwork, inputs: Tensor, labels: Tensor) -> Tensor:
+            outputs = problem.forward(parameters, inputs)
+            return torch.cat([problem.model.loss(outputs[:n], labels[:n]), problem.measured(outputs[n:], labels[n:])])
+
+        return values
+
+    def _norms(self, parameters: OfNetwork, split: Split, values: OfExamples) -> Tensor:
+        trained, frozen = trained_and_frozen(self._problem, parameters)
+        rest, others = self._rest(parameters)
+        norms = []
         for chunk in chunks(split, sum(p.numel() for p in trained.values())):
-            by_layer, _ = _by_layer(trained, frozen, chunk, values) if self._layers else ({}, {})
-            parts = [by_layer[names] for names in self._layers]
-            yield [*parts, _Written(gradients(values, rest, others, chunk))] if rest else parts
+            parts: list[_Part] = _of_layers(self._layers, trained, frozen, chunk, values)
+            if rest:
+                parts.append(_Written(gradients(values, rest, others, chunk)))
+            norms.append(torch.stack([part.square_norms() for part in parts]).double().sum(0).sqrt().cpu())
+        return torch.cat(norms)
+
+    def _rest(self, parameters: OfNetwork) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Trained parameters of no such layer, and all others."""
+        covered = {name for names in self._layers for name in names}
+        rest = {name for name in self._problem.trainable if name not in covered}
+        return (
+            {name: p for name, p in parameters.items() if name in rest},
+            {name: p for name, p in parameters.items() if name not in rest},
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +107,9 @@ class _Outer:
     outputs: Tensor  # (n, n_out)
     inputs: Tensor  # (n, n_in)
 
-    def dot(self, other: "_Outer") -> Tensor:
-        return (self.outputs @ other.outputs.T) * (self.inputs @ other.inputs.T)
+    def products(self, n: int) -> Tensor:
+        """Of the first n with the others."""
+        return (self.outputs[:n] @ self.outputs[n:].T).mul_(self.inputs[:n] @ self.inputs[n:].T)
 
     def square_norms(self) -> Tensor:
         return self.outputs.square().sum(1) * self.inputs.square().sum(1)
@@ -96,8 +124,9 @@ class _Written:
 
     entries: Tensor  # (n, n_entries)
 
-    def dot(self, other: "_Written") -> Tensor:
-        return self.entries @ other.entries.T
+    def products(self, n: int) -> Tensor:
+        """Of the first n with the others."""
+        return self.entries[:n] @ self.entries[n:].T
 
     def square_norms(self) -> Tensor:
         return self.entries.square().sum(1)
@@ -109,37 +138,47 @@ class _Written:
 _Part = _Outer | _Written
 
 
-def _norms(parts: Sequence[_Part]) -> Tensor:
-    return torch.stack([part.square_norms() for part in parts]).double().sum(0).sqrt().cpu()
+def _joined(first: Split, second: Split) -> Split:
+    return Split(*(torch.cat([getattr(split, field.name) for split in (first, second)]) for field in fields(Split)))
 
 
 def _layers_alone(trained: OfNetwork, frozen: OfNetwork, few: Split, values: OfExamples) -> list[Names]:
     """The layers whose outer products are all of the gradient of their parameters."""
-    by_layer, sums = _by_layer(trained, frozen, few, values)
-    found = []
-    for names, part in by_layer.items():
-        expected = torch.cat([sums[name].reshape(len(sums[name]), -1) for name in names], dim=1).flatten()
-        largest, off = expected.abs().max(), (part.total() - expected).abs().max()
+    total, layers, leaves = _recorded(trained, frozen, few, values)
+    outputs = [layer.output for layer in layers]
+    found = torch.autograd.grad(total, [*outputs, *leaves.values()], materialize_grads=True, allow_unused=True)
+    sums = dict(zip(leaves, found[len(layers) :], strict=True))
+    alone = []
+    for layer, of_output in zip(layers, found, strict=False):
+        expected = torch.cat([sums[name].reshape(len(sums[name]), -1) for name in layer.names], dim=1).flatten()
+        largest, off = expected.abs().max(), (layer.part(of_output).total() - expected).abs().max()
         if largest > 0 and off <= _TOLERANCE.get(expected.dtype, 0.0) * largest:
-            found.append(names)
-    return found
+            alone.append(layer.names)
+    return alone
 
 
-def _by_layer(
+def _of_layers(
+    names: Sequence[Names], trained: OfNetwork, frozen: OfNetwork, split: Split, values: OfExamples
+) -> list[_Part]:
+    """Gradients of each example's value with respect to the parameters of these layers."""
+    if not names:
+        return []
+    total, layers, _ = _recorded(trained, frozen, split, values)
+    by_names = {layer.names: layer for layer in layers}
+    chosen = [by_names[of_layer] for of_layer in names]
+    found = torch.autograd.grad(total, [layer.output for layer in chosen])
+    return [layer.part(of_output) for layer, of_output in zip(chosen, found, strict=True)]
+
+
+def _recorded(
     trained: OfNetwork, frozen: OfNetwork, split: Split, values: OfExamples
-) -> tuple[dict[Names, _Part], Mapping[str, Tensor]]:
-    """Gradients of the layers that run once, and autograd's gradient of the sum by the name of each parameter."""
+) -> tuple[Tensor, list["_Layer"], dict[str, Tensor]]:
+    """The summed value, the layers that ran once on the way to it, and the parameters that it depends on."""
     leaves = {name: p.detach().requires_grad_() for name, p in trained.items()}
     recorder = _Recorder({id(p): name for name, p in leaves.items()}, len(split))
     with torch.enable_grad(), recorder:
         total = values({**frozen, **leaves}, split.inputs, split.labels).sum()
-    layers = recorder.layers
-    found = torch.autograd.grad(
-        total, [*(layer.output for layer in layers), *leaves.values()], materialize_grads=True, allow_unused=True
-    )
-    parts = [layer.part(of_output) for layer, of_output in zip(layers, found, strict=False)]
-    by_layer = {layer.names: part for layer, part in zip(layers, parts, strict=True)}
-    return by_layer, dict(zip(leaves, found[len(layers) :], strict=True))
+    return total, recorder.layers, leaves
 
 
 @dataclass(frozen=True, eq=False)

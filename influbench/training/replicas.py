@@ -247,7 +247,7 @@ def _gated(module: nn.Module, masks: SiteMasks) -> Iterator[None]:
     def gate(factors: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
         return lambda _module, _inputs, output: output * aligned(factors, output)
 
-    parts = dict(module.named_modules())
+    parts = dict(module.named_modules()) if masks else {}
     handles = [parts[site].register_forward_hook(gate(factors)) for site, factors in masks.items()]
     try:
         yield
