@@ -16,10 +16,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-import captum
 import click
 import torch
-from captum.influence import TracInCP
 from torch import Tensor
 from torch.nn import CrossEntropyLoss
 from torch.utils.data import TensorDataset
@@ -34,6 +32,12 @@ from influbench.store.cache import default_cache
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 from influbench.training.loop import Trainer
+
+try:
+    import captum
+    from captum.influence import TracInCP
+except ImportError:
+    sys.exit("captum is not installed; pip install influbench[bench]")
 
 N_CHECKPOINTS = 5
 
