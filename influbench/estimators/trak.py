@@ -1,6 +1,5 @@
 """TRAK of Park et al. 2023."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from influbench.api import Estimate, Estimator, Problem, Split
 from influbench.errors import EstimateError
-from influbench.estimators.gradients import OfNetwork, chunks, gradients, trained_and_frozen
+from influbench.estimators.gradients import OfNetwork, chunks, example_measures, gradients, trained_and_frozen
 from influbench.seeds import derive
 
 _NUMBERS = 2**24  # entries of a projection that are drawn at a time
@@ -89,9 +88,7 @@ class Trak(Estimator):
 def _projected(problem: Problem, parameters: OfNetwork, split: Split, n_projected: int, seed: int) -> Tensor:
     """The gradient of each example's margin times a matrix of random signs, (n, n_projected) float64."""
 
-    def margins(parameters: Mapping[str, Tensor], inputs: Tensor, labels: Tensor) -> Tensor:
-        return problem.measured(problem.forward(parameters, inputs), labels, measure="margin")
-
+    margins = example_measures(problem, "margin")
     trained, frozen = trained_and_frozen(problem, parameters)
     n_parameters = sum(p.numel() for p in trained.values())
     rows = []
