@@ -1,20 +1,19 @@
 """Which estimators of a run are worth their cost."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 from influbench.results import Cell, Where
 from influbench.statistics.front import pareto_front
-
-_COLUMNS: tuple[Where, ...] = ("influence", "within_class", "memorization", "lds")
 
 
 def fronts(cells: Sequence[Cell]) -> dict[Where, tuple[str, ...]]:
     """Names on the Pareto front of training-run equivalents and agreement, cheapest first; by the values as they are.
 
-    None where no estimator has an agreement.
+    Columns in which no estimator has an agreement are left out.
     """
-    found = {}
-    for where in _COLUMNS:
+    found: dict[Where, tuple[str, ...]] = {}
+    for where in get_args(Where):
         points = [
             (cell.name, cell.training_equivalents, agreement.value)
             for cell in cells

@@ -32,6 +32,12 @@ def trained_and_frozen(problem: Problem, parameters: OfNetwork) -> tuple[dict[st
     return trained, {name: p for name, p in parameters.items() if name not in problem.trainable}
 
 
+def n_trained_parameters(problem: Problem) -> int:
+    """How many numbers training moves."""
+    trained, _ = trained_and_frozen(problem, problem.initial_parameters(0))
+    return sum(p.numel() for p in trained.values())
+
+
 def loss_gradients(problem: Problem, parameters: OfNetwork, split: Split) -> Iterator[Tensor]:
     """Gradient of each example's loss, (n, n_parameters), some examples at a time.
 

@@ -8,7 +8,14 @@ from torch import Tensor
 
 from influbench.api import Estimate, Estimator, Problem, Split
 from influbench.errors import EstimateError
-from influbench.estimators.gradients import OfNetwork, chunks, example_measures, gradients, trained_and_frozen
+from influbench.estimators.gradients import (
+    OfNetwork,
+    chunks,
+    example_measures,
+    gradients,
+    n_trained_parameters,
+    trained_and_frozen,
+)
 from influbench.seeds import derive
 
 _NUMBERS = 2**24  # entries of a projection that are drawn at a time
@@ -47,8 +54,7 @@ class Trak(Estimator):
         """Needs classes, more parameters than projections, and without damping as many train points."""
         if problem.data.n_classes is None:
             return "regression has no margin to linearise"
-        initial = problem.initial_parameters(0)
-        n_parameters = sum(initial[name].numel() for name in problem.trainable)
+        n_parameters = n_trained_parameters(problem)
         if self.n_projected > n_parameters:
             return f"a projection to {self.n_projected} numbers is wider than the {n_parameters} parameters"
         if self.n_projected > len(problem.data.train) and not self.damping:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf, prod
+from math import inf
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from influbench.api import Estimate, Estimator, MeasureName, Problem
-from influbench.estimators.gradients import loss_gradients, measure_gradients
+from influbench.estimators.gradients import loss_gradients, measure_gradients, n_trained_parameters
 from influbench.estimators.influence_function.curvature import Curvature, Network, curvature_product, in_float64
 from influbench.estimators.influence_function.ekfac import Ekfac
 from influbench.estimators.influence_function.solvers import ConjugateGradients, Explicit, Solver
@@ -77,8 +77,7 @@ class InfluenceFunction(Estimator):
         """The explicit matrix must fit."""
         if self.solver != "explicit":
             return None
-        parameters = problem.initial_parameters(0)
-        n_parameters = sum(prod(parameters[name].shape) for name in problem.trainable)
+        n_parameters = n_trained_parameters(problem)
         if n_parameters <= _LARGEST_MATRIX:
             return None
         return (
