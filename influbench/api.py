@@ -283,6 +283,13 @@ class Problem(ABC):
         """
 
     @abstractmethod
+    def module(self, parameters: Mapping[str, Tensor]) -> nn.Module:
+        """A new torch module with copies of these parameters of one network, for libraries that want one.
+
+        It is in evaluation mode, on the problem's device and in its dtype. Nothing else changes with it.
+        """
+
+    @abstractmethod
     def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
         """The problem's measure, or another, (...) float64: of outputs (..., n_outputs) and labels of as many axes."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from influbench.api import Bank, Masks, MeasureName, Normalizer, OptimizerState, Problem, Runs
 from influbench.banks import SubsetBank
@@ -69,6 +69,9 @@ class TrainingProblem(Problem):
         self, parameters: Mapping[str, Tensor], inputs: Tensor, *, masks: Mapping[str, Tensor] | None = None
     ) -> Tensor:
         return self._trainer.network.single(parameters, inputs, masks)
+
+    def module(self, parameters: Mapping[str, Tensor]) -> nn.Module:
+        return self._trainer.module(parameters)
 
     def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
         return measure_of(measure or self.measure, self.model)(outputs, labels)

@@ -104,6 +104,14 @@ class Trainer:
         """Parameters of one network before training, as the model draws them under this seed."""
         return {name: p.detach() for name, p in self._build(seed).named_parameters()}
 
+    def module(self, parameters: Parameters) -> torch.nn.Module:
+        """A new module of the architecture that is trained, with copies of one network's parameters."""
+        module = self._build(0).eval()
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                parameter.copy_(parameters[name])
+        return module
+
     def initial_state(self, parameters: Parameters, *, frozen: Collection[str] = ()) -> OptimizerState:
         """What the optimizer remembers before the first step of a stack."""
         return initial_state(self.recipe, self._trained(parameters, frozen))
