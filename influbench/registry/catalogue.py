@@ -150,7 +150,7 @@ def _checked_class(entry: Entry, loaded: object) -> type:
     if kind_of(loaded) != entry.kind or not isinstance(loaded, type):
         raise PluginError(
             f"{entry.spec.target!r} of {entry.distribution} does not inherit influbench."
-            f"{_CONTRACTS[entry.kind].__name__}, as a {NOUNS[entry.kind]} does"
+            f"{_CONTRACTS[entry.kind].__name__}, as every {NOUNS[entry.kind]} does"
         )
     parameters = getattr(loaded, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import SkipTest
 
-from influbench.engine.boundary import isolated
+from influbench.engine.process import isolated
 from influbench.errors import did_you_mean
 from influbench.results import CheckOutcome
 

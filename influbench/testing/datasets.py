@@ -3,11 +3,11 @@
 import torch
 
 from influbench.api import Data, Dataset, Split
-from influbench.engine.boundary import checked_data, isolated
+from influbench.engine.boundary import checked_data
+from influbench.engine.process import changes, isolated
 from influbench.errors import DataError
 from influbench.registry import installed, parse_selector
 from influbench.testing.checks import Check, ContractError, Promise, checks_of
-from influbench.testing.process import changes
 
 _SEEDS = (1, 2)
 

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from influbench.api import Data, Model
-from influbench.engine.boundary import check_outputs, isolated
+from influbench.engine.boundary import check_outputs
 from influbench.engine.obstacles import in_words
+from influbench.engine.process import changes, isolated
 from influbench.errors import ModelError
 from influbench.measures import example_losses
 from influbench.registry import installed, parse_selector
 from influbench.testing.checks import Check, ContractError, NotApplicable, Promise, checks_of
 from influbench.testing.problems import blobs, in_dtype, line, pictures, small_trainer
-from influbench.testing.process import changes
 from influbench.training.loop import Trainer
 
 _DATA: dict[str, Callable[[], Data]] = {

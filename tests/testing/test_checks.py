@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from influbench.api import Data, Dataset, Estimate, Estimator, Model, Problem, Recipe, Split
+from influbench.engine.process import changes
 from influbench.estimators.leave_one_out import LeaveOneOut
 from influbench.registry import installed
 from influbench.results import CheckOutcome
@@ -25,7 +26,6 @@ from influbench.testing import (
     least_squares,
     model_checks,
 )
-from influbench.testing.process import changes
 
 
 def outcomes(checks: list[Check]) -> dict[str, CheckOutcome]:
