@@ -1,0 +1,99 @@
+"""What captum is given, and what its answers mean here. Every estimator of this package goes through this module."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from re import findall
+from typing import Any, ClassVar
+from warnings import catch_warnings, filterwarnings
+
+import torch
+from torch import Tensor, nn
+
+from influbench.api import MeasureName, Problem, Split
+
+SUPPORTED = "captum>=0.9,<0.10"
+
+_AT_A_TIME = 4  # captum passes back through a whole batch for each of its examples
+_NUMBERS = 2**26  # entries of per-example gradients held at a time
+
+
+def obstacle() -> str | None:
+    """Why captum cannot be used here, in one sentence, or None."""
+    try:
+        found = version("captum")
+    except PackageNotFoundError:
+        return f"captum is not installed; pip install '{SUPPORTED}'"
+    if [int(number) for number in findall(r"\d+", found)[:2]] != [0, 9]:
+        return f"captum {found} is installed, which was not tried; pip install '{SUPPORTED}'"
+    return None
+
+
+class PerExample:
+    """A loss of each example, declared as such in the way that captum looks for."""
+
+    reduction: ClassVar[str] = "none"
+
+    def __init__(self, values: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self._values = values
+
+    def __call__(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return self._values(outputs, labels)
+
+
+def train_loss(problem: Problem) -> PerExample:
+    """The loss that training lowers."""
+    return PerExample(problem.model.loss)
+
+
+def minus_measure(problem: Problem, measure: MeasureName | None = None) -> PerExample:
+    """Minus the problem's measure, or another: captum counts as positive what lowers the loss of a test point."""
+    return PerExample(lambda outputs, labels: -problem.measured(outputs, labels, measure=measure))
+
+
+def as_influence(scores: Tensor) -> Tensor:
+    """Captum's scores (n_test, n_train) as influence (n_train, n_test) float64."""
+    return scores.detach().T.double().cpu()
+
+
+def module_of(problem: Problem, parameters: Mapping[str, Tensor]) -> nn.Module:
+    """A module of its own with this network's parameters; those that training does not move are its buffers.
+
+    Captum differentiates by everything that is a parameter.
+    """
+    module = problem.module(parameters)
+    frozen = {id(p) for name, p in module.named_parameters() if name not in problem.trainable}
+    for part in module.modules():
+        for name, parameter in list(part.named_parameters(recurse=False, remove_duplicate=False)):
+            if id(parameter) in frozen:
+                delattr(part, name)
+                part.register_buffer(name, parameter.detach())
+    return module
+
+
+def n_parameters(module: nn.Module) -> int:
+    """How many numbers captum differentiates by."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def batches(split: Split, *, size: int = _AT_A_TIME) -> Any:
+    """A loader of the examples in their order."""
+    from torch.utils.data import DataLoader, TensorDataset
+
+    return DataLoader(TensorDataset(split.inputs, split.labels), batch_size=size, shuffle=False)
+
+
+def parts(split: Split, *, numbers: int) -> Iterator[Split]:
+    """So many examples at a time that captum can hold `numbers` for each."""
+    size = max(1, _NUMBERS // numbers)
+    for start in range(0, len(split), size):
+        yield split.rows(slice(start, start + size))
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within, captum may seed torch and warn about its own calls; afterwards nothing of it is left."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices), catch_warnings():
+        filterwarnings("ignore", message="To copy construct from a tensor", category=UserWarning)
+        yield
