@@ -12,6 +12,7 @@ from influbench.api import Estimate, Estimator, Problem, Split
 from influbench.seeds import derive
 from influbench_captum.peer import as_influence, batches, minus_measure, module_of, obstacle, train_loss, undisturbed
 
+_AT_A_TIME = 4  # captum passes back through a whole batch for each of its examples
 _HESSIAN_AT_A_TIME = 256  # examples in a Hessian-vector product
 
 
@@ -70,7 +71,7 @@ class CaptumArnoldi(Estimator):
         train, test = _in_float64(problem.data.train), _in_float64(problem.data.test)
         with undisturbed():
             function = self._function(problem, parameters, train, seed=derive(problem.seed, "arnoldi", run))
-            influence = as_influence(function.influence(batches(test)))
+            influence = as_influence(function.influence(batches(test, size=_AT_A_TIME)))
             if problem.data.n_classes is None:
                 return Estimate(influence)
             function.test_loss_fn = minus_measure(problem, "p_correct")
@@ -84,7 +85,7 @@ class CaptumArnoldi(Estimator):
         decay = 0.0 if recipe.optimizer == "adamw" else recipe.weight_decay
         return ArnoldiInfluenceFunction(
             module_of(problem, parameters).double(),
-            batches(train),
+            batches(train, size=_AT_A_TIME),
             "the end of training",
             lambda _module, _checkpoint: 1.0,  # the module has its parameters already
             loss_fn=train_loss(problem),
@@ -100,8 +101,8 @@ class CaptumArnoldi(Estimator):
 
 def _of_itself(function: Any, split: Split) -> Tensor:
     """Influence of each point on itself, (n,) float64."""
-    of_loss = function.compute_intermediate_quantities(batches(split))
-    of_measure = function.compute_intermediate_quantities(batches(split), test=True)
+    of_loss = function.compute_intermediate_quantities(batches(split, size=_AT_A_TIME))
+    of_measure = function.compute_intermediate_quantities(batches(split, size=_AT_A_TIME), test=True)
     scores: Tensor = (of_loss * of_measure).sum(1)
     return scores.detach().double().cpu()
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from re import findall
-from typing import Any, ClassVar
+from typing import Any
 from warnings import catch_warnings, filterwarnings
 
 import torch
@@ -14,7 +14,6 @@ from influbench.api import MeasureName, Problem, Split
 
 SUPPORTED = "captum>=0.9,<0.10"
 
-_AT_A_TIME = 4  # captum passes back through a whole batch for each of its examples
 _NUMBERS = 2**26  # entries of per-example gradients held at a time
 
 
@@ -29,26 +28,26 @@ def obstacle() -> str | None:
     return None
 
 
-class PerExample:
-    """A loss of each example, declared as such in the way that captum looks for."""
+class Loss:
+    """A loss of each example, or their sum, that says which in the way that captum looks for."""
 
-    reduction: ClassVar[str] = "none"
-
-    def __init__(self, values: Callable[[Tensor, Tensor], Tensor]) -> None:
-        self._values = values
+    def __init__(self, of_examples: Callable[[Tensor, Tensor], Tensor], *, summed: bool) -> None:
+        self._of_examples = of_examples
+        self.reduction = "sum" if summed else "none"
 
     def __call__(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        return self._values(outputs, labels)
+        losses = self._of_examples(outputs, labels)
+        return losses.sum() if self.reduction == "sum" else losses
 
 
-def train_loss(problem: Problem) -> PerExample:
+def train_loss(problem: Problem, *, summed: bool = False) -> Loss:
     """The loss that training lowers."""
-    return PerExample(problem.model.loss)
+    return Loss(problem.model.loss, summed=summed)
 
 
-def minus_measure(problem: Problem, measure: MeasureName | None = None) -> PerExample:
+def minus_measure(problem: Problem, measure: MeasureName | None = None, *, summed: bool = False) -> Loss:
     """Minus the problem's measure, or another: captum counts as positive what lowers the loss of a test point."""
-    return PerExample(lambda outputs, labels: -problem.measured(outputs, labels, measure=measure))
+    return Loss(lambda outputs, labels: -problem.measured(outputs, labels, measure=measure), summed=summed)
 
 
 def as_influence(scores: Tensor) -> Tensor:
@@ -76,7 +75,7 @@ def n_parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def batches(split: Split, *, size: int = _AT_A_TIME) -> Any:
+def batches(split: Split, *, size: int) -> Any:
     """A loader of the examples in their order."""
     from torch.utils.data import DataLoader, TensorDataset
 
@@ -96,4 +95,5 @@ def undisturbed() -> Iterator[None]:
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices), catch_warnings():
         filterwarnings("ignore", message="To copy construct from a tensor", category=UserWarning)
+        filterwarnings("ignore", message="Input Tensor 0 did not already require grad", category=UserWarning)
         yield

@@ -44,6 +44,55 @@ def test_equals_tracin(problem):
     assert (found - expected).abs().max() <= 1e-12 * expected.abs().max()
 
 
+BATCHED = [name for name in PROBLEMS if name != "layer norm"]
+
+
+@pytest.mark.parametrize("problem", [PROBLEMS[name] for name in BATCHED], ids=BATCHED)
+def test_batched_gradients_score_the_same(problem):
+    expected = estimated("captum_tracincp", **problem)
+    assert CaptumTracInCP(batched=True).unsupported(small_problem(**problem)) is None
+    found = estimated("captum_tracincp[batched=true]", **problem)
+    assert (found - expected).abs().max() <= 1e-12 * expected.abs().max()
+
+
+class Subclass(nn.Linear):
+    """Captum knows its parent class alone."""
+
+
+def circular():
+    convolution = nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular")
+    return nn.Sequential(convolution, nn.Tanh(), nn.Flatten(), nn.Linear(128, 2))
+
+
+def tied():
+    net = nn.Sequential(nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 3))
+    net[2].weight = net[0].weight
+    return net
+
+
+WRONG = "captum's batched gradients are wrong for a layer of this model; set batched=false"
+
+
+@pytest.mark.parametrize(
+    ("make", "data", "reason"),
+    [
+        (lambda: nn.Sequential(nn.LayerNorm(5), nn.Linear(5, 3)), blobs(), WRONG),
+        (circular, pictures(), WRONG),
+        (tied, blobs(), WRONG),
+        (
+            lambda: nn.Sequential(Subclass(5, 3)),
+            blobs(),
+            "captum's batched gradients fail on this model (KeyError); set batched=false",
+        ),
+    ],
+    ids=["layer norm", "circular padding", "tied layers", "subclass"],
+)
+def test_batched_gradients_are_refused_where_they_are_wrong(make, data, reason):
+    problem = small_problem(data, by_hand.ModuleModel(make), epochs=3)
+    assert CaptumTracInCP(batched=True).unsupported(problem) == reason
+    assert CaptumTracInCP().unsupported(problem) is None
+
+
 def test_in_float32_differs_from_tracin_by_rounding():
     expected = estimated("tracin", dtype=torch.float32)
     found = estimated("captum_tracincp", dtype=torch.float32)
@@ -75,7 +124,7 @@ def test_more_checkpoints_than_steps_are_refused():
         CaptumTracInCP(n_checkpoints=0)
 
 
-# What captum offers besides, and why it is not used here.
+# What captum does of itself, and the adapter has to know.
 
 
 class Summed:
