@@ -50,13 +50,11 @@ def test_equals_influence_functions_where_all_curvature_is_kept(measure):
     assert difference(found.memorization, expected.memorization) < 1e-5
 
 
-def test_fewer_directions_are_further_from_influence_functions():
+@pytest.mark.parametrize(("n_projected", "off"), [(12, 0.0066), (4, 0.020), (1, 0.99)])
+def test_fewer_directions_are_further_from_influence_functions(n_projected, off):
     expected = estimated(EXACT, **TRAINED).influence
-    off = [
-        difference(estimated(f"captum_arnoldi[damping=0.1,n_projected={n}]", **TRAINED).influence, expected)
-        for n in (12, 4, 1)
-    ]
-    assert off[0] < off[1] < off[2]
+    found = estimated(f"captum_arnoldi[damping=0.1,n_projected={n_projected},tolerance=1e-10]", **TRAINED).influence
+    assert difference(found, expected) == pytest.approx(off, rel=0.1)
 
 
 def test_one_direction_of_the_krylov_space_is_left_out():
@@ -99,7 +97,7 @@ def test_frozen_parameters_are_left_out():
     problem = {"model": by_hand.ModuleModel(half_frozen), "epochs": 20}
     expected = estimated("influence_function[solver=explicit,curvature=hessian,damping=1]", **problem)
     found = estimated("captum_arnoldi[damping=1,tolerance=1e-10]", **problem)
-    assert difference(found.influence, expected.influence) < 0.05
+    assert difference(found.influence, expected.influence) < 0.002  # the direction that captum leaves out
 
 
 @pytest.mark.parametrize(

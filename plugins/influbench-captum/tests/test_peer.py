@@ -21,7 +21,7 @@ def test_a_missing_captum_is_said_in_a_sentence(estimator, monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(peer, "version", missing)
-    assert estimator.unsupported(small_problem()) == "captum is not installed; pip install 'captum>=0.9,<0.10'"
+    assert estimator.unsupported(small_problem()) == "captum is not installed; pip install 'captum>=0.8,<0.10'"
 
 
 @pytest.mark.parametrize("version", ["0.7.0", "0.10.0", "1.9"])
@@ -29,8 +29,14 @@ def test_a_missing_captum_is_said_in_a_sentence(estimator, monkeypatch):
 def test_other_versions_are_refused(estimator, version, monkeypatch):
     monkeypatch.setattr(peer, "version", lambda _name: version)
     assert estimator.unsupported(small_problem()) == (
-        f"captum {version} is installed, which was not tried; pip install 'captum>=0.9,<0.10'"
+        f"captum {version} is installed, which was not tried; pip install 'captum>=0.8,<0.10'"
     )
+
+
+@pytest.mark.parametrize("version", ["0.8.0", "0.9.1"])
+def test_fixes_of_tried_versions_are_taken(version, monkeypatch):
+    monkeypatch.setattr(peer, "version", lambda _name: version)
+    assert CaptumArnoldi().unsupported(small_problem()) is None
 
 
 def test_the_sentence_names_the_versions_that_the_package_requires():
