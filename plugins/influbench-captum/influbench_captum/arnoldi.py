@@ -6,10 +6,10 @@ from math import inf
 from typing import Any
 
 import torch
-from torch import Tensor
-
 from influbench.api import Estimate, Estimator, Problem, Split
 from influbench.seeds import derive
+from torch import Tensor
+
 from influbench_captum.peer import as_influence, batches, minus_measure, module_of, obstacle, train_loss, undisturbed
 
 _AT_A_TIME = 4  # captum passes back through a whole batch for each of its examples

@@ -8,9 +8,8 @@ from typing import Any
 from warnings import catch_warnings, filterwarnings
 
 import torch
-from torch import Tensor, nn
-
 from influbench.api import MeasureName, Problem, Split
+from torch import Tensor, nn
 
 SUPPORTED = "captum>=0.8,<0.10"
 

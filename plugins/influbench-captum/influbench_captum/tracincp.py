@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from influbench.api import Estimate, Estimator, Problem
 from torch import nn
 
-from influbench.api import Estimate, Estimator, Problem
 from influbench_captum.peer import (
     as_influence,
     batches,

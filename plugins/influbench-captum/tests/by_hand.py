@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-
 from influbench.api import Data, Model, Problem, Recipe, Split
+from torch import Tensor, nn
 
 Parameters = Mapping[str, Tensor]
 
@@ -74,11 +73,11 @@ def inverse_within(matrix: Tensor, basis: Tensor, *, damping: float) -> Tensor:
 class ModuleModel(Model):
     """Any module, made anew by `make`."""
 
-    make: Callable[[], nn.Module]
+    make: Callable[[Data], nn.Module]
 
     @property
     def recipe(self) -> Recipe:
         return Recipe(batch_size=6, epochs=2)
 
-    def build(self, data: Data) -> nn.Module:  # noqa: ARG002
-        return self.make()
+    def build(self, data: Data) -> nn.Module:
+        return self.make(data)

@@ -3,13 +3,13 @@
 import by_hand
 import pytest
 import torch
-from influbench.testing import line, small_problem
-from influbench_captum.arnoldi import CaptumArnoldi
-
 from influbench.models.linear import Linear
 from influbench.models.mlp import Mlp
 from influbench.registry import installed, parse_selector
 from influbench.seeds import derive
+from influbench.testing import line, small_problem
+
+from influbench_captum.arnoldi import CaptumArnoldi
 
 EXACT = "influence_function[solver=explicit,curvature=hessian,damping=0.1]"
 TRAINED = {"model": Mlp(hidden=(4,)), "epochs": 20}
@@ -89,7 +89,7 @@ def test_runs_are_averaged_and_start_elsewhere():
 
 
 def test_frozen_parameters_are_left_out():
-    def half_frozen():
+    def half_frozen(_data):
         net = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3))
         net[0].requires_grad_(False)
         return net

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from influbench.testing import small_problem
+
 from influbench_captum import peer
 from influbench_captum.arnoldi import CaptumArnoldi
 from influbench_captum.tracincp import CaptumTracInCP

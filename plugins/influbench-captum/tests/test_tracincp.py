@@ -4,13 +4,13 @@ import by_hand
 import pytest
 import torch
 from captum.influence import TracInCP
+from influbench.models.cnn import Cnn
+from influbench.registry import installed, parse_selector
 from influbench.testing import blobs, line, pictures, small_problem
-from influbench_captum.tracincp import CaptumTracInCP
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from influbench.models.cnn import Cnn
-from influbench.registry import installed, parse_selector
+from influbench_captum.tracincp import CaptumTracInCP
 
 
 def estimated(selector, **problem):
@@ -18,7 +18,7 @@ def estimated(selector, **problem):
     return estimator.estimate(small_problem(**problem)).influence
 
 
-def half_frozen():
+def half_frozen(_data):
     net = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 3))
     net[0].requires_grad_(False)
     net[2].bias.requires_grad_(False)
@@ -33,7 +33,7 @@ PROBLEMS = {
     "regression": {"data": line(), "learning_rate": 0.01},
     "convolution": {"data": pictures(), "model": Cnn(channels=(4,)), "batch_size": 4},
     "frozen": {"model": by_hand.ModuleModel(half_frozen)},
-    "layer norm": {"model": by_hand.ModuleModel(lambda: nn.Sequential(nn.LayerNorm(5), nn.Linear(5, 3)))},
+    "layer norm": {"model": by_hand.ModuleModel(lambda _data: nn.Sequential(nn.LayerNorm(5), nn.Linear(5, 3)))},
 }
 
 
@@ -59,12 +59,12 @@ class Subclass(nn.Linear):
     """Captum knows its parent class alone."""
 
 
-def circular():
+def circular(_data):
     convolution = nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular")
     return nn.Sequential(convolution, nn.Tanh(), nn.Flatten(), nn.Linear(128, 2))
 
 
-def tied():
+def tied(_data):
     net = nn.Sequential(nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 3))
     net[2].weight = net[0].weight
     return net
@@ -76,11 +76,11 @@ WRONG = "captum's batched gradients are wrong for a layer of this model; set bat
 @pytest.mark.parametrize(
     ("make", "data", "reason"),
     [
-        (lambda: nn.Sequential(nn.LayerNorm(5), nn.Linear(5, 3)), blobs(), WRONG),
+        (lambda _data: nn.Sequential(nn.LayerNorm(5), nn.Linear(5, 3)), blobs(), WRONG),
         (circular, pictures(), WRONG),
         (tied, blobs(), WRONG),
         (
-            lambda: nn.Sequential(Subclass(5, 3)),
+            lambda _data: nn.Sequential(Subclass(5, 3)),
             blobs(),
             "captum's batched gradients fail on this model (KeyError); set batched=false",
         ),

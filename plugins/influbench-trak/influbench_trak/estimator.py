@@ -5,11 +5,11 @@ from math import inf
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from influbench.api import Estimate, Estimator, Problem
 from influbench.errors import EstimateError
 from influbench.seeds import derive
+from torch import Tensor, nn
+
 from influbench_trak.peer import batches, module_of, n_parameters, obstacle, projector, traker, workplace
 
 _SCORES = "test points"  # what traker calls an experiment

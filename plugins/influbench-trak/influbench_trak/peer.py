@@ -10,9 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from influbench.api import Problem, Split
+from torch import Tensor, nn
 
 SUPPORTED = "traker>=0.3.2,<0.4"
 

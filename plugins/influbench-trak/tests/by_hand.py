@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from influbench_trak import peer
-from torch import Tensor, nn
-
 from influbench.api import Data, Model, Problem, Recipe, Split
 from influbench.seeds import derive
+from torch import Tensor, nn
+
+from influbench_trak import peer
 
 
 def margin_gradients(problem: Problem, parameters: Mapping[str, Tensor], split: Split) -> Tensor:
@@ -64,11 +64,11 @@ def trak(problem: Problem, *, n_models: int, n_projected: int, damping: float = 
 class ModuleModel(Model):
     """Any module, made anew by `make`."""
 
-    make: Callable[[], nn.Module]
+    make: Callable[[Data], nn.Module]
 
     @property
     def recipe(self) -> Recipe:
         return Recipe(batch_size=6, epochs=2)
 
-    def build(self, data: Data) -> nn.Module:  # noqa: ARG002
-        return self.make()
+    def build(self, data: Data) -> nn.Module:
+        return self.make(data)

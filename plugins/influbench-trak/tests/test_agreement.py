@@ -3,21 +3,21 @@
 import by_hand
 import pytest
 import torch
-from influbench.testing import blobs, line, pictures, small_problem
-from influbench_trak.estimator import Traker
-from torch import nn
-
 from influbench.errors import EstimateError
 from influbench.models.cnn import Cnn
 from influbench.models.linear import Linear
 from influbench.registry import installed, parse_selector
+from influbench.testing import blobs, line, pictures, small_problem
+from torch import nn
+
+from influbench_trak.estimator import Traker
 
 # As many projections as a linear model's margins have directions: the random signs cancel out of undamped scores.
 RANK = 12
 LINEAR = {"data": blobs(40), "model": Linear()}
 
 
-def half_frozen():
+def half_frozen(_data):
     net = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 3))
     net[0].requires_grad_(False)
     net[2].bias.requires_grad_(False)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from influbench.testing import blobs, small_problem
+from torch import nn
+
 from influbench_trak import peer
 from influbench_trak.estimator import Traker
-from torch import nn
 
 SMALL = Traker(n_projected=8)
 
@@ -121,3 +122,19 @@ def test_a_projector_of_one_block_forgets_its_signs_when_features_are_finalized(
     traker.start_scoring_checkpoint("any", state, model_id=0, num_targets=len(DATA.test))
     with pytest.raises(AttributeError, match="proj_matrix"):
         traker.score((DATA.test.inputs, DATA.test.labels), num_samples=len(DATA.test))
+
+
+def test_traker_itself_inverts_what_has_no_inverse(tmp_path):
+    """Three classes of one example each: their margins' gradients span fewer directions than four."""
+    from trak import TRAKer
+    from trak.projectors import BasicProjector
+
+    torch.manual_seed(0)
+    module, inputs, labels = nn.Linear(5, 3), DATA.train.inputs[:3], DATA.train.labels[:3]
+    signs = BasicProjector(grad_dim=18, proj_dim=4, seed=0, proj_type="rademacher", device="cpu")
+    settings = {"save_dir": tmp_path, "device": "cpu", "use_half_precision": False, "logging_level": 100}
+    traker = TRAKer(module, "image_classification", 3, projector=signs, **settings)
+    traker.load_checkpoint(module.state_dict(), model_id=0)
+    traker.featurize((inputs, labels), num_samples=3)
+    traker.finalize_features()
+    assert torch.tensor(traker.saver.current_store["features"]).isfinite().all()
