@@ -293,10 +293,11 @@ class Problem(ABC):
         """
 
     @abstractmethod
-    def module(self, parameters: Mapping[str, Tensor]) -> nn.Module:
+    def module(self, parameters: Mapping[str, Tensor], *, frozen_as_buffers: bool = False) -> nn.Module:
         """A new torch module with copies of these parameters of one network, for libraries that want one.
 
-        It is in evaluation mode, on the problem's device and in its dtype. Nothing else changes with it.
+        It is in evaluation mode, on the problem's device and in its dtype, and nothing else changes with it. With
+        `frozen_as_buffers`, its parameters are the `trainable` ones alone, and the others are buffers.
         """
 
     @abstractmethod

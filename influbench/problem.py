@@ -70,8 +70,8 @@ class TrainingProblem(Problem):
     ) -> Tensor:
         return self._trainer.network.single(parameters, inputs, masks)
 
-    def module(self, parameters: Mapping[str, Tensor]) -> nn.Module:
-        return self._trainer.module(parameters)
+    def module(self, parameters: Mapping[str, Tensor], *, frozen_as_buffers: bool = False) -> nn.Module:
+        return self._trainer.module(parameters, frozen_as_buffers=frozen_as_buffers)
 
     def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
         return measure_of(measure or self.measure, self.model)(outputs, labels)

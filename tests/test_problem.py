@@ -1,8 +1,9 @@
 """The problem as an estimator sees it: what it hands out is the estimator's own."""
 
 import torch
+from torch import Tensor, nn
 
-from tests.problems import problem, trainer
+from tests.problems import ModuleModel, problem, trainer
 
 
 def test_a_module_gives_the_outputs_of_its_parameters_and_is_a_copy() -> None:
@@ -25,3 +26,28 @@ def test_a_module_is_of_the_network_that_is_trained_whatever_the_random_state() 
     module = view.module(view.initial_parameters(3))
     assert torch.equal(state, torch.get_rng_state())
     assert {p.dtype for p in module.parameters()} == {view.dtype}
+
+
+class Shared(nn.Module):
+    """Two layers that share a weight, of which one bias is not trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(5, 5), nn.Linear(5, 5), nn.Linear(5, 3)
+        self.second.weight = self.first.weight
+        self.first.weight.requires_grad_(False)
+        self.second.bias.requires_grad_(False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.last(self.second(self.first(inputs).tanh()).tanh())
+        return outputs
+
+
+def test_frozen_parameters_can_be_buffers() -> None:
+    view = problem(trainer(model=ModuleModel(Shared)))
+    parameters = {name: p[0] for name, p in view.train(replicates=[0]).parameters().items()}
+    module = view.module(parameters, frozen_as_buffers=True)
+    assert {name for name, _ in module.named_parameters()} == set(view.trainable)
+    assert {name for name, _ in module.named_buffers()} == {"first.weight", "second.bias"}
+    inputs = view.data.test.inputs
+    torch.testing.assert_close(module(inputs), view.forward(parameters, inputs))

@@ -13,6 +13,7 @@ from influbench.measures import example_losses
 from influbench.seeds import derive
 from influbench.training.batch_norm import with_group_norm
 from influbench.training.batches import batch_rows, steps_per_training
+from influbench.training.modules import freeze_into_buffers, take_parameters
 from influbench.training.replicas import Parameters, Replicas, SiteMasks
 from influbench.training.runs import StackedRuns, site_masks
 from influbench.training.updates import initial_state, learning_rates, optimizer_step
@@ -104,12 +105,12 @@ class Trainer:
         """Parameters of one network before training, as the model draws them under this seed."""
         return {name: p.detach() for name, p in self._build(seed).named_parameters()}
 
-    def module(self, parameters: Parameters) -> torch.nn.Module:
+    def module(self, parameters: Parameters, *, frozen_as_buffers: bool = False) -> torch.nn.Module:
         """A new module of the architecture that is trained, with copies of one network's parameters."""
         module = self._build(0).eval()
-        with torch.no_grad():
-            for name, parameter in module.named_parameters():
-                parameter.copy_(parameters[name])
+        take_parameters(module, parameters)
+        if frozen_as_buffers:
+            freeze_into_buffers(module, self.network.trainable)
         return module
 
     def initial_state(self, parameters: Parameters, *, frozen: Collection[str] = ()) -> OptimizerState:

@@ -10,7 +10,7 @@ from influbench.api import Estimate, Estimator, Problem, Split
 from influbench.seeds import derive
 from torch import Tensor
 
-from influbench_captum.peer import as_influence, batches, minus_measure, module_of, obstacle, train_loss, undisturbed
+from influbench_captum.peer import as_influence, batches, minus_measure, obstacle, train_loss, undisturbed
 
 _AT_A_TIME = 4  # captum passes back through a whole batch for each of its examples
 _HESSIAN_AT_A_TIME = 256  # examples in a Hessian-vector product
@@ -84,7 +84,7 @@ class CaptumArnoldi(Estimator):
         recipe = problem.recipe
         decay = 0.0 if recipe.optimizer == "adamw" else recipe.weight_decay
         return ArnoldiInfluenceFunction(
-            module_of(problem, parameters).double(),
+            problem.module(parameters, frozen_as_buffers=True).double(),
             batches(train, size=_AT_A_TIME),
             "the end of training",
             lambda _module, _checkpoint: 1.0,  # the module has its parameters already

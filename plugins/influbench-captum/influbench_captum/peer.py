@@ -1,6 +1,6 @@
 """What captum is given, and what its answers mean here. Every estimator of this package goes through this module."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from re import findall
@@ -52,21 +52,6 @@ def minus_measure(problem: Problem, measure: MeasureName | None = None, *, summe
 def as_influence(scores: Tensor) -> Tensor:
     """Captum's scores (n_test, n_train) as influence (n_train, n_test) float64."""
     return scores.detach().T.double().cpu()
-
-
-def module_of(problem: Problem, parameters: Mapping[str, Tensor]) -> nn.Module:
-    """A module of its own with this network's parameters; those that training does not move are its buffers.
-
-    Captum differentiates by everything that is a parameter.
-    """
-    module = problem.module(parameters)
-    frozen = {id(p) for name, p in module.named_parameters() if name not in problem.trainable}
-    for part in module.modules():
-        for name, parameter in list(part.named_parameters(recurse=False, remove_duplicate=False)):
-            if id(parameter) in frozen:
-                delattr(part, name)
-                part.register_buffer(name, parameter.detach())
-    return module
 
 
 def n_parameters(module: nn.Module) -> int:

@@ -12,7 +12,6 @@ from influbench_captum.peer import (
     as_influence,
     batches,
     minus_measure,
-    module_of,
     n_parameters,
     obstacle,
     parts,
@@ -63,7 +62,7 @@ class CaptumTracInCP(Estimator):
         steps = [problem.n_steps * (k + 1) // self.n_checkpoints for k in range(self.n_checkpoints)]
         runs = problem.train(replicates=[0], checkpoints=steps)
         kept = {step: {name: p[0] for name, p in runs.parameters(step=step).items()} for step in steps}
-        module = module_of(problem, kept[steps[-1]])
+        module = problem.module(kept[steps[-1]], frozen_as_buffers=True)
 
         def load(module: nn.Module, step: int) -> float:
             with torch.no_grad():
@@ -100,7 +99,7 @@ class CaptumTracInCP(Estimator):
         It leaves out parameters of layers that it does not know, and takes any padding for zeros, without a word.
         """
         few = problem.data.train.rows(slice(0, 2))
-        module = module_of(problem, problem.initial_parameters(0))
+        module = problem.module(problem.initial_parameters(0), frozen_as_buffers=True)
         total = problem.model.loss(module(few.inputs), few.labels).sum()
         gradients = torch.autograd.grad(total, list(module.parameters()), allow_unused=True, materialize_grads=True)
         expected = torch.cat([gradient.flatten() for gradient in gradients])

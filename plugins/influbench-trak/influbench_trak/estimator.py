@@ -10,7 +10,7 @@ from influbench.errors import EstimateError
 from influbench.seeds import derive
 from torch import Tensor, nn
 
-from influbench_trak.peer import batches, module_of, n_parameters, obstacle, projector, traker, workplace
+from influbench_trak.peer import batches, n_parameters, obstacle, projector, traker, workplace
 
 _SCORES = "test points"  # what traker calls an experiment
 
@@ -65,11 +65,16 @@ class Traker(Estimator):
     def estimate(self, problem: Problem) -> Estimate:
         """Influence only."""
         stacked = problem.train(replicates=range(self.n_models)).parameters()
-        networks = [module_of(problem, {name: p[k] for name, p in stacked.items()}) for k in range(self.n_models)]
+        networks = [
+            problem.module({name: p[k] for name, p in stacked.items()}, frozen_as_buffers=True)
+            for k in range(self.n_models)
+        ]
         random_signs = projector(problem, n_projected=self.n_projected, seed=derive(problem.seed, "projection"))
         with workplace() as folder:
             peer = traker(
-                module_of(problem, problem.initial_parameters(0)),  # its own, which it loads the networks into
+                problem.module(
+                    problem.initial_parameters(0), frozen_as_buffers=True
+                ),  # its own, which it loads the networks into
                 random_signs,
                 n_train=len(problem.data.train),
                 folder=folder,

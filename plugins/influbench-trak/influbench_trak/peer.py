@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from importlib.metadata import PackageNotFoundError, version
 from re import findall
@@ -30,21 +30,6 @@ def obstacle() -> str | None:
     if not [0, 3, 2] <= numbers < [0, 4]:
         return f"traker {found} is installed, which was not tried; pip install '{SUPPORTED}'"
     return None
-
-
-def module_of(problem: Problem, parameters: Mapping[str, Tensor]) -> nn.Module:
-    """A module of its own with this network's parameters; those that training does not move are its buffers.
-
-    Traker differentiates by everything that is a parameter.
-    """
-    module = problem.module(parameters)
-    frozen = {id(p) for name, p in module.named_parameters() if name not in problem.trainable}
-    for part in module.modules():
-        for name, parameter in list(part.named_parameters(recurse=False, remove_duplicate=False)):
-            if id(parameter) in frozen:
-                delattr(part, name)
-                part.register_buffer(name, parameter.detach())
-    return module
 
 
 def n_parameters(problem: Problem) -> int:

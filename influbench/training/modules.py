@@ -1,0 +1,23 @@
+"""Torch modules for code that wants one of its own."""
+
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+def take_parameters(module: nn.Module, parameters: Mapping[str, Tensor]) -> None:
+    """Copy these parameters, by name, into the module."""
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.copy_(parameters[name])
+
+
+def freeze_into_buffers(module: nn.Module, trained: Collection[str]) -> None:
+    """Make a buffer of every parameter that is not among the trained ones, the same one wherever it is used."""
+    frozen = {id(parameter): parameter.detach() for name, parameter in module.named_parameters() if name not in trained}
+    for part in module.modules():
+        for name, parameter in list(part.named_parameters(recurse=False, remove_duplicate=False)):
+            if id(parameter) in frozen:
+                delattr(part, name)
+                part.register_buffer(name, frozen[id(parameter)])
