@@ -1,8 +1,9 @@
 """One trained network in kronfluence's hands: its factors are fitted, then products through them are asked for."""
 
+import gc
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -175,21 +176,40 @@ def _loaded(scores: Mapping[str, Tensor] | None) -> Tensor:
 
 @contextmanager
 def _undisturbed(device: torch.device) -> Iterator[None]:
-    """Within, kronfluence runs on this device; afterwards, generators, warnings and its own state are as before.
+    """Within, kronfluence runs on this device; afterwards, generators, warnings and its own state are as before."""
+    with (
+        _own_state(),
+        _quick_collections(),
+        warnings.catch_warnings(),
+        torch.random.fork_rng([device] if device.type == "cuda" else []),  # its data loaders draw from the global one
+        torch.cuda.device(device) if device.type == "cuda" else nullcontext(),
+        torch.enable_grad(),
+    ):
+        # it makes a scaler in the way of torch before 2.4, and does not use it
+        warnings.filterwarnings("ignore", "`torch.cuda.amp.GradScaler", FutureWarning)
+        yield
 
-    Its data loaders draw from torch's generator; the device of its first use would stay for the whole process.
-    """
+
+@contextmanager
+def _own_state() -> Iterator[None]:
+    """Within, kronfluence has yet to choose a device: otherwise that of its first use stays for the whole process."""
     state = dict(State._shared_state)
     State._shared_state.clear()
     try:
-        with (
-            warnings.catch_warnings(),
-            torch.random.fork_rng([device] if device.type == "cuda" else []),
-            torch.enable_grad(),
-        ):
-            # older than torch 2.4's way to make a scaler, which it makes and does not use
-            warnings.filterwarnings("ignore", "`torch.cuda.amp.GradScaler", FutureWarning)
-            yield
+        yield
     finally:
         State._shared_state.clear()
         State._shared_state.update(state)
+
+
+@contextmanager
+def _quick_collections() -> Iterator[None]:
+    """Within, the garbage collector passes over what is older: kronfluence calls it twice for each batch of tests."""
+    if gc.get_freeze_count():  # somebody else's, which must not be undone
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -43,7 +43,7 @@ class Kronfluence(Estimator):
     scores_duplicates_alike = True
 
     strategy: Strategy = "ekfac"
-    damping: float | Literal["heuristic"] = 0.01
+    damping: float | Literal["heuristic"] = "heuristic"
     labels: Labels = "drawn"
     n_draws: int = 1
     n_runs: int = 1
