@@ -1,6 +1,6 @@
 """What kronfluence is said to compute, by autograd and dense matrices, one example and one label at a time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -20,12 +20,17 @@ class Rows:
 
 
 class Network:
-    """One trained network of a problem, by its layers."""
+    """One trained network of a problem, by the layers that training moves."""
 
-    def __init__(self, problem: Problem) -> None:
-        parameters = {name: p[0] for name, p in problem.train(replicates=[0]).parameters().items()}
+    def __init__(self, problem: Problem, run: int = 0) -> None:
+        parameters = {name: p[0] for name, p in problem.train(replicates=[run]).parameters().items()}
         self.problem, self.module = problem, problem.module(parameters).double()
-        self.layers = {n: m for n, m in self.module.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
+        self._seed = derive(problem.seed, "kronfluence", run)
+        self.layers = {
+            name: layer
+            for name, layer in self.module.named_modules()
+            if isinstance(layer, nn.Linear | nn.Conv2d) and layer.weight.requires_grad
+        }
 
     def rows(self, split: Split, labels: Tensor, *, measure: str | None = None) -> dict[str, Rows]:
         """Of the loss of each example at these labels, or of a measure, for each layer."""
@@ -41,10 +46,8 @@ class Network:
         problem, train = self.problem, self.problem.data.train
         with torch.no_grad():
             outputs = self.module(train.inputs.double())
-        seed = derive(problem.seed, "kronfluence", 0)
-        labels = drawn_labels(
-            outputs, train.ids, n_classes=problem.data.n_classes, n_draws=n_draws, seed=derive(seed, factor)
-        )
+        seed = derive(self._seed, factor)
+        labels = drawn_labels(outputs, train.ids, n_classes=problem.data.n_classes, n_draws=n_draws, seed=seed)
         return train.rows(torch.arange(len(train)).repeat(n_draws)), labels.T.flatten()
 
     def _of_example(self, x: Tensor, y: Tensor, measure: str | None) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -83,10 +86,10 @@ def factor(strategy: str, first: Rows, second: Rows) -> Tensor:
 
 
 def influence(
-    problem: Problem, strategy: str, *, damping: float | None, given: bool = False, n_draws: int = 1
+    problem: Problem, strategy: str, *, damping: float | None, given: bool = False, n_draws: int = 1, run: int = 0
 ) -> tuple[Tensor, Tensor | None]:
     """Influence and memorization by dense inverses. `damping` None is a tenth of each layer's mean eigenvalue."""
-    network, train, test = Network(problem), problem.data.train, problem.data.test
+    network, train, test = Network(problem, run), problem.data.train, problem.data.test
     first, second = (
         network.rows(*((train, train.labels) if given else network.drawn(name, n_draws)))
         for name in ("covariance", "lambda")
@@ -95,7 +98,8 @@ def influence(
     of_test = network.rows(test, test.labels, measure=problem.measure)
     classes = problem.data.n_classes is not None
     of_own = network.rows(train, train.labels, measure="p_correct" if classes else problem.measure)
-    on_test, on_itself = torch.zeros(len(train), len(test), dtype=torch.float64), torch.zeros(len(train), dtype=torch.float64)
+    on_test = torch.zeros(len(train), len(test), dtype=torch.float64)
+    on_itself = torch.zeros(len(train), dtype=torch.float64)
     for name in network.layers:
         matrix = factor(strategy, first[name], second[name])
         if strategy != "identity":
@@ -107,13 +111,16 @@ def influence(
     return on_test, on_itself if classes else None
 
 
-def exact_rows(network: Network) -> Mapping[str, list[tuple[Tensor, Rows]]]:
-    """For every class, its probability at each train point, and the rows at that label, by layer."""
+def at_every_label(network: Network) -> dict[str, tuple[Tensor, Rows]]:
+    """For each layer, the rows of every train point at every class, and their weights in the exact Fisher matrix."""
     train = network.problem.data.train
     with torch.no_grad():
         chances = network.module(train.inputs.double()).softmax(1)
-    of_classes = [network.rows(train, torch.full_like(train.labels, c)) for c in range(chances.shape[1])]
-    return {name: [(chances[:, c], rows[name]) for c, rows in enumerate(of_classes)] for name in network.layers}
+    weights = (chances / len(train)).T.flatten()
+    n_classes = chances.shape[1]
+    everything = train.rows(torch.arange(len(train)).repeat(n_classes))
+    labels = torch.arange(n_classes).repeat_interleave(len(train))
+    return {name: (weights, rows) for name, rows in network.rows(everything, labels).items()}
 
 
 def _second_moment(rows: Tensor) -> Tensor:

@@ -1,0 +1,69 @@
+"""What kronfluence does to a process is undone. The contract suite looks at generators and settings."""
+
+import gc
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from influbench.testing import small_problem
+from influbench_kronfluence.estimator import Kronfluence
+from kronfluence.utils.state import State
+
+
+def test_its_choice_of_a_device_is_put_back() -> None:
+    State._reset_state()
+    assert State._shared_state == {}
+    Kronfluence().estimate(small_problem())
+    assert State._shared_state == {}
+    before = dict(State(cpu=True)._shared_state)
+    Kronfluence().estimate(small_problem())
+    assert before == State._shared_state
+
+
+def test_no_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    Kronfluence().estimate(small_problem())
+    assert os.listdir(tmp_path) == []
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    Kronfluence().estimate(small_problem())
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_collector_has_what_it_had(frozen: bool) -> None:
+    if frozen:
+        gc.freeze()
+    try:
+        Kronfluence("identity").estimate(small_problem())
+        assert bool(gc.get_freeze_count()) == frozen
+    finally:
+        gc.unfreeze()
+
+
+def test_it_runs_without_gradients_around_it() -> None:
+    expected = Kronfluence().estimate(small_problem()).influence
+    with torch.no_grad():
+        found = Kronfluence().estimate(small_problem()).influence
+    assert found is not None
+    assert expected is not None
+    assert torch.equal(found, expected)
+
+
+def test_nothing_heavy_is_imported_before_it_is_used() -> None:
+    code = "import sys, influbench_kronfluence.estimator; sys.exit('kronfluence' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
+def test_a_gpu_gives_the_same_scores() -> None:
+    problem = small_problem()
+    expected = Kronfluence().estimate(small_problem())
+    on_gpu = problem.on(torch.device("cuda")) if hasattr(problem, "on") else pytest.skip("no way to move a problem")
+    torch.testing.assert_close(Kronfluence().estimate(on_gpu).influence, expected.influence)
