@@ -1,6 +1,7 @@
 """influbench: how well do influence estimators predict what happens when a training example is left out?
 
-The names of the plugin contract (`influbench.api`) are here too, imported on first use.
+The names of the plugin contract (`influbench.api`) are here, and `run` and `read` for Python and notebooks
+(`influbench.notebook`), all imported on first use.
 """
 
 from typing import Any
@@ -25,6 +26,7 @@ _CONTRACT = (
     "SplitMasks",
     "hookimpl",
 )
+_NOTEBOOK = ("Result", "read", "run")
 
 
 def __getattr__(name: str) -> Any:
@@ -32,8 +34,12 @@ def __getattr__(name: str) -> Any:
         from influbench import api
 
         return getattr(api, name)
+    if name in _NOTEBOOK:
+        from influbench import notebook
+
+        return getattr(notebook, name)
     raise AttributeError(f"module 'influbench' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*_CONTRACT, "__version__"])
+    return sorted([*_CONTRACT, *_NOTEBOOK, "__version__"])

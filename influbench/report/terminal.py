@@ -22,11 +22,13 @@ _STATUS_STYLE = {"ok": "green", "unsupported": "yellow", "failed": "red"}
 
 def print_report(console: Console, result: Result | Results) -> None:
     """Print the report of a run, as wide as the console."""
-    for part in _report(result, wide=console.width >= _WIDE):
+    for part in report(result, width=console.width):
         console.print(part)
 
 
-def _report(result: Result | Results, *, wide: bool) -> Iterator[RenderableType]:
+def report(result: Result | Results, *, width: int) -> Iterator[RenderableType]:
+    """The parts of the report of a run, for so many columns."""
+    wide = width >= _WIDE
     if isinstance(result, Result):
         yield _problem_report(result, wide=wide)
         return
