@@ -23,6 +23,7 @@ from influbench_kronfluence.draws import drawn_labels
 from influbench_kronfluence.layers import tracked_layers
 
 _NUMBERS = 2**24  # entries of per-example gradients held at a time
+_EXAMPLES = 128  # in a batch: convolutions hold the patches of all of its images
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ class Analysis:
         if n_draws == 0:
             return self._train
         with torch.no_grad():
-            outputs = torch.cat([self._model(rows) for rows in train.inputs.double().split(self._batch_size(self._train))])
+            outputs = torch.cat(
+                [self._model(rows) for rows in train.inputs.double().split(self._batch_size(self._train))]
+            )
         labels = drawn_labels(
             outputs,
             train.ids,
@@ -121,7 +124,7 @@ class Analysis:
         return _Examples(train, labels)
 
     def _batch_size(self, examples: "_Examples") -> int:
-        return min(len(examples), max(1, _NUMBERS // self._n_parameters))
+        return max(1, min(len(examples), _EXAMPLES, _NUMBERS // self._n_parameters))
 
     def _score_arguments(self, **more: Any) -> ScoreArguments:
         return ScoreArguments(

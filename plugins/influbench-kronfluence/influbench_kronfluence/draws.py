@@ -13,11 +13,14 @@ def drawn_labels(outputs: Tensor, ids: Tensor, *, n_classes: int | None, n_draws
     """
     uniform = _uniform(hash_integers(seed, ids[:, None], torch.arange(n_draws, device=ids.device)))
     if n_classes is None:
-        return outputs.reshape(len(ids), 1) + torch.special.ndtri(uniform) * 0.5**0.5
-    below = outputs.double().softmax(-1).cumsum(-1)[:, None, :-1] < uniform[..., None]
-    return below.sum(-1)
+        drawn: Tensor = outputs.reshape(len(ids), 1) + torch.special.ndtri(uniform) * 0.5**0.5
+        return drawn
+    upper = outputs.double().softmax(-1).cumsum(-1)[:, None, :-1]  # (n, 1, n_classes - 1) ends of the first intervals
+    labels: Tensor = (upper < uniform[..., None]).sum(-1)
+    return labels
 
 
 def _uniform(bits: Tensor) -> Tensor:
     """The upper 53 of 64 random bits as a number in (0, 1)."""
-    return (((bits >> 11) & (2**53 - 1)).double() + 0.5) * 2.0**-53
+    numbers: Tensor = (((bits >> 11) & (2**53 - 1)).double() + 0.5) * 2.0**-53
+    return numbers

@@ -21,23 +21,24 @@ class Kronfluence(Estimator):
     """First-order response of the optimum to the weight of i, through a curvature that kronfluence approximates.
 
     `influence[i, j] = - 1/n <grad measure_j, (F + damping)^-1 grad loss_i>` predicts the measure of j with i minus
-    without it (Koh & Liang 2017, eq. 2, over n; Grosse et al. 2023, eq. 6); `memorization[i]` the same of `p_correct`
-    of i itself. F stands for the Fisher matrix of the network at the end of training, layer by layer:
+    without it, for leaving i out of the mean loss (Koh & Liang 2017, eq. 2, over n; Grosse et al. 2023);
+    `memorization[i]` the same of `p_correct` of i itself. F stands for the Fisher matrix at the end of training, and
+    has one block for each layer.
 
-    * `ekfac`: the Kronecker basis of E[g g^T] and E[a a^T], a being the inputs of a layer and g the gradient of its
-      outputs, with the exact second moments along it (George et al. 2018);
-    * `kfac`: E[g g^T] (x) E[a a^T] itself (Martens & Grosse 2015). For a convolution both are means over examples
-      *and* positions, without the number of positions that Grosse & Martens 2016 multiply by;
-    * `diagonal`: E[squared gradient] of each parameter;
-    * `identity`: nothing is solved, which is grad_dot over n.
+    With a the inputs of a layer and g the gradient by its outputs, `strategy` `kfac` takes E[g g^T] (x) E[a a^T] for
+    that block (Martens & Grosse 2015); `ekfac` the eigenvectors of these two, with the exact second moments of the
+    gradient along them (George et al. 2018); `diagonal` the mean squared gradient of each parameter; `identity`
+    nothing, which is grad_dot over n. In a convolution, E is a mean over examples and positions, so that its `kfac`
+    lacks the number of positions (Grosse & Martens 2016).
 
     Gradients of F are taken at labels that are `drawn` from what the network predicts, `n_draws` for each train point
     and factor, or at those `given`: the empirical Fisher. `damping` is a number, to which the recipe's weight decay
-    is added (that of `adamw` is no part of the objective), or `heuristic`: in each layer a tenth of the mean
-    eigenvalue, in place of both.
+    is added (that of `adamw` is the gradient of nothing), or `heuristic`, as in Grosse et al. 2023: in each layer a
+    tenth of the mean eigenvalue, in place of both.
 
-    Assumes an optimum, unique and reached. Computes in float64. Cost: `n_runs` trainings, whose scores are averaged;
-    a few passes over the train points, and one for each batch of test points, which count in seconds only.
+    Assumes an optimum, unique and reached. Computes in float64. Cost: `n_runs` trainings, whose scores are averaged.
+    Besides, in seconds only: three or four passes over the train points, one for each batch of test points, and a
+    gradient for each of those.
     """
 
     scores_duplicates_alike = True
@@ -72,7 +73,8 @@ class Kronfluence(Estimator):
         """Influence, and memorization for classes."""
         stacked = problem.train(replicates=range(self.n_runs)).parameters()
         of_runs = [self._of_run(problem, {name: p[k] for name, p in stacked.items()}, k) for k in range(self.n_runs)]
-        return Estimate(*(_mean(scores) for scores in zip(*of_runs, strict=True)))
+        influence, memorization = (_mean(scores) for scores in zip(*of_runs, strict=True))
+        return Estimate(influence, memorization)
 
     def _of_run(self, problem: Problem, parameters: Mapping[str, Tensor], run: int) -> tuple[Tensor, Tensor | None]:
         from influbench_kronfluence.analysis import Analysis, Curvature  # kronfluence is imported here, not before

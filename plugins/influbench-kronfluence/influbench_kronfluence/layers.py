@@ -48,8 +48,10 @@ def _shared(module: nn.Module) -> str | None:
     names: dict[int, list[str]] = {}
     for name, p in module.named_parameters(remove_duplicate=False):
         names.setdefault(id(p), []).append(name)
-    shared = next((of_one for of_one in names.values() if len(of_one) > 1), None)
-    return shared and f"kronfluence takes {_listed(shared)} for parameters of their own, and they are one"
+    for of_one in names.values():
+        if len(of_one) > 1:
+            return f"kronfluence takes {_listed(of_one)} for parameters of their own, and they are one"
+    return None
 
 
 def _mistaken(problem: Problem, name: str, layer: nn.Linear | nn.Conv2d) -> str | None:
@@ -60,8 +62,10 @@ def _mistaken(problem: Problem, name: str, layer: nn.Linear | nn.Conv2d) -> str 
         return f"kronfluence averages over the groups of a convolution, and {_called(name)} has {layer.groups}"
     if isinstance(layer, nn.Conv2d) and layer.padding_mode != "zeros":
         return f"kronfluence pads with zeros, and {_called(name)} pads with padding_mode={layer.padding_mode!r}"
-    if isinstance(layer, nn.Conv2d) and layer.padding == "same" and any(
-        (size - 1) * dilation % 2 for size, dilation in zip(layer.kernel_size, layer.dilation, strict=True)
+    if (
+        isinstance(layer, nn.Conv2d)
+        and layer.padding == "same"
+        and any((size - 1) * dilation % 2 for size, dilation in zip(layer.kernel_size, layer.dilation, strict=True))
     ):
         return f"kronfluence pads all sides alike, and {_called(name)} cannot with padding='same' and an even kernel"
     return None
@@ -78,7 +82,9 @@ def _misused(module: nn.Module, layers: Layers, inputs: Tensor) -> str | None:
         n_uses = max(uses.counts[id(p)] for p in layer.parameters())
         if len(shapes[name]) != 1 or n_uses != 1:
             n_uses = max(n_uses, len(shapes[name]))
-            return f"kronfluence needs layers that run once, by their own call, and {_called(name)} is used {n_uses} times"
+            return (
+                f"kronfluence needs layers that run once, by their own call, and {_called(name)} is used {n_uses} times"
+            )
         if shapes[name][0][0] != len(inputs):
             return f"kronfluence needs examples along the first axis, and {_called(name)} has another one there"
     return None
@@ -94,7 +100,7 @@ class _Uses(TorchFunctionMode):
     def __torch_function__(
         self,
         function: Callable[..., Any],
-        types: Any,  # noqa: ARG002
+        types: Any,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:

@@ -1,12 +1,14 @@
 """What keeps kronfluence from a problem, each in one sentence. kronfluence itself is not imported for it."""
 
 import os
+import re
 from importlib.metadata import PackageNotFoundError, version
 
 from influbench import Model, Problem
 
 from influbench_kronfluence.layers import untracked
 
+_TRIED = r"1\.0\.[1-9]"
 _INSTALL = "install it with: pip install 'kronfluence>=1.0.1,<1.1'"
 
 
@@ -20,7 +22,7 @@ def _not_installed() -> str | None:
         found = version("kronfluence")
     except PackageNotFoundError:
         return f"kronfluence is not installed; {_INSTALL}"
-    return None if found.split(".")[:2] == ["1", "0"] else f"kronfluence {found} has not been tried; {_INSTALL}"
+    return None if re.match(_TRIED, found) else f"kronfluence {found} has not been tried; {_INSTALL}"
 
 
 def _not_here(problem: Problem) -> str | None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from influbench import Problem, Split
 from influbench.seeds import derive
-from influbench_kronfluence.draws import drawn_labels
 from torch import Tensor, nn
+
+from influbench_kronfluence.draws import drawn_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,9 @@ class Network:
 
     def rows(self, split: Split, labels: Tensor, *, measure: str | None = None) -> dict[str, Rows]:
         """Of the loss of each example at these labels, or of a measure, for each layer."""
-        of_examples = [list(self._of_example(x, y, measure)) for x, y in zip(split.inputs.double(), labels, strict=True)]
+        of_examples = [
+            list(self._of_example(x, y, measure)) for x, y in zip(split.inputs.double(), labels, strict=True)
+        ]
         by_layer = zip(*of_examples, strict=True)
         return {
             name: Rows(*(torch.stack(parts) for parts in zip(*rows, strict=True)))
@@ -72,7 +75,7 @@ class Network:
 
 
 def factor(strategy: str, first: Rows, second: Rows) -> Tensor:
-    """The curvature of one layer, (n_out n_in, n_out n_in): bases from the first rows, second moments from the second."""
+    """The curvature of one layer: the basis is that of the first rows, second moments are those of the second."""
     flat = second.gradients.flatten(1)
     if strategy == "identity":
         return torch.eye(flat.shape[1], dtype=flat.dtype)

@@ -6,9 +6,9 @@ from functools import cache
 import pytest
 import torch
 from influbench import Estimate, Estimator, Problem
-from influbench.registry import installed, parse_selector
 from influbench.models.cnn import Cnn
 from influbench.models.linear import Linear
+from influbench.registry import installed, parse_selector
 from influbench.testing import blobs, least_squares, line, pictures, small_problem
 
 OWN = "influence_function[solver=ekfac,damping=0.01]"

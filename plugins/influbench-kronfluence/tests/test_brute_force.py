@@ -10,9 +10,10 @@ from brute_force import Network, Rows, at_every_label, factor
 from influbench import Problem
 from influbench.models.cnn import Cnn
 from influbench.testing import blobs, line, pictures, small_problem
-from influbench_kronfluence.estimator import Kronfluence
-from networks import Made, Positions, convolution, half_frozen
+from networks import Made, OwnLoss, Positions, convolution, half_frozen, perceptron
 from torch import Tensor, nn
+
+from influbench_kronfluence.estimator import Kronfluence
 
 TOLERANCE = 1e-11  # of the largest score
 SETTINGS = [
@@ -71,6 +72,15 @@ def test_so_they_are_on_other_problems(name: str) -> None:
         found, (influence, memorization) = estimator.estimate(PROBLEMS[name]()), dense(PROBLEMS[name](), estimator)
         assert_close(found.influence, influence)
         assert_close(found.memorization, memorization)
+
+
+def test_a_loss_of_the_models_own_is_used() -> None:
+    estimator = Kronfluence(labels="given")
+    found, expected = (
+        of(small_problem(model=OwnLoss(perceptron)))
+        for of in (estimator.estimate, lambda one: dense(one, estimator)[0])
+    )
+    assert_close(found.influence, expected)
 
 
 def test_the_weight_decay_of_adamw_is_no_curvature() -> None:

@@ -4,8 +4,9 @@ import pytest
 import torch
 from brute_force import Network, at_every_label
 from influbench.testing import small_problem
-from influbench_kronfluence.draws import drawn_labels
 from torch import Tensor
+
+from influbench_kronfluence.draws import drawn_labels
 
 OUTPUTS = torch.tensor([[0.0, 1.0, -1.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 IDS = torch.tensor([7, 3, 900])

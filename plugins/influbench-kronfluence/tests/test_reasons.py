@@ -6,7 +6,6 @@ import pytest
 import torch
 from influbench import Problem
 from influbench.testing import line, pictures, small_problem
-from influbench_kronfluence.estimator import Kronfluence
 from networks import (
     ByHand,
     Folded,
@@ -22,6 +21,8 @@ from networks import (
 )
 from torch import nn
 
+from influbench_kronfluence.estimator import Kronfluence
+
 
 def test_nothing_keeps_it_from_a_perceptron() -> None:
     assert Kronfluence().unsupported(small_problem()) is None
@@ -31,7 +32,10 @@ def test_nothing_keeps_it_from_a_perceptron() -> None:
     ("make", "reason"),
     [
         (normed, "kronfluence knows the parameters of Linear and Conv2d only, and would leave out 1.bias, 1.weight"),
-        (subclassed, "kronfluence knows the parameters of Linear and Conv2d only, and would leave out 0.bias, 0.weight"),
+        (
+            subclassed,
+            "kronfluence knows the parameters of Linear and Conv2d only, and would leave out 0.bias, 0.weight",
+        ),
         (frozen_bias, "kronfluence takes the whole of a layer, and 0.bias is frozen"),
         (Twice, "kronfluence needs layers that run once, by their own call, and first is used 2 times"),
         (ByHand, "kronfluence needs layers that run once, by their own call, and first is used 2 times"),
@@ -69,7 +73,9 @@ def test_shared_weights() -> None:
 
 def test_labels_are_not_drawn_for_a_loss_that_is_not_known() -> None:
     problem = small_problem(model=OwnLoss(perceptron))
-    assert Kronfluence().unsupported(problem) == "labels cannot be drawn for a loss of the model's own; use labels=given"
+    assert (
+        Kronfluence().unsupported(problem) == "labels cannot be drawn for a loss of the model's own; use labels=given"
+    )
     assert Kronfluence(labels="given").unsupported(problem) is None
     assert Kronfluence("identity").unsupported(problem) is None
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from influbench.testing import small_problem
-from influbench_kronfluence.estimator import Kronfluence
 from kronfluence.utils.state import State
+
+from influbench_kronfluence.estimator import Kronfluence
 
 
 def test_its_choice_of_a_device_is_put_back() -> None:
@@ -56,14 +57,6 @@ def test_it_runs_without_gradients_around_it() -> None:
     assert torch.equal(found, expected)
 
 
-def test_nothing_heavy_is_imported_before_it_is_used() -> None:
-    code = "import sys, influbench_kronfluence.estimator; sys.exit('kronfluence' in sys.modules)"
+def test_registering_imports_nothing_heavy() -> None:
+    code = "import sys, influbench_kronfluence; sys.exit(bool({'torch', 'kronfluence'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
-def test_a_gpu_gives_the_same_scores() -> None:
-    problem = small_problem()
-    expected = Kronfluence().estimate(small_problem())
-    on_gpu = problem.on(torch.device("cuda")) if hasattr(problem, "on") else pytest.skip("no way to move a problem")
-    torch.testing.assert_close(Kronfluence().estimate(on_gpu).influence, expected.influence)
