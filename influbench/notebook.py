@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _CONTRACTS: dict[Kind, type] = {"estimator": Estimator, "dataset": Dataset, "model": Model}
-_PAGE_WIDTH = 130
+_PAGE_WIDTH = 140
 
 
 def run(

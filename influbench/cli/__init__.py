@@ -9,6 +9,7 @@ from influbench import __version__
 from influbench.cli.catalogue import list_command, show_command
 from influbench.cli.check import check_command
 from influbench.cli.compare import compare_command
+from influbench.cli.new import new_command
 from influbench.cli.plugins import plugins_command
 from influbench.cli.report import report_command
 from influbench.cli.run import run_command
@@ -57,6 +58,7 @@ for command in (
     list_command,
     show_command,
     plugins_command,
+    new_command,
     check_command,
     truth_command,
 ):
