@@ -33,8 +33,8 @@ class Kronfluence(Estimator):
 
     Gradients of F are taken at labels that are `drawn` from what the network predicts, `n_draws` for each train point
     and factor, or at those `given`: the empirical Fisher. `damping` is a number, to which the recipe's weight decay
-    is added (that of `adamw` is the gradient of nothing), or `heuristic`, as in Grosse et al. 2023: in each layer a
-    tenth of the mean eigenvalue, in place of both.
+    is added (that of `adamw` is the gradient of nothing), or kronfluence's `heuristic`: in each layer a tenth of the
+    mean eigenvalue, in place of both.
 
     Assumes an optimum, unique and reached. Computes in float64. Cost: `n_runs` trainings, whose scores are averaged.
     Besides, in seconds only: three or four passes over the train points, one for each batch of test points, and a
