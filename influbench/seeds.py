@@ -37,6 +37,12 @@ def hash_integers(seed: int | Tensor, *keys: Tensor) -> Tensor:
     return state
 
 
+def uniform(bits: Tensor) -> Tensor:
+    """The upper 52 of 64 random bits as a number in (0, 1), float64."""
+    numbers: Tensor = (_shift(bits, 12).double() + 0.5) * 2.0**-52
+    return numbers
+
+
 def bernoulli(bits: Tensor, p: float) -> Tensor:
     """True with probability `p`, from the upper 53 of 64 random bits."""
     return _shift(bits, 11) < int(p * 2**53)

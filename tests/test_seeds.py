@@ -9,7 +9,7 @@ import torch
 from influbench.engine.preparation import Prepared, prepare
 from influbench.executors import Here
 from influbench.plan import parse_plan
-from influbench.seeds import bernoulli, derive, hash_integers
+from influbench.seeds import bernoulli, derive, hash_integers, uniform
 from influbench.shards import gather
 from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
@@ -47,6 +47,15 @@ def test_hash_equals_the_reference_in_python_integers() -> None:
 
 def test_splitmix64_starts_as_published() -> None:
     assert hash_integers(1234567).item() % 2**64 == 6457827717110365317  # first output of SplitMix64 for this seed
+
+
+def test_uniform_is_uniform_and_never_0_or_1() -> None:
+    numbers = uniform(hash_integers(1, torch.arange(100_000))).sort().values
+    expected = (torch.arange(100_000, dtype=torch.float64) + 0.5) / 100_000
+    assert float((numbers - expected).abs().max()) < 1.95 / 100_000**0.5  # Kolmogorov-Smirnov, 1 in 1,000
+    bits = torch.tensor([0, -1])
+    assert 0 < float(uniform(bits)[0]) < 1e-15
+    assert 1 - 1e-15 < float(uniform(bits)[1]) < 1
 
 
 def test_bernoulli_keeps_its_probability_and_does_not_repeat_over_ids() -> None:

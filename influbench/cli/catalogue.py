@@ -148,5 +148,7 @@ def _print_table(console: "Console", title: str, rows: "list[tuple[str, str, str
 
 
 def _paragraphs(text: str) -> str:
-    """A docstring with the line breaks inside its paragraphs taken out."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    """A docstring with the line breaks inside its paragraphs and list items taken out."""
+    broken = text.replace("\n* ", "\n\n* ").replace("\n- ", "\n\n- ")
+    whole = "\n\n".join(" ".join(paragraph.split()) for paragraph in broken.split("\n\n") if paragraph.strip())
+    return whole.replace("\n\n* ", "\n* ").replace("\n\n- ", "\n- ")

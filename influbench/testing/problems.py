@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from influbench.api import Data, MeasureName, Model, Recipe, Split
+from influbench.engine.boundary import on_device
 from influbench.executors import Here
 from influbench.models.mlp import Mlp
 from influbench.problem import TrainingProblem
@@ -71,17 +72,18 @@ def small_trainer(
     *,
     dtype: torch.dtype = torch.float64,
     measure: MeasureName = "neg_loss",
+    device: str = "cpu",
     **recipe: object,
 ) -> Trainer:
     """The training behind `small_problem`."""
     settings = {"learning_rate": 0.1, "momentum": 0.9, "batch_size": 6, "epochs": 2, **recipe}
     return Trainer(
-        in_dtype(data or blobs(), dtype),
+        on_device(in_dtype(data or blobs(), dtype), torch.device(device)),
         model or Mlp(hidden=(8,)),
         Recipe(**settings),  # type: ignore[arg-type]
         measure,
         dtype,
-        torch.device("cpu"),
+        torch.device(device),
     )
 
 
@@ -91,6 +93,7 @@ def small_problem(
     *,
     dtype: torch.dtype = torch.float64,
     measure: MeasureName = "neg_loss",
+    device: str = "cpu",
     seed: int = 1,
     **recipe: object,
 ) -> TrainingProblem:
@@ -98,7 +101,7 @@ def small_problem(
 
     Problems of equal arguments give an estimator the same trainings. `recipe` sets fields of `Recipe`.
     """
-    return problem_of(small_trainer(data, model, dtype=dtype, measure=measure, **recipe), seed=seed)
+    return problem_of(small_trainer(data, model, dtype=dtype, measure=measure, device=device, **recipe), seed=seed)
 
 
 def problem_of(trainer: Trainer, *, seed: int = 1) -> TrainingProblem:

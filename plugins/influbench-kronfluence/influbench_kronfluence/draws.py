@@ -1,7 +1,7 @@
 """Labels drawn from what a network predicts: with them, the mean squared gradient is the true Fisher."""
 
 import torch
-from influbench.seeds import hash_integers
+from influbench.seeds import hash_integers, uniform
 from torch import Tensor
 
 
@@ -11,16 +11,10 @@ def drawn_labels(outputs: Tensor, ids: Tensor, *, n_classes: int | None, n_draws
     Classes follow the softmax of the outputs. Float labels are normal with variance 1/2: their squared error is then
     a negative log-likelihood, so that the Fisher is the Gauss-Newton matrix of that loss.
     """
-    uniform = _uniform(hash_integers(seed, ids[:, None], torch.arange(n_draws, device=ids.device)))
+    drawn = uniform(hash_integers(seed, ids[:, None], torch.arange(n_draws, device=ids.device)))
     if n_classes is None:
-        drawn: Tensor = outputs.reshape(len(ids), 1) + torch.special.ndtri(uniform) * 0.5**0.5
-        return drawn
+        normal: Tensor = outputs.reshape(len(ids), 1) + torch.special.ndtri(drawn) * 0.5**0.5
+        return normal
     upper = outputs.double().softmax(-1).cumsum(-1)[:, None, :-1]  # (n, 1, n_classes - 1) ends of the first intervals
-    labels: Tensor = (upper < uniform[..., None]).sum(-1)
+    labels: Tensor = (upper < drawn[..., None]).sum(-1)
     return labels
-
-
-def _uniform(bits: Tensor) -> Tensor:
-    """The upper 53 of 64 random bits as a number in (0, 1)."""
-    numbers: Tensor = (((bits >> 11) & (2**53 - 1)).double() + 0.5) * 2.0**-53
-    return numbers

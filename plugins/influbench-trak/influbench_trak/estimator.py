@@ -72,9 +72,8 @@ class Traker(Estimator):
         random_signs = projector(problem, n_projected=self.n_projected, seed=derive(problem.seed, "projection"))
         with workplace() as folder:
             peer = traker(
-                problem.module(
-                    problem.initial_parameters(0), frozen_as_buffers=True
-                ),  # its own, which it loads the networks into
+                # its own, which it loads the networks into
+                problem.module(problem.initial_parameters(0), frozen_as_buffers=True),
                 random_signs,
                 n_train=len(problem.data.train),
                 folder=folder,
