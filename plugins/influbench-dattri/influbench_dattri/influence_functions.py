@@ -21,7 +21,7 @@ from influbench_dattri.boundary import Handover, dattri_runs, finite, handover, 
 from influbench_dattri.values import at_least, not_negative, positive
 
 _HELD = 2**28  # entries of per-example gradients: 2 GB
-_TOGETHER = 2_000_000  # parameters times train points that an explicit Hessian takes through the network together
+_TOGETHER = 1_500_000  # parameters times train points that an explicit Hessian takes through the network together: 5 GB
 _PAIRS = 2**14  # directions times train points, where dattri lets itself be given some directions at a time
 _ROUNDING, _SMALLEST = 1e-6, 1e-300
 
@@ -45,10 +45,6 @@ class InfluenceFunction(Estimator):
     @abstractmethod
     def _attributor(self, task: Any, *, added: float) -> Any:
         """dattri's attributor, with `added` on the diagonal of the Hessian."""
-
-    def _prepare(self, attributor: Any) -> list[str]:
-        """What is left to do when it knows the train points; sentences on what was found."""
-        return []
 
     def unsupported(self, problem: Problem) -> str | None:
         """The gradients of the train points must fit, which dattri holds together."""
@@ -86,11 +82,11 @@ class InfluenceFunction(Estimator):
         return finite(scores, otherwise=self._not_finite) / len(given.train)
 
     def _ready(self, given: Handover, measure: MeasureName) -> tuple[Any, list[str]]:
-        """The attributor that knows the train points and speaks of this measure."""
+        """The attributor that knows the train points and speaks of this measure; sentences on what it found."""
         task = given.task(given.loss, given.negative(measure))
         attributor = self._attributor(task, added=self._added(given.problem))
         attributor.cache(given.loader(given.train))
-        return attributor, self._prepare(attributor)
+        return attributor, []
 
     def _directions(self, given: Handover) -> int:
         return max(1, _PAIRS // len(given.train))
@@ -223,13 +219,15 @@ class Arnoldi(InfluenceFunction):
             seed=torch.initial_seed(),  # which is the problem's while dattri runs
         )
 
-    def _prepare(self, attributor: Any) -> list[str]:
-        if not self.positive_only:
-            return []
-        if left_out := sum(_leave_out_negative(project) for project in attributor.arnoldi_projectors):
-            found = "of the largest eigenvalues were not positive"
-            return [f"{left_out} {found} and were left out; more damping would help"]
-        return []
+    def _ready(self, given: Handover, measure: MeasureName) -> tuple[Any, list[str]]:
+        attributor, notes = super()._ready(given, measure)
+        if self.positive_only:
+            left_out = sum(_leave_out_negative(project) for project in attributor.arnoldi_projectors)
+            cause = "this is no minimum, or the iteration went on after it had exhausted its space"
+            notes = [f"{left_out} of the eigenvalues found were not positive and are left out: {cause}"] * (
+                left_out > 0
+            )
+        return attributor, notes
 
 
 def _leave_out_negative(project: Callable[[Tensor], Tensor]) -> int:
@@ -258,9 +256,8 @@ class Lissa(InfluenceFunction):
     exempt: ClassVar[Mapping[str, str]] = {
         "permutation": "dattri draws the rows of its batches, so that other points are drawn in another order",
         "columns": "dattri draws batches for all test points of a call together",
-        "duplicates": "dattri draws other batches for each train point's memorization",
     }
-    scores_duplicates_alike = False
+    scores_duplicates_alike = False  # each train point's memorization has batches of its own
     _not_finite = "the series diverged; set scale or damping higher"
     _too_large = "the series diverged; a larger scale or more damping would help"
 

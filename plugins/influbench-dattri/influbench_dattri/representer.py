@@ -12,6 +12,8 @@ from torch.nn.functional import cross_entropy
 from influbench_dattri.boundary import Parameters, dattri_runs, finite, handover, out_of_reach
 from influbench_dattri.values import at_least, positive
 
+_FITTED = 1 / 200 * (1 + 1e-6)  # dattri's own criterion: mean entry of the gradient, relative to the first
+
 
 @dataclass(frozen=True)
 class Representer(Estimator):
@@ -23,8 +25,9 @@ class Representer(Estimator):
     2018, "Representer point selection for explaining deep neural networks", theorem 3.1 and section 3.2), and
     `influence[i, j]` is the summand of the output for the label of j: positive means that i speaks for it. dattri
     divides by n once more, which changes no order. The scores are the same for every measure. The fit is descent with
-    a line search until the gradient is a 200th of its first, or for `max_iterations`. Cost: one training, and the fit,
-    which counts in seconds only.
+    a line search until the gradient is a 200th of its first, or for `max_iterations`; a note says where it did not get
+    there. Computes in float64: in float32 the line search of dattri 0.3 can come to a halt. Cost: one training, and the
+    fit, which counts in seconds only.
     """
 
     scores_duplicates_alike = True
@@ -50,13 +53,15 @@ class Representer(Estimator):
     def estimate(self, problem: Problem) -> Estimate:
         """Influence only."""
         network: Parameters = {name: p[0] for name, p in problem.train(replicates=[0]).parameters().items()}
-        with dattri_runs(problem, problem.dtype, autograd=True):
-            given = handover(problem, [network], problem.dtype)
+        with dattri_runs(problem, torch.float64, autograd=True):
+            given = handover(problem, [network], torch.float64)
             attributor = self._attributor(given.module, given.train.inputs[:1])
             train, test = given.loader(given.train), given.loader(given.test)
             attributor.cache(train)
             influence = attributor.attribute(train, test)
-        return Estimate(finite(influence, otherwise="the last layer cannot be fitted; set weight_decay higher"))
+            notes = self._notes(attributor, train)
+        scores = finite(influence, otherwise="the last layer cannot be fitted; set weight_decay higher")
+        return Estimate(scores, notes=notes)
 
     def _attributor(self, module: nn.Module, inputs: Tensor) -> Any:
         from dattri.algorithm import RPSAttributor
@@ -72,6 +77,22 @@ class Representer(Estimator):
             l2_strength=self.weight_decay,
             epoch=self.max_iterations,
         )
+
+    def _notes(self, attributor: Any, train: Any) -> tuple[str, ...]:
+        """What the search for the minimum does not say itself."""
+        from dattri.model_util.hook import get_final_layer_io
+
+        features, outputs = get_final_layer_io(attributor.model, attributor.final_linear_layer_name, train)
+
+        def slope(weights: Tensor) -> float:
+            leaf = weights.detach().clone().requires_grad_()
+            loss = cross_entropy(features @ leaf.T, outputs.softmax(1)) + self.weight_decay * leaf.square().sum()
+            return float(torch.autograd.grad(loss, leaf)[0].abs().mean())
+
+        before, after = slope(attributor.model.last.weight), slope(attributor.finetuned_theta)
+        if after <= _FITTED * before:
+            return ()
+        return (f"its last layer is not fitted: gradient at {after / before:.1e} of the first",)
 
 
 class _Named(nn.Module):

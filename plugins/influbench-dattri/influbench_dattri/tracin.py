@@ -27,7 +27,7 @@ class TracIn(Estimator):
     "Estimating training data influence by tracing gradient descent", TracInCP), P a matrix of `n_projected` rows of
     normal numbers, another for each checkpoint. Positive means that i helps. The inner product of two projections is
     that of the gradients plus noise of about the product of their lengths over the root of `n_projected`, also where
-    there are fewer parameters than that. dattri projects unless it is told not to: `n_projected = 0` does, and is exact.
+    there are fewer parameters than that. dattri projects unless told not to: `n_projected = 0` does, and is exact.
     Checkpoints are `n_checkpoints` evenly spaced steps of one training, the last one included. Cost: one training, and
     gradients of every example at each checkpoint, which count in seconds only.
     """
