@@ -73,13 +73,17 @@ def projection(problem: Problem, n_projected: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Handover:
-    """Private copies of networks and data of one problem, in the dtype in which dattri is to compute."""
+    """Private copies of networks and data of one problem, in the dtype in which dattri is to compute.
+
+    Train points stand in the order of their ids: what dattri draws or adds up by row follows them into any order.
+    """
 
     problem: Problem
     module: nn.Module
     checkpoints: Sequence[Parameters]  # what `module.load_state_dict` takes, one for each network
     train: Split
     test: Split
+    rows: Tensor  # (n_train,) where each train point of the problem stands in `train`
 
     def loss(self, parameters: Parameters, batch: Batch) -> Tensor:
         """Mean loss of a batch."""
@@ -106,6 +110,15 @@ class Handover:
             loss_func=loss, target_func=target, model=self.module, checkpoints=list(self.checkpoints)
         )
 
+    def returned(self, scores: Tensor, *, otherwise: str) -> Tensor:
+        """Scores of train points as the problem has them, in float64; EstimateError where some are not finite.
+
+        dattri itself says nothing then; `otherwise` is why that may be, and what would help.
+        """
+        if wrong := int((~scores.isfinite()).sum()):
+            raise EstimateError(f"dattri returned {wrong} of {scores.numel()} scores that are not finite: {otherwise}")
+        return scores[self.rows].detach().double()
+
     def _answers(self, parameters: Parameters, batch: Batch) -> Batch:
         """Outputs and labels. LiSSA turns whatever it is given into float32, which is turned back here."""
         inputs, labels = batch
@@ -123,8 +136,10 @@ def handover(problem: Problem, networks: Sequence[Parameters], dtype: torch.dtyp
     modules = [problem.module(parameters).to(dtype) for parameters in networks]
     for name, parameter in modules[0].named_parameters():
         parameter.requires_grad_(name in problem.trainable)  # dattri differentiates by those that require it
+    order = problem.data.train.ids.argsort()
+    train, test = cast(problem.data.train.rows(order)), cast(problem.data.test)
     checkpoints = [{name: values.clone() for name, values in module.state_dict().items()} for module in modules]
-    return Handover(problem, modules[0], checkpoints, cast(problem.data.train), cast(problem.data.test))
+    return Handover(problem, modules[0], checkpoints, train, test, rows=order.argsort())
 
 
 def of_one(function: OfBatch) -> OfBatch:
@@ -159,10 +174,3 @@ def dattri_runs(problem: Problem, dtype: torch.dtype, *, autograd: bool = False)
 
 def _without_bar(batches: Any, **_: Any) -> Any:
     return batches
-
-
-def finite(scores: Tensor, *, otherwise: str) -> Tensor:
-    """The scores in float64; EstimateError where some are not finite, which dattri does not say itself."""
-    if wrong := int((~scores.isfinite()).sum()):
-        raise EstimateError(f"dattri returned {wrong} of {scores.numel()} scores that are not finite: {otherwise}")
-    return scores.detach().double().cpu()

@@ -17,7 +17,7 @@ from influbench import Estimate, Estimator, Problem, Split
 from influbench.api import MeasureName
 from torch import Tensor
 
-from influbench_dattri.boundary import Handover, dattri_runs, finite, handover, n_trained, out_of_reach
+from influbench_dattri.boundary import Handover, dattri_runs, handover, n_trained, out_of_reach
 from influbench_dattri.values import at_least, not_negative, positive
 
 _HELD = 2**28  # entries of per-example gradients: 2 GB
@@ -67,7 +67,7 @@ class InfluenceFunction(Estimator):
         attributor, notes = self._ready(given, given.problem.measure)
         size = self._directions(given) if self._in_batches else None
         scores = attributor.attribute(given.loader(given.train), given.loader(given.test, batch_size=size))
-        found = finite(scores, otherwise=self._not_finite)
+        found = given.returned(scores, otherwise=self._not_finite)
         if (times := float(found.abs().max()) / self._largest_allowed(given, attributor)) > 1 + _ROUNDING:
             allowed = "what a Hessian without negative eigenvalues allows"
             notes = [*notes, f"the largest score is {times:.2g} times {allowed}: {self._too_large}"]
@@ -79,7 +79,7 @@ class InfluenceFunction(Estimator):
         size = self._directions(given) if self._in_batches else len(given.train)
         batches = [given.train.rows(slice(start, start + size)) for start in range(0, len(given.train), size)]
         scores = torch.cat([attributor.self_attribute(given.loader(batch)) for batch in batches])
-        return finite(scores, otherwise=self._not_finite) / len(given.train)
+        return given.returned(scores, otherwise=self._not_finite) / len(given.train)
 
     def _ready(self, given: Handover, measure: MeasureName) -> tuple[Any, list[str]]:
         """The attributor that knows the train points and speaks of this measure; sentences on what it found."""
@@ -253,10 +253,7 @@ class Lissa(InfluenceFunction):
     seconds only, `depth * n_repeats` products with H_batch for every train and every test point.
     """
 
-    exempt: ClassVar[Mapping[str, str]] = {
-        "permutation": "dattri draws the rows of its batches, so that other points are drawn in another order",
-        "columns": "dattri draws batches for all test points of a call together",
-    }
+    exempt: ClassVar[Mapping[str, str]] = {"columns": "dattri draws batches for all test points of a call together"}
     scores_duplicates_alike = False  # each train point's memorization has batches of its own
     _not_finite = "the series diverged; set scale or damping higher"
     _too_large = "the series diverged; a larger scale or more damping would help"

@@ -9,7 +9,7 @@ from influbench.errors import EstimateError
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from influbench_dattri.boundary import Parameters, dattri_runs, finite, handover, out_of_reach
+from influbench_dattri.boundary import Parameters, dattri_runs, handover, out_of_reach
 from influbench_dattri.values import at_least, positive
 
 _FITTED = 1 / 200 * (1 + 1e-6)  # dattri's own criterion: mean entry of the gradient, relative to the first
@@ -60,7 +60,7 @@ class Representer(Estimator):
             attributor.cache(train)
             influence = attributor.attribute(train, test)
             notes = self._notes(attributor, train)
-        scores = finite(influence, otherwise="the last layer cannot be fitted; set weight_decay higher")
+        scores = given.returned(influence, otherwise="the last layer cannot be fitted; set weight_decay higher")
         return Estimate(scores, notes=notes)
 
     def _attributor(self, module: nn.Module, inputs: Tensor) -> Any:

@@ -9,7 +9,6 @@ from influbench import Estimate, Estimator, Problem
 from influbench_dattri.boundary import (
     dattri_runs,
     examples_at_a_time,
-    finite,
     handover,
     n_trained,
     of_one,
@@ -61,7 +60,7 @@ class TracIn(Estimator):
             influence = attributor.attribute(
                 given.loader(given.train, batch_size=at_a_time), given.loader(given.test, batch_size=at_a_time)
             )
-        return Estimate(finite(influence, otherwise="a gradient overflows"))
+        return Estimate(given.returned(influence, otherwise="a gradient overflows"))
 
     def _attributor(self, task: Any, problem: Problem, rates: torch.Tensor) -> Any:
         from dattri.algorithm import TracInAttributor

@@ -11,7 +11,6 @@ from influbench_dattri.boundary import (
     Handover,
     dattri_runs,
     examples_at_a_time,
-    finite,
     handover,
     n_trained,
     of_one,
@@ -70,7 +69,7 @@ class Trak(Estimator):
             attributor.cache(given.loader(given.train, batch_size=at_a_time))
             self._check_rank(attributor)
             influence = attributor.attribute(given.loader(given.test, batch_size=at_a_time))
-        return Estimate(finite(influence, otherwise="set damping above 0 or n_projected lower"))
+        return Estimate(given.returned(influence, otherwise="set damping above 0 or n_projected lower"))
 
     def _attributor(self, given: Handover) -> Any:
         from dattri.algorithm import TRAKAttributor
