@@ -1,11 +1,14 @@
 """dattri's TRAK."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from influbench import Estimate, Estimator, Problem
 from influbench.errors import EstimateError
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from influbench_dattri.boundary import (
     Handover,
@@ -66,8 +69,9 @@ class Trak(Estimator):
         with dattri_runs(problem, problem.dtype):
             given = handover(problem, networks, problem.dtype)
             attributor = self._attributor(given)
-            attributor.cache(given.loader(given.train, batch_size=at_a_time))
-            self._check_rank(attributor)
+            with _Kernels() as kernels:
+                attributor.cache(given.loader(given.train, batch_size=at_a_time))
+            self._check_rank(kernels.found)
             influence = attributor.attribute(given.loader(given.test, batch_size=at_a_time))
         return Estimate(given.returned(influence, otherwise="set damping above 0 or n_projected lower"))
 
@@ -83,11 +87,31 @@ class Trak(Estimator):
         attributor.projector_kwargs = projection(given.problem, self.n_projected)
         return attributor
 
-    def _check_rank(self, attributor: Any) -> None:
-        """dattri solves with Phi' Phi even where that is singular but for rounding."""
-        for solved in attributor.inv_XTX_XT_list:
-            if torch.linalg.matrix_rank(solved) < self.n_projected and not self.damping:
-                raise EstimateError(
-                    f"projected gradients span fewer than {self.n_projected} directions; set damping above 0 or "
-                    "n_projected lower"
-                )
+    def _check_rank(self, kernels: Sequence[Tensor]) -> None:
+        """dattri solves with what is singular but for rounding, too."""
+        assert len(kernels) == self.n_models
+        if any(torch.linalg.matrix_rank(kernel, hermitian=True) < self.n_projected for kernel in kernels):
+            raise EstimateError(
+                f"projected gradients span fewer than {self.n_projected} directions; set damping above 0 or "
+                "n_projected lower"
+            )
+
+
+class _Kernels(TorchFunctionMode):
+    """Within, notes the matrices that are solved with: dattri keeps none of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Tensor] = []
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """What the function returns."""
+        if function is torch.linalg.solve:
+            self.found.append(args[0])
+        return function(*args, **(kwargs or {}))
