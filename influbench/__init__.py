@@ -1,13 +1,33 @@
 """influbench: how well do influence estimators predict what happens when a training example is left out?
 
-The names of the plugin contract (`influbench.api`) are here too, imported on first use.
+The names of the plugin contract (`influbench.api`) are here, and `run` and `read` for Python and notebooks
+(`influbench.notebook`), all imported on first use.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from influbench.api import (
+        Bank,
+        Crossed,
+        Data,
+        Dataset,
+        Estimate,
+        Estimator,
+        Masks,
+        Model,
+        OptimizerState,
+        Problem,
+        Recipe,
+        Runs,
+        Spec,
+        Split,
+        SplitMasks,
+        hookimpl,
+    )
+    from influbench.notebook import Result, read, run
 
-_CONTRACT = (
+__all__ = [
     "Bank",
     "Crossed",
     "Data",
@@ -19,21 +39,31 @@ _CONTRACT = (
     "OptimizerState",
     "Problem",
     "Recipe",
+    "Result",
     "Runs",
     "Spec",
     "Split",
     "SplitMasks",
     "hookimpl",
-)
+    "read",
+    "run",
+]
+__version__ = "0.1.0"
+
+_NOTEBOOK = ("Result", "read", "run")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _CONTRACT:
-        from influbench import api
+    if name not in __all__:
+        raise AttributeError(f"module 'influbench' has no attribute {name!r}")
+    if name in _NOTEBOOK:
+        from influbench import notebook
 
-        return getattr(api, name)
-    raise AttributeError(f"module 'influbench' has no attribute {name!r}")
+        return getattr(notebook, name)
+    from influbench import api
+
+    return getattr(api, name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*_CONTRACT, "__version__"])
+    return sorted([*__all__, "__version__"])

@@ -7,6 +7,7 @@ train point *helps* (its presence raises the measure); measures are higher-is-be
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     import torch
     from torch import Tensor, nn
@@ -117,6 +118,9 @@ class Recipe:
 class Dataset(ABC):
     """A data set. Subclasses are frozen dataclasses; their fields are the parameters a user can set."""
 
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this data set does not pass by its nature: name of the check -> why."""
+
     @abstractmethod
     def load(self, seed: int) -> Data:
         """The same data for the same seed. Raise `influbench.errors.DataError` where that cannot be."""
@@ -124,6 +128,9 @@ class Dataset(ABC):
 
 class Model(ABC):
     """An architecture with its training recipe. Subclasses are frozen dataclasses."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this model does not pass by its nature: name of the check -> why."""
 
     @property
     @abstractmethod
@@ -179,6 +186,9 @@ class Estimator(ABC):
 
     scores_duplicates_alike: ClassVar[bool] = False
     """Whether two train points of the same input and label always have the same scores, whatever their ids."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this estimator does not pass by its nature: name of the check -> why."""
 
     def unsupported(self, problem: Problem) -> str | None:
         """Why this estimator cannot run on this problem, in one sentence, or None if it can. Must be cheap."""

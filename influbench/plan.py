@@ -113,6 +113,8 @@ class Plan(_Table):
         self,
         *,
         estimators: tuple[str, ...] = (),
+        datasets: tuple[str, ...] = (),
+        models: tuple[str, ...] = (),
         n_seeds: int | None = None,
         seed: int | None = None,
         reliability: float | None = None,
@@ -123,8 +125,12 @@ class Plan(_Table):
         """This plan with what a command line replaces."""
         given = {"seeds": n_seeds, "reliability": reliability, "max_seeds": max_seeds, "subsets": subsets}
         truth = self.truth.model_copy(update={key: value for key, value in given.items() if value is not None})
+        problem = self.problem.model_copy(
+            update={"dataset": datasets or self.problem.dataset, "model": models or self.problem.model}
+        )
         return self.model_copy(
             update={
+                "problem": problem,
                 "estimators": estimators or self.estimators,
                 "truth": truth,
                 "seed": self.seed if seed is None else seed,

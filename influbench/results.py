@@ -331,7 +331,27 @@ class ComparedRuns(Record):
     versions: tuple[tuple[str, ...], ...] = ()
 
 
-def result_json(result: Result | Results | ComparedRuns | DecompositionStudy) -> str:
+class CheckOutcome(Record):
+    """Whether a plugin keeps one promise of the contract; `detail` is what was seen, or why it does not apply."""
+
+    name: str
+    promise: str
+    status: Literal["passed", "failed", "exempt", "not applicable"]
+    detail: str = ""
+    remedy: str = ""
+
+
+class CheckedPlugin(Record):
+    """What `influbench check` finds about one plugin."""
+
+    schema_name: Literal["influbench.check/1"] = Field(default="influbench.check/1", alias="schema")
+    kind: str
+    name: str
+    distribution: str
+    outcomes: tuple[CheckOutcome, ...]
+
+
+def result_json(result: Result | Results | ComparedRuns | DecompositionStudy | CheckedPlugin) -> str:
     """The text of result.json, or of a comparison."""
     return result.model_dump_json(indent=2, by_alias=True)
 

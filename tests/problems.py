@@ -2,72 +2,18 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from influbench.api import Data, Model, Recipe, Split
+from influbench.api import Data, Model, Recipe
 from influbench.executors import Here
-from influbench.models.mlp import Mlp
 from influbench.problem import TrainingProblem
 from influbench.store.cache import default_cache
+from influbench.testing.problems import blobs, in_dtype, line, permuted, small_trainer
 from influbench.training.loop import Trainer
 
+__all__ = ["ModuleModel", "Residual", "ResidualModel", "blobs", "in_dtype", "line", "permuted", "problem", "trainer"]
 
-def blobs(n_train: int = 20, n_test: int = 8, *, n_classes: int = 3, n_inputs: int = 5, seed: int = 0) -> Data:
-    """Overlapping Gaussian clusters; ids are neither rows nor in order."""
-    generator = torch.Generator().manual_seed(seed)
-    n = n_train + n_test
-    labels = torch.arange(n) % n_classes
-    centres = torch.randn(n_classes, n_inputs, generator=generator)
-    inputs = centres[labels] + torch.randn(n, n_inputs, generator=generator)
-    ids = torch.randperm(1000, generator=generator)[:n]
-    everything = Split(inputs, labels, ids)
-    return Data(everything.rows(slice(0, n_train)), everything.rows(slice(n_train, n)), n_classes)
-
-
-def line(n_train: int = 20, n_test: int = 6, *, n_inputs: int = 3, seed: int = 0) -> Data:
-    """A linear relation with noise, for regression."""
-    generator = torch.Generator().manual_seed(seed)
-    n = n_train + n_test
-    inputs = torch.randn(n, n_inputs, generator=generator, dtype=torch.float64)
-    slope = torch.arange(1.0, n_inputs + 1, dtype=torch.float64)
-    labels = inputs @ slope + 0.5 * torch.randn(n, generator=generator, dtype=torch.float64)
-    everything = Split(inputs, labels, torch.arange(n) + 100)
-    return Data(everything.rows(slice(0, n_train)), everything.rows(slice(n_train, n)), None)
-
-
-def in_dtype(data: Data, dtype: torch.dtype) -> Data:
-    def cast(split: Split) -> Split:
-        labels = split.labels.to(dtype) if data.n_classes is None else split.labels
-        return Split(split.inputs.to(dtype), labels, split.ids)
-
-    return Data(cast(data.train), cast(data.test), data.n_classes)
-
-
-def permuted(data: Data, order: Tensor) -> Data:
-    """The same examples with the train points in another order."""
-    return Data(data.train.rows(order), data.test, data.n_classes)
-
-
-def trainer(
-    data: Data | None = None,
-    model: Model | None = None,
-    *,
-    dtype: torch.dtype = torch.float64,
-    measure: str = "neg_loss",
-    **recipe: object,
-) -> Trainer:
-    """A quick training: 2 epochs in batches of 6."""
-    data = blobs() if data is None else data
-    settings = {"learning_rate": 0.1, "momentum": 0.9, "batch_size": 6, "epochs": 2, **recipe}
-    return Trainer(
-        in_dtype(data, dtype),
-        model or Mlp(hidden=(8,)),
-        Recipe(**settings),  # type: ignore[arg-type]
-        measure,  # type: ignore[arg-type]
-        dtype,
-        torch.device("cpu"),
-    )
+trainer = small_trainer
 
 
 def problem(of: Trainer | None = None, *, seed: int = 1, bank_seed: int = 2) -> TrainingProblem:

@@ -76,7 +76,7 @@ def test_a_broken_plugin_keeps_its_reason_and_disturbs_nobody(
     assert found.names("estimator") == ["theirs"]
     (broken,) = found.broken
     assert broken.reason.startswith(reason)
-    with pytest.raises(UnknownNameError, match=r"plugins that did not load, see `influbench list`"):
+    with pytest.raises(UnknownNameError, match=r"plugins that did not load, see `influbench plugins`"):
         found.entry("model", "m")
 
 
@@ -89,7 +89,7 @@ def test_one_name_from_two_distributions_names_both() -> None:
 
 
 def test_a_class_of_the_wrong_kind_is_refused() -> None:
-    with pytest.raises(PluginError, match=r"of strangers 1\.0 is no dataclass that inherits influbench\.Estimator"):
+    with pytest.raises(PluginError, match=r"of strangers 1\.0 is no frozen dataclass; write @dataclass"):
         registry(bare="NoDataclass").load("estimator", "bare")
 
 

@@ -7,7 +7,10 @@ import click
 
 from influbench import __version__
 from influbench.cli.catalogue import list_command, show_command
+from influbench.cli.check import check_command
 from influbench.cli.compare import compare_command
+from influbench.cli.new import new_command
+from influbench.cli.plugins import plugins_command
 from influbench.cli.report import report_command
 from influbench.cli.run import run_command
 from influbench.cli.study import study_command
@@ -47,5 +50,16 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (run_command, report_command, compare_command, list_command, show_command, truth_command, study_command):
+for command in (
+    run_command,
+    report_command,
+    compare_command,
+    study_command,
+    list_command,
+    show_command,
+    plugins_command,
+    new_command,
+    check_command,
+    truth_command,
+):
     main.add_command(command)

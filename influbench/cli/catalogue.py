@@ -60,25 +60,15 @@ def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[di
 @click.argument("words", nargs=-1, required=True, metavar="[estimator|dataset|model|plan] NAME")
 def show_command(words: tuple[str, ...]) -> None:
     """Show one estimator, data set, model or plan: what it is, its parameters, its paper."""
-    from influbench.errors import UnknownNameError, did_you_mean
+    from influbench.cli.names import kind_of
     from influbench.plan import shipped_plans
     from influbench.registry import KINDS, installed
 
     *kinds, name = words
-    if len(kinds) > 1 or (kinds and kinds[0] not in (*KINDS, "plan")):
-        raise click.UsageError("write `influbench show NAME` or `influbench show estimator|dataset|model|plan NAME`")
     registry, plans = installed(), shipped_plans()
-    names: dict[Kind | Literal["plan"], list[str]] = {kind: registry.names(kind) for kind in KINDS}
+    names: dict[Kind | Literal["plan"], list[str]] = {one: registry.names_with(one, name) for one in KINDS}
     names["plan"] = list(plans)
-    found = [kind for kind, known in names.items() if name in known and kind in (kinds or names)]
-    if not found:
-        known = [known for kind, of_kind in names.items() if kind in (kinds or names) for known in of_kind]
-        elsewhere = " and a ".join(kind for kind, of_kind in names.items() if name in of_kind)
-        hint = f"; it is a {elsewhere}" if elsewhere else did_you_mean(name, known)
-        raise UnknownNameError(f"unknown {kinds[0] if kinds else 'name'} {name!r}{hint}")
-    if len(found) > 1:
-        raise click.UsageError(f"{name!r} names a {' and a '.join(found)}; write `influbench show {found[0]} {name}`")
-    (kind,) = found
+    kind = kind_of(name, kinds, names, command="show")
     if kind == "plan":
         click.echo(plans[name].rstrip())
     else:

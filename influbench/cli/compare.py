@@ -25,9 +25,9 @@ def compare_command(runs: tuple[Path, ...], estimators: tuple[str, ...], as_json
     """
     from rich.console import Console
 
-    from influbench.cli.progress import named_bar
     from influbench.engine.comparison import compare
     from influbench.report.comparison import print_comparison
+    from influbench.report.progress import named_bar
     from influbench.results import result_json
 
     with named_bar() as progress:

@@ -21,7 +21,23 @@ if TYPE_CHECKING:
     "estimators",
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
-    help="Judge this estimator instead of the plan's; repeatable; `all` takes every installed one.",
+    help="Judge this estimator instead of the plan's, or ./FILE.py:CLASS; repeatable; `all` takes every installed one.",
+)
+@click.option(
+    "-d",
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="NAME[PARAMETER=VALUE]",
+    help="Take this data set instead of the plan's, or ./FILE.npz, ./FILE.csv, ./FILE.py:CLASS; repeatable.",
+)
+@click.option(
+    "-m",
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME[PARAMETER=VALUE]",
+    help="Train this model instead of the plan's, or ./FILE.py:CLASS; repeatable.",
 )
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds of the ground truth.")
 @click.option(
@@ -45,6 +61,8 @@ if TYPE_CHECKING:
 def run_command(
     plan: str,
     estimators: tuple[str, ...],
+    datasets: tuple[str, ...],
+    models: tuple[str, ...],
     seeds: int | None,
     reliability: float | None,
     max_seeds: int | None,
@@ -66,14 +84,16 @@ def run_command(
     Ground truth is stored as it is computed, in the folder that INFLUBENCH_CACHE names: an interrupted run goes on
     where it stopped, and a second one starts with the estimators.
     """
-    from influbench.cli.progress import follow
     from influbench.engine import Resources, forecast, run
     from influbench.plan import read_plan
+    from influbench.report.progress import follow
     from influbench.results import has_failed, result_json
     from influbench.store.cache import default_cache
 
     chosen = read_plan(plan).changed(
         estimators=estimators,
+        datasets=datasets,
+        models=models,
         n_seeds=seeds,
         seed=seed,
         reliability=reliability,

@@ -32,10 +32,10 @@ def decomposition_command(
     """
     from rich.console import Console
 
-    from influbench.cli.progress import named_bar
     from influbench.errors import UsageError
     from influbench.plan import read_plan
     from influbench.report.decomposition import print_decomposition
+    from influbench.report.progress import named_bar
     from influbench.results import result_json
     from influbench.store.cache import default_cache
     from influbench.store.files import write_bytes

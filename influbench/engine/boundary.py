@@ -1,15 +1,12 @@
-"""What plugins hand over is checked here, once; and what they do to the process is undone."""
+"""What plugins hand over is checked here, once; and what they do to what they were given is undone."""
 
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from influbench.api import Data, Estimate, Split
+from influbench.api import Data, Estimate, Problem, Split
 from influbench.errors import DataError, EstimateError, ModelError
 
 
@@ -71,19 +68,26 @@ def _checked_labels(labels: Tensor, where: str, n_classes: int | None, dtype: to
 
 
 class Pristine:
-    """A copy of the data, to notice that a plugin wrote into them and to undo it."""
+    """Copies of the data, the model and the recipe, to notice that a plugin wrote into them and to undo it."""
 
-    def __init__(self, data: Data) -> None:
-        self._shared = [tensor for split in (data.train, data.test) for tensor in vars(split).values()]
+    def __init__(self, problem: Problem) -> None:
+        self._shared = [tensor for split in (problem.data.train, problem.data.test) for tensor in vars(split).values()]
         self._copies = [tensor.clone() for tensor in self._shared]
+        self._records = {"model": problem.model, "recipe": problem.recipe}
+        self._fields = {name: deepcopy(vars(record)) for name, record in self._records.items()}
 
-    def restore(self) -> bool:
-        """Put the data back as they were; whether that was necessary."""
-        changed = False
+    def restore(self) -> list[str]:
+        """Put everything back as it was; names of what had been changed."""
+        changed = []
         for shared, copy in zip(self._shared, self._copies, strict=True):
             if not torch.equal(shared, copy):
                 shared.copy_(copy)
-                changed = True
+                changed = ["data"]
+        for name, record in self._records.items():
+            if repr(vars(record)) != repr(self._fields[name]):
+                vars(record).clear()
+                vars(record).update(deepcopy(self._fields[name]))
+                changed.append(name)
         return changed
 
 
@@ -132,25 +136,3 @@ def _checked_scores(scores: Tensor | None, quantity: str, expected: dict[str, in
     if unusable := int((~scores.isfinite()).sum()):
         raise EstimateError(f"returned {quantity} with {unusable} of {scores.numel()} scores not finite")
     return scores.detach().cpu().double()
-
-
-@contextmanager
-def isolated(seed: int) -> Iterator[None]:
-    """Within, every global random state starts from `seed`.
-
-    On leaving, random states, gradient mode, default dtype and number of threads are as they were before.
-    """
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    threads, default_dtype = torch.get_num_threads(), torch.get_default_dtype()
-    with torch.random.fork_rng(), torch.set_grad_enabled(True):
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)
-            random.setstate(python_state)
-            torch.set_default_dtype(default_dtype)
-            if torch.get_num_threads() != threads:
-                torch.set_num_threads(threads)

@@ -8,9 +8,10 @@ from typing import TypeVar
 import torch
 
 from influbench.api import Data, Dataset, Estimator, Model, Recipe
-from influbench.engine.boundary import check_outputs, checked_data, isolated, on_device
+from influbench.engine.boundary import check_outputs, checked_data, on_device
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
+from influbench.engine.process import isolated
 from influbench.errors import InflubenchError, ModelError, PlanError, PluginError, UsageError
 from influbench.executors import Executor, Here
 from influbench.measures import available, example_losses
@@ -43,6 +44,7 @@ class Candidate:
     """
 
     selector: Selector
+    supplied: str  # the selector, and by whom unless it is influbench's own
     estimator: Estimator | None
     problems: list[TrainingProblem]
     obstacle: Obstacle | None
@@ -131,10 +133,11 @@ def _problem(
     resources: Resources,
     cache: Cache,
 ) -> Prepared:
-    dataset: Dataset = registry.create("dataset", parse_selector(problem.dataset))
-    model: Model = registry.create("model", parse_selector(problem.model))
+    named_dataset, named_model = parse_selector(problem.dataset), parse_selector(problem.model)
+    dataset: Dataset = registry.create("dataset", named_dataset)
+    model: Model = registry.create("model", named_model)
     device = _device(resources)
-    data, labels = _data(plan, problem, dataset, device)
+    data, labels = _data(plan, problem, dataset, device, who=registry.supplied("dataset", named_dataset))
     if plan.problem.measure not in available(data.n_classes):
         raise PlanError(f"measure {plan.problem.measure!r} needs classes, and {problem.dataset} is for regression")
     trainer = Trainer(
@@ -149,12 +152,14 @@ def _problem(
     )
     if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
-    _try(f"model {problem.model}", lambda: _check_model(trainer, problem.model))
+    who = registry.supplied("model", named_model)
+    _try(f"model {who}", lambda: _check_model(trainer, who))
     candidates = []
     for selector, estimator, missing in estimators:
         views = [_view(plan, trainer, selector, repeat, cache, resources) for repeat in range(plan.repeats)]
-        obstacle = missing if estimator is None else _unsupported(selector, estimator, views[0])
-        candidates.append(Candidate(selector, estimator, views, obstacle))
+        supplied = registry.supplied("estimator", selector)
+        obstacle = missing if estimator is None else _unsupported(supplied, estimator, views[0])
+        candidates.append(Candidate(selector, supplied, estimator, views, obstacle))
     ground_truth = GroundTruth(trainer, plan.seed, plan.truth.steps)
     return Prepared(problem, trainer, ground_truth, labels, candidates)
 
@@ -173,11 +178,13 @@ def _view(
     )
 
 
-def _data(plan: Plan, problem: ProblemPlan, dataset: Dataset, device: torch.device) -> tuple[Data, RandomLabels]:
+def _data(
+    plan: Plan, problem: ProblemPlan, dataset: Dataset, device: torch.device, *, who: str
+) -> tuple[Data, RandomLabels]:
     seed = derive(plan.seed, "data")
     with isolated(seed):
-        loaded = _try(f"data set {problem.dataset}", lambda: dataset.load(seed))
-    data = checked_data(loaded, name=problem.dataset, dtype=_dtype(plan))
+        loaded = _try(f"data set {who}", lambda: dataset.load(seed))
+    data = checked_data(loaded, name=who, dtype=_dtype(plan))
     noisy, labels = draw_labels(data, fraction=problem.random_labels, seed=derive(plan.seed, "labels"))
     return on_device(noisy, device), labels
 
@@ -208,7 +215,7 @@ def _check_model(trainer: Trainer, name: str) -> None:
     trainer.update(stack, trainer.initial_state(stack), rows, weights, inputs=trainer.data.train.inputs)
 
 
-def _unsupported(selector: Selector, estimator: Estimator, view: TrainingProblem) -> Obstacle | None:
+def _unsupported(who: str, estimator: Estimator, view: TrainingProblem) -> Obstacle | None:
     """What keeps the estimator from this problem, as it says itself, or what its answer raised."""
     try:
         with isolated(view.seed):
@@ -216,7 +223,10 @@ def _unsupported(selector: Selector, estimator: Estimator, view: TrainingProblem
     except ModelError as error:
         reason = str(error)
     except Exception as error:
-        return Obstacle("failed", in_words(error, str(selector)), format_exc())
+        return Obstacle("failed", in_words(error, who), format_exc())
+    if reason is not None and not isinstance(reason, str):
+        told = f"{who}: unsupported returned {reason!r}, expected a sentence or None"
+        return Obstacle("failed", told)
     return None if reason is None else Obstacle("unsupported", reason)
 
 

@@ -1,7 +1,7 @@
 """Runs a plan: ground truth first, then every estimator against it. The one place that orders the steps."""
 
 from collections.abc import Collection, Generator, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 from traceback import format_exc
@@ -9,7 +9,7 @@ from traceback import format_exc
 import torch
 
 from influbench.api import Data, Estimate, Estimator
-from influbench.engine.boundary import Pristine, checked_estimate, isolated
+from influbench.engine.boundary import Pristine, checked_estimate
 from influbench.engine.events import (
     EstimatorDone,
     EstimatorStarted,
@@ -27,6 +27,7 @@ from influbench.engine.fronts import fronts
 from influbench.engine.judgement import Judge, Trace, influence_yardstick, unjudged
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.preparation import Candidate, Prepared, Resources, prepare, resolved
+from influbench.engine.process import isolated
 from influbench.errors import EstimateError, InflubenchError, PluginError, UsageError
 from influbench.executors import Executor
 from influbench.plan import ALL, Plan
@@ -113,7 +114,6 @@ def _run_problem(
 ) -> Iterator[Event]:
     trainer = prepared.trainer
     yield ProblemStarted(prepared.plan.name, index, n_problems)
-    pristine = Pristine(trainer.data)
     truths = yield from _train_truth(plan, prepared.ground_truth, _about(plan, prepared), cache, executor)
     truth = truths[trainer.n_steps]
     _write_truth(target, prepared, truth)
@@ -124,7 +124,7 @@ def _run_problem(
     for number, candidate in enumerate(prepared.candidates):
         name = str(candidate.selector)
         yield EstimatorStarted(name, number, len(prepared.candidates), tuple(view.meter for view in candidate.problems))
-        found = _run_estimator(prepared, candidate, pristine, judge, trace, target)
+        found = _run_estimator(prepared, candidate, judge, trace, target)
         cells += found
         yield EstimatorDone(name, found)
     compared, comparisons = judge.compared(cells)
@@ -191,7 +191,6 @@ def _train_subsets(
 def _run_estimator(
     prepared: Prepared,
     candidate: Candidate,
-    pristine: Pristine,
     judge: Judge,
     trace: Trace | None,
     target: RunDirectory,
@@ -203,7 +202,7 @@ def _run_estimator(
     repeats: list[list[Estimate]] = []
     obstacle, start = None, perf_counter()
     for problem in candidate.problems:
-        found = _estimate(name, estimator, problem, pristine, trace.steps if trace else ())
+        found = _estimate(candidate.supplied, estimator, problem, trace.steps if trace else ())
         if isinstance(found, Obstacle):
             obstacle = found
             break
@@ -224,20 +223,24 @@ def _run_estimator(
 
 
 def _estimate(
-    name: str, estimator: Estimator, problem: TrainingProblem, pristine: Pristine, steps: Sequence[int]
+    who: str, estimator: Estimator, problem: TrainingProblem, steps: Sequence[int]
 ) -> list[Estimate] | Obstacle:
     """What the estimator returns, checked, after each of `steps` if it can be traced; or what went wrong."""
+    pristine, put_back = Pristine(problem), list[str]()
     try:
-        with isolated(problem.seed):
+        with isolated(problem.seed) as put_back:
             traced = estimator.trace(problem, steps) if steps else None
             returned = [estimator.estimate(problem)] if traced is None else list(traced)
         if traced is not None and len(returned) != len(steps):
             raise EstimateError(f"traced {len(returned)} steps, expected {len(steps)}")
         found: list[Estimate] | Obstacle = [checked_estimate(one, problem.data) for one in returned]
     except Exception as error:
-        found = Obstacle("failed", in_words(error, name), format_exc())
-    if pristine.restore():
-        return Obstacle("failed", f"{name}: wrote into the data it was given; copy a tensor before changing it")
+        found = Obstacle("failed", in_words(error, who), format_exc())
+    if changed := pristine.restore():
+        return Obstacle("failed", f"{who}: wrote into the {' and the '.join(changed)} it was given; work on a copy")
+    if put_back and not isinstance(found, Obstacle):
+        note = f"changed {' and '.join(put_back)}, which is put back; {who} should do so itself, in a `finally`"
+        found = [replace(estimate, notes=(*estimate.notes, note)) for estimate in found]
     return found
 
 

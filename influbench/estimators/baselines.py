@@ -1,6 +1,8 @@
 """Floors: what an estimator must beat before it has said anything about a network."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch.nn.functional import normalize
@@ -12,6 +14,11 @@ from influbench.seeds import derive
 @dataclass(frozen=True)
 class Random(Estimator):
     """Gaussian noise for influence and memorization. Estimates nothing; costs nothing."""
+
+    exempt: ClassVar[Mapping[str, str]] = {
+        "permutation": "draws noise by row",
+        "columns": "draws noise by column",
+    }
 
     def estimate(self, problem: Problem) -> Estimate:
         """Independent standard normal scores, drawn from the estimator's seed."""

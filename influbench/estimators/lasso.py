@@ -88,6 +88,7 @@ class _Design:
                 tol=TOLERANCE,
                 max_iter=max_iterations,
                 check_input=False,
+                random_state=0,  # the order is cyclic; without a state scikit-learn draws from numpy's global one
             )
         return coefficients, float(gaps.max() * len(self.rows) / squares)
 

@@ -14,7 +14,7 @@ from influbench.report.tables import COLUMN_TITLES, new_table, on_one_line
 from influbench.report.trace import trace_tables
 from influbench.results import Cell, Result, Results, Statistic, Trust, Where
 
-_WIDE = 120  # columns from which on a row of the table fits on one line
+_WIDE, _WIDE_COLUMN = 54, 28  # characters that a row needs to fit on one line, besides its columns and for each
 _FEW = 10  # points; with fewer, intervals are not to be relied on
 _LETTERS = {"spearman": "letters", "within_class": "within_class_letters", "lds": "lds_letters"}
 _STATUS_STYLE = {"ok": "green", "unsupported": "yellow", "failed": "red"}
@@ -22,23 +22,26 @@ _STATUS_STYLE = {"ok": "green", "unsupported": "yellow", "failed": "red"}
 
 def print_report(console: Console, result: Result | Results) -> None:
     """Print the report of a run, as wide as the console."""
-    for part in _report(result, wide=console.width >= _WIDE):
+    for part in report(result, width=console.width):
         console.print(part)
 
 
-def _report(result: Result | Results, *, wide: bool) -> Iterator[RenderableType]:
+def report(result: Result | Results, *, width: int) -> Iterator[RenderableType]:
+    """The parts of the report of a run, for so many columns."""
     if isinstance(result, Result):
-        yield _problem_report(result, wide=wide)
+        yield _problem_report(result, width=width)
         return
     for one in result.results:
         yield Rule(one.problem.name, style="dim")
-        yield _problem_report(one, wide=wide)
+        yield _problem_report(one, width=width)
     for failure in result.failures:
         yield Rule(failure.problem, style="dim")
         yield Text(f"{failure.status}: {failure.reason}", style="red" if failure.status == "failed" else "yellow")
 
 
-def _problem_report(result: Result, *, wide: bool) -> Group:
+def _problem_report(result: Result, *, width: int) -> Group:
+    n_columns = sum(column is not None for column in _trusts(result).values())
+    wide = width >= _WIDE + _WIDE_COLUMN * n_columns
     return Group(
         Text(),
         _header(result),
@@ -102,15 +105,9 @@ def _reuse(result: Result) -> str:
 
 def _trust_table(result: Result) -> Table:
     truth = result.truth
-    columns: dict[Where, Trust | None] = {
-        "influence": truth.influence,
-        "within_class": truth.influence.within_class,
-        "memorization": truth.memorization,
-        "lds": truth.subsets.trust if truth.subsets else None,
-    }
     table = new_table()
     table.add_column("  Is the truth reliable?", no_wrap=True)
-    known = {name: trust for name, trust in columns.items() if trust is not None}
+    known = {name: trust for name, trust in _trusts(result).items() if trust is not None}
     for name in known:
         table.add_column(_title(name, result), no_wrap=True)
     of_all = count(truth.n_seeds, "seed")
@@ -166,6 +163,17 @@ def _wrong_labels(result: Result) -> Iterator[RenderableType]:
         table.add_row(name, on_one_line(cell.wrong_labels_auroc), trainings(cell.training_equivalents))
     yield table
     yield Text()
+
+
+def _trusts(result: Result) -> dict[Where, Trust | None]:
+    """How far the truth of each column can be trusted; None where the problem does not have it."""
+    truth = result.truth
+    return {
+        "influence": truth.influence,
+        "within_class": truth.influence.within_class,
+        "memorization": truth.memorization,
+        "lds": truth.subsets.trust if truth.subsets else None,
+    }
 
 
 def _title(where: Where, result: Result) -> str:

@@ -91,15 +91,16 @@ def test_scores_and_truth_are_stored_with_their_ids(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        ("Raises", "bad raised RuntimeError: no luck today"),
-        ("NotANumber", "bad: returned influence with 1 of 160 scores not finite"),
-        ("WrongShape", "bad: returned influence of shape (3, 4), expected (n_train, n_test) = (20, 8)"),
+        ("Raises", "bad (strangers 1.0) raised RuntimeError: no luck today"),
+        ("NotANumber", "bad (strangers 1.0): returned influence with 1 of 160 scores not finite"),
+        ("WrongShape", "bad (strangers 1.0): returned influence of shape (3, 4), expected (n_train, n_test) = (20, 8)"),
         (
             "Transposed",
-            "bad: returned influence of shape (8, 20), expected (n_train, n_test) = (20, 8); it is transposed",
+            "bad (strangers 1.0): returned influence of shape (8, 20), expected (n_train, n_test) = (20, 8); "
+            "it is transposed",
         ),
-        ("Empty", "bad: returned neither influence nor memorization"),
-        ("NoEstimate", "bad: returned a NoneType, expected influbench.Estimate"),
+        ("Empty", "bad (strangers 1.0): returned neither influence nor memorization"),
+        ("NoEstimate", "bad (strangers 1.0): returned a NoneType, expected influbench.Estimate"),
     ],
 )
 def test_a_failing_estimator_is_a_cell_and_the_others_finish(target: str, reason: str, tmp_path: Path) -> None:
@@ -118,14 +119,14 @@ def test_a_failing_estimator_is_a_cell_and_the_others_finish(target: str, reason
 def test_one_that_cannot_say_whether_it_is_supported_is_a_failed_cell(tmp_path: Path) -> None:
     result = result_of(plan(["bad", "random"]), tmp_path, bad="Undecided")
     cell = cells_of(result, "bad")["influence"]
-    assert (cell.status, cell.reason) == ("failed", "bad raised RuntimeError: boom")
+    assert (cell.status, cell.reason) == ("failed", "bad (strangers 1.0) raised RuntimeError: boom")
     assert cells_of(result, "random")["influence"].status == "ok"
 
 
 def test_one_that_writes_into_the_data_fails_and_the_next_get_them_whole(tmp_path: Path) -> None:
     alone = result_of(plan(["subset"]), tmp_path / "alone")
     after = result_of(plan(["vandal", "subset"]), tmp_path / "after", vandal="Vandal")
-    reason = "vandal: wrote into the data it was given; copy a tensor before changing it"
+    reason = "vandal (strangers 1.0): wrote into the data it was given; work on a copy"
     assert cells_of(after, "vandal")["influence"].reason == reason
     assert cells_of(after, "subset")["influence"].spearman == cells_of(alone, "subset")["influence"].spearman
 
@@ -135,7 +136,9 @@ def test_memorization_alone_has_its_row_and_none_for_regression(tmp_path: Path) 
     assert cells_of(result, "memo").keys() == {"memorization"}
     on_line = plan(["memo"], dataset='"line"', model='"linear"')
     cell = cells_of(result_of(on_line, tmp_path / "line", memo="OnlyMemorization"), "memo")["influence"]
-    assert cell.reason == "memo: returned memorization, which regression does not have; return None for it"
+    assert (
+        cell.reason == "memo (strangers 1.0): returned memorization, which regression does not have; return None for it"
+    )
 
 
 def test_all_does_not_stop_at_one_that_cannot_be_made(tmp_path: Path) -> None:
@@ -187,6 +190,9 @@ def test_nothing_global_is_left_changed_by_an_estimator(tmp_path: Path) -> None:
     states = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index,union-attr]
     result = result_of(plan(["careless"]), tmp_path, careless="Careless")
     assert result.cells[0].status == "ok"
+    (note,) = result.cells[0].notes
+    assert note.startswith("changed the gradient mode and the default dtype and the number of threads, which is put")
+    assert "careless (strangers 1.0) should do so itself" in note
     assert torch.equal(states[0], torch.get_rng_state())
     assert states[1] == np.random.get_state()[1].tolist()  # type: ignore[index,union-attr]
     assert states[2] == random.getstate()
@@ -274,8 +280,8 @@ def test_a_problem_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dataset", "error", "message"),
     [
-        ("not_finite", DataError, "not_finite train inputs are not finite in 1 of 20 examples"),
-        ("crashing", PluginError, "data set crashing raised RuntimeError: the disk is gone"),
+        ("not_finite", DataError, r"not_finite \(strangers 1\.0\) train inputs are not finite in 1 of 20 examples"),
+        ("crashing", PluginError, r"data set crashing \(strangers 1\.0\) raised RuntimeError: the disk is gone"),
         ("faulty[fault=huge]", DataError, "train inputs are not finite in 1 of 20 examples"),
         ("faulty[fault=arrays]", DataError, "train inputs are a ndarray, expected a torch.Tensor"),
         ("faulty[fault=ids]", DataError, "train ids must be int64, not negative and unique"),
@@ -392,10 +398,10 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         *(Entry("model", Spec(name.lower(), f"tests.engine.models:{name}", ""), STRANGERS) for name in names)
     )
     for model, message in {
-        "broken": "model broken raised RuntimeError: .*shapes cannot be multiplied",
-        "inplace": "inplace changes its inputs in place; use layers with inplace=False",
-        "narrow": r"narrow gives outputs of shape \(2, 2\) for 2 examples, expected \(n, n_classes\) = \(2, 3\)",
-        "restless": "restless draws other initial parameters under the same seed",
+        "broken": r"model broken \(strangers 1\.0\) raised RuntimeError: .*shapes cannot be multiplied",
+        "inplace": r"inplace \(strangers 1\.0\) changes its inputs in place; use layers with inplace=False",
+        "narrow": r"narrow \(strangers 1\.0\) gives outputs of shape \(2, 2\) for 2 examples, expected \(n, n_cl",
+        "restless": r"restless \(strangers 1\.0\) draws other initial parameters under the same seed",
         "coupled": r"layer '1' \(BatchNorm1d\) couples the examples",
     }.items():
         with pytest.raises((ModelError, PluginError), match=message):

@@ -140,3 +140,10 @@ def test_a_trace_has_a_table_for_each_kind_of_agreement() -> None:
     assert sum(" ceiling " in line for line in text.splitlines()) >= 3
     (influence,) = (cell for cell in cells if cell.quantity == "influence")
     assert text.count(numbers.interval(influence.within_class)) >= len(steps) * 3
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 137, 138, 150])
+def test_no_column_is_dropped_at_any_width(width: int) -> None:
+    head = next(line for line in printed(RESULT, width).splitlines() if "Who predicts it?" in line)
+    assert ("status" in head) == (width >= 138)
+    assert "time" in printed(RESULT, width)

@@ -1,0 +1,46 @@
+"""`influbench check`."""
+
+import click
+
+
+@click.command("check")
+@click.argument("words", nargs=-1, required=True, metavar="[estimator|dataset|model] NAME[PARAMETER=VALUE]")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    help="Share of an estimator's largest score by which scores that have to agree may differ.  [1e-4]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check_command(words: tuple[str, ...], tolerance: float | None, as_json: bool) -> None:
+    """Hold an installed estimator, data set or model against the plugin contract; exit code 1 if it fails a check.
+
+    The same checks are `influbench.testing` for a plugin's own tests.
+    """
+    from rich.console import Console
+
+    from influbench.cli.names import kind_of
+    from influbench.registry import KINDS, installed, parse_selector
+    from influbench.report.checks import print_checks
+    from influbench.results import CheckedPlugin, result_json
+    from influbench.testing import dataset_checks, estimator_checks, model_checks
+
+    *kinds, selector = words
+    registry, name = installed(), parse_selector(selector).name
+    known = {kind: registry.names_with(kind, name) for kind in KINDS}
+    kind = kind_of(name, kinds, known, command="check")
+    if kind == "estimator":
+        checks = estimator_checks(selector, **({} if tolerance is None else {"tolerance": tolerance}))
+    else:
+        checks = {"dataset": dataset_checks, "model": model_checks}[kind](selector)
+    checked = CheckedPlugin(
+        kind=kind,
+        name=selector,
+        distribution=str(registry.entry(kind, name).distribution),
+        outcomes=tuple(check.outcome() for check in checks),
+    )
+    if as_json:
+        click.echo(result_json(checked))
+    else:
+        print_checks(Console(), checked)
+    if any(outcome.status == "failed" for outcome in checked.outcomes):
+        raise click.exceptions.Exit(1)

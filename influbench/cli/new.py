@@ -1,0 +1,35 @@
+"""`influbench new`."""
+
+from pathlib import Path
+
+import click
+
+_TRIED_BY = {"estimator": "-e {} -e grad_dot", "dataset": "-d {}", "model": "-m {}"}
+
+
+@click.command("new")
+@click.argument("kind", type=click.Choice(["estimator", "dataset", "model"]))
+@click.argument("name")
+@click.option(
+    "--into", type=click.Path(file_okay=False, path_type=Path), default=".", help="Folder for the package.  [here]"
+)
+def new_command(kind: str, name: str, into: Path) -> None:
+    """Write a package with a working estimator, data set or model called NAME, its tests and a README.
+
+    It passes its tests as it is; put your own code in place of what it computes.
+    """
+    from influbench.registry import KINDS, installed
+    from influbench.scaffold import write_package
+
+    (of_kind,) = (one for one in KINDS if one == kind)
+    folder = write_package(of_kind, name, into=into, registry=installed())
+    name = name.replace("-", "_")
+    click.echo(f"{folder} holds the {'data set' if kind == 'dataset' else kind} {name}. What comes next:\n")
+    for line in (
+        f"pip install --editable '{folder}[test]'",
+        f"pytest {folder}",
+        f"influbench check {name}",
+        f"influbench run digits {_TRIED_BY[kind].format(name)}",
+    ):
+        click.echo(f"  {line}")
+    click.echo(f"\nYour code goes into {folder / f'influbench_{name}' / f'{kind}.py'}.")

@@ -1,0 +1,52 @@
+"""`influbench plugins`."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from influbench.registry import Registry
+
+
+@click.command("plugins")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def plugins_command(as_json: bool) -> None:
+    """List the installed packages that register something: what it is, or why they did not load."""
+    from rich.console import Console
+
+    from influbench.registry import installed
+    from influbench.report.plugins import print_plugins
+
+    registry = installed()
+    if as_json:
+        click.echo(json.dumps(_as_json(registry), indent=2))
+    else:
+        print_plugins(Console(), registry)
+
+
+def _as_json(registry: "Registry") -> dict[str, object]:
+    from influbench.registry import KINDS
+
+    return {
+        "plugins": [
+            {
+                "distribution": distribution.name,
+                "version": distribution.version,
+                **{
+                    f"{kind}s": [
+                        entry.spec.name
+                        for entry in registry.entries
+                        if (entry.kind, entry.distribution) == (kind, distribution)
+                    ]
+                    for kind in KINDS
+                },
+                "broken": [
+                    {"entry_point": broken.entry_point, "reason": broken.reason}
+                    for broken in registry.broken
+                    if broken.distribution == distribution
+                ],
+            }
+            for distribution in registry.distributions()
+        ]
+    }

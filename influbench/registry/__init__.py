@@ -1,0 +1,19 @@
+"""Finds plugins, and makes what a user names: `tracin[n_checkpoints=3]`."""
+
+from influbench.registry.catalogue import Registry
+from influbench.registry.discovery import collect, installed
+from influbench.registry.entries import KINDS, Broken, Distribution, Entry, Kind
+from influbench.registry.selectors import Selector, parse_selector
+
+__all__ = [
+    "KINDS",
+    "Broken",
+    "Distribution",
+    "Entry",
+    "Kind",
+    "Registry",
+    "Selector",
+    "collect",
+    "installed",
+    "parse_selector",
+]

@@ -1,0 +1,82 @@
+"""Things that are named by a file: a class in `./mine.py:Mine`, the data in `./cats.npz` or `./cats.csv`."""
+
+import re
+import sys
+from hashlib import blake2b
+from importlib.util import module_from_spec, spec_from_file_location
+from inspect import getdoc
+from pathlib import Path
+from types import ModuleType
+
+import cloudpickle
+
+from influbench.api import Spec
+from influbench.errors import PluginError, UsageError, did_you_mean
+from influbench.registry.entries import Distribution, Entry, Kind
+
+_CLASS = re.compile(r"(?P<path>.+\.py):(?P<name>\w+)")
+_DATA = {".npz": "influbench.datasets.files:Npz", ".csv": "influbench.datasets.files:Csv"}
+
+
+def entry_of_file(kind: Kind, name: str) -> Entry | None:
+    """The entry of something that is named by a file, or None where `name` is no such name."""
+    path = Path(name.rpartition(":")[0] if _CLASS.fullmatch(name) else name)
+    if _CLASS.fullmatch(name):
+        return Entry(kind, Spec(name, name, ""), Distribution(str(path)))
+    if path.suffix == ".py":
+        raise UsageError(f"{name} is a file; name the class in it, for instance {name}:Mine")
+    if kind == "dataset" and path.suffix in _DATA:
+        return Entry(kind, Spec(name, _DATA[path.suffix], ""), Distribution(str(path)), {"path": name})
+    return None
+
+
+def is_file(target: str) -> bool:
+    """Whether a target is a class in a file, and not one of an installed module."""
+    return _CLASS.fullmatch(target) is not None
+
+
+def class_in_file(target: str) -> object:
+    """What has this name in this file, which is run now. UsageError where there is no such file or name."""
+    match = _CLASS.fullmatch(target)
+    assert match is not None
+    module = _run(Path(match["path"]))
+    if not hasattr(module, match["name"]):
+        classes = [name for name, value in vars(module).items() if isinstance(value, type) and _is_of(module, value)]
+        hint = did_you_mean(match["name"], classes) or f"; it has {', '.join(classes) or 'no class'}"
+        raise UsageError(f"{match['path']} has no {match['name']!r}{hint}")
+    return getattr(module, match["name"])
+
+
+def _run(path: Path) -> ModuleType:
+    """The module that this file is: run again when its content has changed, and sent whole to other processes."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    name = f"influbench_file_{blake2b(str(path.resolve()).encode() + content, digest_size=8).hexdigest()}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, path.resolve())
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.resolve().parent))  # as when it is run as a script, for the files beside it
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise PluginError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+    cloudpickle.register_pickle_by_value(module)
+    return module
+
+
+def _is_of(module: ModuleType, value: type) -> bool:
+    return value.__module__ == module.__name__
+
+
+def summary_of(owner: type) -> str:
+    """The first line of a class's docstring."""
+    return (getdoc(owner) or "").partition("\n")[0]

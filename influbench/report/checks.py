@@ -1,0 +1,45 @@
+"""What `influbench check` found, as a table."""
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from influbench.report.numbers import count
+from influbench.report.tables import new_table
+from influbench.results import CheckedPlugin, CheckOutcome
+
+_STYLES = {"passed": "green", "failed": "bold red", "exempt": "yellow", "not applicable": "dim"}
+
+
+def print_checks(console: Console, checked: CheckedPlugin) -> None:
+    """Print one plugin's outcomes; under each that failed, what was seen and how to mend it."""
+    kind = {"dataset": "data set"}.get(checked.kind, checked.kind)
+    console.print(Text.assemble((checked.name, "bold"), f"  {kind} of {checked.distribution}"), soft_wrap=True)
+    console.print()
+    table = new_table()
+    table.add_column("  Check", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("The contract", ratio=1)
+    for outcome in checked.outcomes:
+        style = _STYLES[outcome.status]
+        table.add_row(f"  {outcome.name}", Text(outcome.status, style=style), _told(outcome))
+    console.print(table)
+    console.print()
+    console.print(Padding(_summary(checked), (0, 2)))
+
+
+def _told(outcome: CheckOutcome) -> Text:
+    told = Text(outcome.promise)
+    if outcome.detail:
+        told.append(f"\n{outcome.detail}", style=_STYLES[outcome.status])
+    if outcome.remedy:
+        told.append(f"\nTo mend: {outcome.remedy}.")
+    return told
+
+
+def _summary(checked: CheckedPlugin) -> Text:
+    n_failed = sum(outcome.status == "failed" for outcome in checked.outcomes)
+    n_passed = sum(outcome.status == "passed" for outcome in checked.outcomes)
+    if n_failed:
+        return Text(f"{count(n_failed, 'check')} failed, {n_passed} passed.", style="red")
+    return Text(f"Keeps the contract: {n_passed} passed, none failed.", style="green")

@@ -1,0 +1,139 @@
+"""What every data set owes."""
+
+import torch
+
+from influbench.api import Data, Dataset, Split
+from influbench.engine.boundary import checked_data
+from influbench.engine.process import changes, isolated
+from influbench.errors import DataError
+from influbench.registry import installed, parse_selector
+from influbench.testing.checks import Check, ContractError, Promise, checks_of
+
+_SEEDS = (1, 2)
+
+
+def dataset_checks(dataset: str | Dataset) -> list[Check]:
+    """The contract of data sets for one of them, an instance or its selector: a list of checks to be called.
+
+    `Dataset.exempt` declares exceptions.
+    """
+    if isinstance(dataset, str):
+        dataset = installed().create("dataset", parse_selector(dataset))
+    assert isinstance(dataset, Dataset)
+    return checks_of(_PROMISES, dataset, dataset.exempt)
+
+
+def _loads(dataset: Dataset) -> None:
+    try:
+        _loaded(dataset)
+    except DataError as error:
+        raise ContractError(str(error)) from error
+
+
+def _same_seed_same_bytes(dataset: Dataset) -> None:
+    for x, y in zip(_tensors(_loaded(dataset)), _tensors(_loaded(dataset)), strict=True):
+        if not torch.equal(x, y):
+            raise ContractError("two loads with one seed differ")
+
+
+def _ids_stay(dataset: Dataset) -> None:
+    """An id that two seeds share is the same example."""
+    first, second = (_everything(_loaded(dataset, seed)) for seed in _SEEDS)
+    places = {int(example): row for row, example in enumerate(second.ids)}
+    shared = [(row, places[int(example)]) for row, example in enumerate(first.ids) if int(example) in places]
+    for x, y in shared:
+        if not (torch.equal(first.inputs[x], second.inputs[y]) and torch.equal(first.labels[x], second.labels[y])):
+            raise ContractError(f"id {int(first.ids[x])} is another example under another seed")
+
+
+def _splits_are_apart(dataset: Dataset) -> None:
+    data = _loaded(dataset)
+    both = set(data.train.ids.tolist()) & set(data.test.ids.tolist())
+    if both:
+        raise ContractError(f"id {min(both)} is a train and a test point")
+
+
+def _every_class_is_trained(dataset: Dataset) -> None:
+    data = _loaded(dataset)
+    if data.n_classes is not None and (missing := set(data.test.labels.tolist()) - set(data.train.labels.tolist())):
+        raise ContractError(f"class {min(missing)} has test points and no train point")
+
+
+def _loads_are_apart(dataset: Dataset) -> None:
+    first = _loaded(dataset, raw=True)
+    before = [tensor.clone() for tensor in _tensors(first)]
+    for tensor in _tensors(first):
+        tensor.zero_()
+    for x, y in zip(before, _tensors(_loaded(dataset, raw=True)), strict=True):
+        if not torch.equal(x, y):
+            raise ContractError("writing into what was loaded changes what is loaded next")
+
+
+def _leaves_the_process_alone(dataset: Dataset) -> None:
+    with changes() as changed:
+        dataset.load(_SEEDS[0])
+    if changed:
+        raise ContractError(f"it changed {' and '.join(changed)}")
+
+
+_PROMISES = [
+    Promise(
+        "load",
+        "loads finite float inputs, labels and unique ids of fitting shapes",
+        "return influbench.Data with two influbench.Split of tensors",
+        _loads,
+    ),
+    Promise(
+        "determinism",
+        "loads the same bytes for the same seed",
+        "draw by `seed`: torch.Generator().manual_seed(seed), or influbench.seeds.hash_integers(seed, ids)",
+        _same_seed_same_bytes,
+    ),
+    Promise(
+        "ids",
+        "an id is the same example under every seed",
+        "make an id of the example's place in the source, not of its row; normalise over the source, not over the draw",
+        _ids_stay,
+    ),
+    Promise(
+        "splits",
+        "no id is in both train and test",
+        "draw train and test points without overlap, and give the test set ids of its own",
+        _splits_are_apart,
+    ),
+    Promise(
+        "classes",
+        "every class of a test point has train points",
+        "draw more train points, or by class",
+        _every_class_is_trained,
+    ),
+    Promise(
+        "loads",
+        "writing into what was loaded leaves the next load alone",
+        "clone tensors that are kept from one load to the next",
+        _loads_are_apart,
+    ),
+    Promise(
+        "process",
+        "leaves random states, gradient mode, default dtype and the number of threads as they are",
+        "draw from a torch.Generator of your own",
+        _leaves_the_process_alone,
+    ),
+]
+
+
+def _loaded(dataset: Dataset, seed: int = _SEEDS[0], *, raw: bool = False) -> Data:
+    with isolated(seed):
+        data = dataset.load(seed)
+    return data if raw else checked_data(data, name=type(dataset).__name__, dtype=torch.float32)
+
+
+def _tensors(data: Data) -> list[torch.Tensor]:
+    return [tensor for split in (data.train, data.test) for tensor in vars(split).values()]
+
+
+def _everything(data: Data) -> Split:
+    train, test = data.train, data.test
+    return Split(
+        torch.cat([train.inputs, test.inputs]), torch.cat([train.labels, test.labels]), torch.cat([train.ids, test.ids])
+    )

@@ -1,0 +1,332 @@
+"""What every estimator owes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from influbench.api import Data, Estimate, Estimator, Model, Split
+from influbench.engine.boundary import Pristine, checked_estimate
+from influbench.engine.obstacles import in_words
+from influbench.engine.process import changes, isolated
+from influbench.errors import EstimateError, ModelError
+from influbench.models.cnn import Cnn
+from influbench.problem import TrainingProblem
+from influbench.registry import installed, parse_selector
+from influbench.seeds import derive
+from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
+from influbench.testing.checks import Check, ContractError, NotApplicable, Promise, checks_of
+from influbench.testing.oracles import least_squares
+from influbench.testing.problems import blobs, line, permuted, pictures, problem_of, small_problem, small_trainer
+from influbench.truth.leave_one_out import leave_out
+
+_TOLERANCE = 1e-4  # of the largest score; what is out of order is off by all of it
+_OPPOSITE = {"influence": -0.25, "memorization": -0.5}  # correlations that chance does not reach on these few points
+_TRUTH_SEEDS = 4
+
+
+def estimator_checks(estimator: str | Estimator, *, tolerance: float = _TOLERANCE) -> list[Check]:
+    """The contract of estimators for one of them, an instance or what `-e` takes: a list of checks to be called.
+
+    Scores that have to agree may differ by `tolerance` times the largest. `Estimator.exempt` declares exceptions.
+    """
+    if isinstance(estimator, str):
+        estimator = installed().create("estimator", parse_selector(estimator))
+    assert isinstance(estimator, Estimator)
+    return checks_of(_PROMISES, _Subject(estimator, tolerance), estimator.exempt)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    estimator: Estimator
+    tolerance: float
+
+    def estimate(self, problem: TrainingProblem) -> Estimate:
+        """What the estimator returns, checked as a run would; ContractError where it does not pass."""
+        try:
+            with isolated(problem.seed):
+                returned = self.estimator.estimate(problem)
+            return checked_estimate(returned, problem.data)
+        except EstimateError as error:
+            raise ContractError(str(error)) from error
+
+    def refusal(self, problem: TrainingProblem) -> str | None:
+        """Why it cannot run, as it says itself; a ModelError says it, too."""
+        try:
+            with isolated(problem.seed):
+                return self.estimator.unsupported(problem)
+        except ModelError as error:
+            return str(error)
+
+    @property
+    def setting(self) -> "_Setting":
+        """The first on which it can run."""
+        found = next((one for one in _SETTINGS.values() if self.refusal(one.problem()) is None), None)
+        if found is None:
+            raise NotApplicable("it cannot run on any of the small problems")
+        return found
+
+    def any_estimate(self) -> Estimate:
+        """On the first setting on which it can run."""
+        return self.estimate(self.setting.problem())
+
+    def changed(self) -> list[str]:
+        """What of data, model and recipe an estimate writes into; they are put back."""
+        problem = self.setting.problem()
+        pristine = Pristine(problem)
+        try:
+            self.estimate(problem)
+        finally:
+            changed = pristine.restore()
+        return changed
+
+    def on_changed(self, change: Callable[[Data], Data]) -> Estimate:
+        """The same on changed data."""
+        return self.estimate(self.setting.problem(change))
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """A small problem that can be made again, and on changed data."""
+
+    data: Callable[[], Data]
+    model: Model | None = None
+    recipe: Mapping[str, object] = field(default_factory=dict)
+
+    def problem(self, change: Callable[[Data], Data] = lambda data: data) -> TrainingProblem:
+        return small_problem(change(self.data()), self.model, **self.recipe)  # type: ignore[arg-type]
+
+
+_SETTINGS = {
+    "classes": _Setting(blobs),
+    "pictures": _Setting(pictures, Cnn(channels=(4,)), {"batch_size": 4}),
+    "regression": _Setting(line, None, {"learning_rate": 0.01}),
+}
+
+
+def _says_where_it_cannot_run(subject: _Subject) -> None:
+    for name, setting in _SETTINGS.items():
+        problem = setting.problem()
+        reason = subject.refusal(problem)
+        if reason is not None and not (isinstance(reason, str) and reason.strip() and "\n" not in reason):
+            raise ContractError(f"unsupported returned {reason!r} on {name}, expected one sentence or None")
+        if problem.meter.announced:
+            raise ContractError(f"unsupported trains networks on {name}")
+
+
+def _estimates(subject: _Subject) -> None:
+    reasons = {name: subject.refusal(setting.problem()) for name, setting in _SETTINGS.items()}
+    for name, setting in _SETTINGS.items():
+        if reasons[name] is None:
+            try:
+                subject.estimate(setting.problem())
+            except Exception as error:
+                raise ContractError(f"on {name}: {in_words(error)}") from error
+    if None not in reasons.values():
+        reason = next(iter(reasons.values()))
+        raise ContractError(f"it is unsupported on all of {', '.join(reasons)}: {reason}")
+
+
+def _same_seed_same_bytes(subject: _Subject) -> None:
+    _assert_same(subject.any_estimate(), subject.any_estimate(), tolerance=0, said="two runs with one seed")
+
+
+def _follows_train_points(subject: _Subject) -> None:
+    n_train = len(subject.setting.data().train)
+    order = torch.randperm(n_train, generator=torch.Generator().manual_seed(3))
+    reordered = subject.on_changed(lambda data: permuted(data, order))
+    expected = _apply(subject.any_estimate(), lambda scores: scores[order])
+    _assert_same(expected, reordered, tolerance=subject.tolerance, said="scores of train points in another order")
+
+
+def _follows_test_points(subject: _Subject) -> None:
+    some = torch.tensor([3, 0, 2])
+    whole = subject.any_estimate()
+    part = subject.on_changed(lambda data: Data(data.train, data.test.rows(some), data.n_classes))
+    expected = replace(whole, influence=None if whole.influence is None else whole.influence[:, some])
+    _assert_same(expected, part, tolerance=subject.tolerance, said="scores for some of the test points, alone")
+
+
+def _duplicates(subject: _Subject) -> None:
+    twice = subject.on_changed(_with_a_duplicate)
+    tables = [scores for scores in (twice.influence, twice.memorization) if scores is not None]
+    alike = all(
+        float((scores[0] - scores[1]).abs().max()) <= subject.tolerance * float(scores.abs().max()) for scores in tables
+    )
+    if subject.estimator.scores_duplicates_alike and not alike:
+        raise ContractError("two train points of one input and label score differently; it declares that they do not")
+    speaks_of_them = any(bool(scores[:2].any()) for scores in tables)  # zeros are alike in sparse scores
+    if alike and speaks_of_them and not subject.estimator.scores_duplicates_alike:
+        raise ContractError("two train points of one input and label score alike; it declares that they need not")
+
+
+def _leaves_the_data_alone(subject: _Subject) -> None:
+    if "data" in subject.changed():
+        raise ContractError("it wrote into the data it was given")
+
+
+def _leaves_the_model_alone(subject: _Subject) -> None:
+    if changed := [name for name in subject.changed() if name != "data"]:
+        raise ContractError(f"it changed the fields of the {' and the '.join(changed)} it was given")
+
+
+def _leaves_the_process_alone(subject: _Subject) -> None:
+    problem = subject.setting.problem()
+    with changes() as changed:
+        subject.estimator.estimate(problem)
+    if changed:
+        raise ContractError(f"it changed {' and '.join(changed)}")
+
+
+def _signs_agree(subject: _Subject) -> None:
+    """Against exact effects of least squares, or measured ones where there are classes."""
+    checked = 0
+    for problem, influence, memorization in (_regression_truth(), _classes_truth()):
+        if subject.refusal(problem) is not None:
+            continue
+        estimate = subject.estimate(problem)
+        own = None if estimate.memorization is None else estimate.memorization[:, None]
+        for quantity, scores, truth in (
+            ("influence", estimate.influence, influence),
+            ("memorization", own, memorization),
+        ):
+            if scores is not None and truth is not None:
+                checked += 1
+                _assert_no_opposite(quantity, scores, truth)
+    if not checked:
+        raise NotApplicable("it cannot run on the problems whose effects are known")
+
+
+def _traces_end_in_the_estimate(subject: _Subject) -> None:
+    problem = subject.setting.problem()
+    steps = [1, problem.n_steps]
+    with isolated(problem.seed):
+        traced = subject.estimator.trace(problem, steps)
+    if traced is None:
+        raise NotApplicable("it has no trace")
+    found = [checked_estimate(one, problem.data) for one in traced]
+    if len(found) != len(steps):
+        raise ContractError(f"traced {len(found)} steps, expected {len(steps)}")
+    expected = subject.any_estimate()
+    _assert_same(expected, found[-1], tolerance=subject.tolerance, said="the last step of a trace and the estimate")
+
+
+_PROMISES = [
+    Promise(
+        "unsupported",
+        "says in a sentence where it cannot run, without training",
+        "return None or one line of text from `unsupported`, from what problem.data and problem.model tell",
+        _says_where_it_cannot_run,
+    ),
+    Promise(
+        "estimate",
+        "returns finite scores of the right shape on classes, pictures and regression, where it is supported",
+        "return Estimate(influence of (n_train, n_test), memorization of (n_train,)), or say why not in `unsupported`",
+        _estimates,
+    ),
+    Promise(
+        "determinism",
+        "gives the same bytes for the same seed",
+        "derive every random choice from problem.seed with influbench.seeds.derive",
+        _same_seed_same_bytes,
+    ),
+    Promise(
+        "permutation",
+        "scores follow the train points into another order",
+        "draw random choices by example id (influbench.seeds.hash_integers), not by row",
+        _follows_train_points,
+    ),
+    Promise(
+        "columns",
+        "scores for a test point do not depend on the other test points",
+        "take each test point by itself: no sums over the columns, no random choices by column",
+        _follows_test_points,
+    ),
+    Promise(
+        "duplicates",
+        "two train points of one input and label score alike if, and only if, it declares so",
+        "set the class attribute `scores_duplicates_alike` to what is true",
+        _duplicates,
+    ),
+    Promise(
+        "data",
+        "leaves the data as they are",
+        "copy a tensor before changing it: problem.data.train.inputs.clone()",
+        _leaves_the_data_alone,
+    ),
+    Promise(
+        "model",
+        "leaves the model and its recipe as they are",
+        "work on problem.module(parameters), which is a copy",
+        _leaves_the_model_alone,
+    ),
+    Promise(
+        "process",
+        "leaves random states, gradient mode, default dtype and the number of threads as they are",
+        "draw from a torch.Generator of your own, or within torch.random.fork_rng(); put settings back in a `finally`",
+        _leaves_the_process_alone,
+    ),
+    Promise(
+        "sign",
+        "positive means that a train point helps: scores do not run against known leave-one-out effects",
+        "turn the sign round: influence is the measure (higher is better) with the train point less without it",
+        _signs_agree,
+    ),
+    Promise(
+        "trace",
+        "the last step of its trace is its estimate",
+        "trace the trainings that `estimate` uses, and return one Estimate for each step",
+        _traces_end_in_the_estimate,
+    ),
+]
+
+
+def _assert_same(expected: Estimate, found: Estimate, *, tolerance: float, said: str) -> None:
+    for name in ("influence", "memorization"):
+        x, y = getattr(expected, name), getattr(found, name)
+        if (x is None) != (y is None):
+            raise ContractError(f"{said}: only one of two estimates speaks of {name}")
+        if x is not None and (off := float((x - y).abs().max())) > tolerance * float(x.abs().max()):
+            raise ContractError(f"{said}: {name} is off by {off:.2g}, where the largest is {float(x.abs().max()):.2g}")
+
+
+def _assert_no_opposite(quantity: str, scores: Tensor, truth: Tensor) -> None:
+    mean = mean_over_columns(spearman, scores, truth, whole_table(*truth.shape)).estimation
+    value = 0.0 if mean is None else float(mean.value)
+    if value < _OPPOSITE[quantity]:
+        raise ContractError(f"{quantity} has a rank correlation of {value:.2f} with known leave-one-out effects")
+
+
+def _apply(estimate: Estimate, change: Callable[[Tensor], Tensor]) -> Estimate:
+    influence, memorization = (None if x is None else change(x) for x in (estimate.influence, estimate.memorization))
+    return replace(estimate, influence=influence, memorization=memorization)
+
+
+def _with_a_duplicate(data: Data) -> Data:
+    """Train points 0 and 1 differ in nothing but their id."""
+    train = Split(data.train.inputs.clone(), data.train.labels.clone(), data.train.ids)
+    train.inputs[1], train.labels[1] = train.inputs[0], train.labels[0]
+    return Data(train, data.test, data.n_classes)
+
+
+def _regression_truth() -> tuple[TrainingProblem, Tensor, None]:
+    oracle = least_squares()
+    assert isinstance(oracle.problem, TrainingProblem)
+    return oracle.problem, oracle.influence, None
+
+
+def _classes_truth() -> tuple[TrainingProblem, Tensor, Tensor]:
+    trainer = small_trainer(blobs(30, 20), epochs=10)
+    return problem_of(trainer), *_measured_effects()
+
+
+@cache
+def _measured_effects() -> tuple[Tensor, Tensor]:
+    """Leave-one-out effects on clusters, measured over a few seeds: (n_train, n_test) and (n_train, 1)."""
+    trainer = small_trainer(blobs(30, 20), epochs=10)
+    of_seeds = [leave_out(trainer, derive(0, "truth", seed), range(30)) for seed in range(_TRUTH_SEEDS)]
+    influence = torch.stack([effects[f"influence/neg_loss@{trainer.n_steps}"] for effects in of_seeds]).mean(0)
+    own = torch.stack([effects[f"own/p_correct@{trainer.n_steps}"] for effects in of_seeds]).mean(0)
+    return influence, own[:, None]

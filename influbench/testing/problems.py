@@ -1,0 +1,122 @@
+"""Small problems on which a test takes milliseconds."""
+
+from atexit import register
+from functools import cache
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+import torch
+from torch import Tensor
+
+from influbench.api import Data, MeasureName, Model, Recipe, Split
+from influbench.executors import Here
+from influbench.models.mlp import Mlp
+from influbench.problem import TrainingProblem
+from influbench.seeds import derive
+from influbench.store.cache import Cache
+from influbench.training.loop import Trainer
+
+
+def blobs(n_train: int = 20, n_test: int = 8, *, n_classes: int = 3, n_inputs: int = 5, seed: int = 0) -> Data:
+    """Overlapping Gaussian clusters; ids are neither rows nor in order."""
+    generator = torch.Generator().manual_seed(seed)
+    n = n_train + n_test
+    labels = torch.arange(n) % n_classes
+    centres = torch.randn(n_classes, n_inputs, generator=generator)
+    inputs = centres[labels] + torch.randn(n, n_inputs, generator=generator)
+    return _split(Split(inputs, labels, _ids(n, generator)), n_train, n_classes)
+
+
+def line(n_train: int = 20, n_test: int = 6, *, n_inputs: int = 3, seed: int = 0) -> Data:
+    """A linear relation with noise, for regression."""
+    generator = torch.Generator().manual_seed(seed)
+    n = n_train + n_test
+    inputs = torch.randn(n, n_inputs, generator=generator, dtype=torch.float64)
+    slope = torch.arange(1.0, n_inputs + 1, dtype=torch.float64)
+    labels = inputs @ slope + 0.5 * torch.randn(n, generator=generator, dtype=torch.float64)
+    return _split(Split(inputs, labels, torch.arange(n) + 100), n_train, None)
+
+
+def pictures(n_train: int = 12, n_test: int = 4, *, n_classes: int = 2, size: int = 8, seed: int = 0) -> Data:
+    """Noisy pictures of one channel in which each class has a bright corner of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    n = n_train + n_test
+    labels = torch.arange(n) % n_classes
+    inputs = torch.randn(n, 1, size, size, generator=generator)
+    rows, columns = (labels % 2) * (size // 2), (labels // 2 % 2) * (size // 2)
+    for picture, row, column in zip(inputs, rows, columns, strict=True):
+        picture[:, row : row + size // 2, column : column + size // 2] += 1
+    return _split(Split(inputs, labels, _ids(n, generator)), n_train, n_classes)
+
+
+def in_dtype(data: Data, dtype: torch.dtype) -> Data:
+    """The same data with inputs, and labels of regression, in this dtype."""
+
+    def cast(split: Split) -> Split:
+        labels = split.labels.to(dtype) if data.n_classes is None else split.labels
+        return Split(split.inputs.to(dtype), labels, split.ids)
+
+    return Data(cast(data.train), cast(data.test), data.n_classes)
+
+
+def permuted(data: Data, order: Tensor) -> Data:
+    """The same examples with the train points in another order."""
+    return Data(data.train.rows(order), data.test, data.n_classes)
+
+
+def small_trainer(
+    data: Data | None = None,
+    model: Model | None = None,
+    *,
+    dtype: torch.dtype = torch.float64,
+    measure: MeasureName = "neg_loss",
+    **recipe: object,
+) -> Trainer:
+    """The training behind `small_problem`."""
+    settings = {"learning_rate": 0.1, "momentum": 0.9, "batch_size": 6, "epochs": 2, **recipe}
+    return Trainer(
+        in_dtype(data or blobs(), dtype),
+        model or Mlp(hidden=(8,)),
+        Recipe(**settings),  # type: ignore[arg-type]
+        measure,
+        dtype,
+        torch.device("cpu"),
+    )
+
+
+def small_problem(
+    data: Data | None = None,
+    model: Model | None = None,
+    *,
+    dtype: torch.dtype = torch.float64,
+    measure: MeasureName = "neg_loss",
+    seed: int = 1,
+    **recipe: object,
+) -> TrainingProblem:
+    """A problem as an estimator is given it: by default `blobs`, a perceptron of 8 units, 2 epochs in batches of 6.
+
+    Problems of equal arguments give an estimator the same trainings. `recipe` sets fields of `Recipe`.
+    """
+    return problem_of(small_trainer(data, model, dtype=dtype, measure=measure, **recipe), seed=seed)
+
+
+def problem_of(trainer: Trainer, *, seed: int = 1) -> TrainingProblem:
+    """A training as an estimator with this seed is given it, with a cache of this process."""
+    return TrainingProblem(trainer, seed=seed, bank_seed=derive(seed, "bank"), cache=_scratch(), executor=Here())
+
+
+def _ids(n: int, generator: torch.Generator) -> Tensor:
+    return torch.randperm(1000, generator=generator)[:n]
+
+
+def _split(everything: Split, n_train: int, n_classes: int | None) -> Data:
+    return Data(everything.rows(slice(0, n_train)), everything.rows(slice(n_train, len(everything))), n_classes)
+
+
+@cache
+def _scratch() -> Cache:
+    """A cache for this process alone, so that toy networks stay out of the user's."""
+    folder = mkdtemp(prefix="influbench-testing-")
+    register(rmtree, folder, ignore_errors=True)
+    return Cache(Path(folder))

@@ -1,0 +1,15 @@
+"""The data set my_dataset for influbench. This file only registers: it must stay quick to import."""
+
+from influbench import Spec, hookimpl
+
+
+@hookimpl
+def influbench_datasets() -> list[Spec]:
+    """What this package offers."""
+    return [
+        Spec(
+            "my_dataset",
+            "influbench_my_dataset.dataset:MyDataset",
+            "two interleaving spirals with noise, in 2 classes",
+        ),
+    ]

@@ -1,0 +1,85 @@
+"""Classes and data that are named by their file."""
+
+from pathlib import Path
+
+import pytest
+
+from influbench.errors import PluginError, UsageError
+from influbench.registry import installed, parse_selector
+from tests.cli.conftest import Influbench
+
+SOURCE = """
+from dataclasses import dataclass
+
+from torch import nn
+
+from influbench import Estimate, Estimator, Model, Recipe
+from beside import FACTOR
+
+@dataclass(frozen=True)
+class Mine(Estimator):
+    \"\"\"Inner products of inputs.\"\"\"
+
+    power: int = 1
+
+    def estimate(self, problem):
+        train, test = problem.data.train.inputs.flatten(1), problem.data.test.inputs.flatten(1)
+        return Estimate(influence=FACTOR * (train @ test.T) ** self.power)
+
+@dataclass(frozen=True)
+class Net(Model):
+    @property
+    def recipe(self):
+        return Recipe(epochs=2)
+
+    def build(self, data):
+        return nn.Sequential(nn.Flatten(), nn.Linear(data.train.inputs[0].numel(), data.n_classes))
+
+class Bare(Estimator):
+    pass
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    (tmp_path / "beside.py").write_text("FACTOR = 2.0\n")
+    path = tmp_path / "mine.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_an_estimator_and_a_model_from_a_file_are_run_in_other_processes(
+    influbench: Influbench, quick_plan: Path, mine: Path
+) -> None:
+    words = ("run", quick_plan, "-e", "./mine.py:Mine[power=2]", "-m", "./mine.py:Net", "--workers", 1, "-o", "out")
+    ran = influbench(*words, columns=160)
+    assert ran.exit_code == 0, ran.output
+    assert "./mine.py:Mine[power=2]" in ran.output
+    assert influbench("run", "out/plan.toml", "-o", "again").exit_code == 0
+    shown = influbench("show", "./mine.py:Mine")
+    assert "estimator of mine.py" in shown.output
+    assert "power" in shown.output
+
+
+def test_an_edited_file_is_read_again(mine: Path) -> None:
+    selector = parse_selector(f"{mine}:Mine")
+    assert installed().create("estimator", selector).power == 1
+    mine.write_text(SOURCE.replace("power: int = 1", "power: int = 5"))
+    assert installed().create("estimator", selector).power == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("mine.py", UsageError, r"is a file; name the class in it, for instance .*mine\.py:Mine"),
+        ("mine.py:Mien", UsageError, r"mine\.py has no 'Mien'; did you mean 'Mine'\?"),
+        ("none.py:Mine", UsageError, r"cannot read .*none\.py: No such file"),
+        ("mine.py:Net", PluginError, r"does not inherit influbench\.Estimator, as every estimator does"),
+        ("mine.py:Bare", PluginError, r"is no frozen dataclass; write @dataclass\(frozen=True\) above it"),
+        ("broken.py:Mine", PluginError, r"broken\.py cannot be imported: NameError: name 'nonsense'"),
+    ],
+)
+def test_what_a_file_does_not_have_is_one_sentence(mine: Path, name: str, error: type[Exception], message: str) -> None:
+    (mine.parent / "broken.py").write_text("nonsense\n")
+    with pytest.raises(error, match=message):
+        installed().create("estimator", parse_selector(f"{mine.parent}/{name}"))
