@@ -155,7 +155,7 @@ def dattri_runs(problem: Problem, dtype: torch.dtype, *, autograd: bool = False)
     points go through autograd; for the others it would keep graphs that nobody needs.
     """
     default = torch.get_default_dtype()
-    bars = [import_module(name) for name in _WITH_PROGRESS_BARS]
+    bars: list[Any] = [import_module(name) for name in _WITH_PROGRESS_BARS]
     bar = bars[0].tqdm
     with torch.random.fork_rng(), torch.set_grad_enabled(autograd), warnings.catch_warnings():
         torch.manual_seed(derive(problem.seed, "dattri"))

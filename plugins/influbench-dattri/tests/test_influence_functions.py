@@ -1,12 +1,16 @@
 """Who is right where dattri, influbench and arithmetic by hand meet: everything here is in float64."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
+from influbench import Data, Model, Recipe
 from influbench.errors import EstimateError
 from influbench.models.linear import Linear
 from influbench.seeds import derive
 from influbench.testing import blobs, line, small_problem
 from oracles import both, estimate, gradients, hessian, network, off
+from torch import nn
 
 MINE = "influence_function[solver=explicit,curvature=hessian,damping=0.1]"
 CONVEX = {"data": blobs(40, 8), "model": Linear()}
@@ -48,6 +52,23 @@ def test_explicit_is_the_average_over_runs() -> None:
 def test_explicit_is_what_the_formula_says() -> None:
     expected = by_hand(small_problem(), damped_inverse(0.1))
     assert off(estimate("dattri_if_explicit[damping=0.1]", small_problem()).influence, expected) < 1e-11
+
+
+@dataclass(frozen=True)
+class HalfFrozen(Model):
+    """A first layer that is not trained."""
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe()
+
+    def build(self, data: Data) -> nn.Module:
+        first, last = nn.Linear(data.train.inputs.shape[1], 8), nn.Linear(8, 3)
+        return nn.Sequential(first.requires_grad_(False), nn.ReLU(), last)
+
+
+def test_what_is_not_trained_has_no_part_in_it() -> None:
+    assert max(both("dattri_if_explicit[damping=0.1]", MINE, model=HalfFrozen())) < 1e-11
 
 
 def test_the_gauss_newton_matrix_is_another_curvature_unless_the_network_is_linear() -> None:
@@ -163,6 +184,21 @@ def test_dattri_adds_up_the_inverses_of_several_batches() -> None:
     inverses = sum(damped_inverse(0.1)(hessian_of(problem, parameters, half)) for half in halves)
     assert off(found[given.rows], -of_loss @ inverses @ of_measure.T) < 1e-10
     assert off(found[given.rows], -of_loss @ damped_inverse(0.1)(hessian(problem, parameters)) @ of_measure.T) > 0.5
+
+
+def test_dattri_takes_a_point_with_itself_in_a_single_batch_only() -> None:
+    """Why memorization is asked for batch by batch."""
+    from dattri.algorithm import IFAttributorCG
+    from influbench_dattri.boundary import dattri_runs, handover
+
+    problem = small_problem(**CONVEX)
+    with dattri_runs(problem, torch.float64):
+        given = handover(problem, [network(problem)], torch.float64)
+        attributor = IFAttributorCG(given.task(given.loss, given.negative("p_correct")), regularization=0.1)
+        attributor.cache(given.loader(given.train))
+        assert attributor.self_attribute(given.loader(given.train)).shape == (40,)
+        with pytest.raises(RuntimeError, match="must match the size"):
+            attributor.self_attribute(given.loader(given.train, batch_size=20))
 
 
 def hessian_of(problem, parameters, split) -> torch.Tensor:

@@ -45,7 +45,7 @@ def test_without_projection_it_is_what_the_formula_says() -> None:
 
 def test_dattris_default_projection_costs_a_few_percent_of_the_largest_score() -> None:
     expected, _ = by_hand(small_problem(batch_size=5))
-    assert 0.01 < off(estimate("dattri_tracin", small_problem(batch_size=5)).influence, expected) < 0.1
+    assert 0.02 < off(estimate("dattri_tracin", small_problem(batch_size=5)).influence, expected) < 0.08
 
 
 @pytest.mark.parametrize("n_projected", [32, 512, 2048])
@@ -77,10 +77,18 @@ def test_dattris_own_defaults_are_left_as_they_are() -> None:
         TracInAttributor(
             some_task(), weight_list=torch.ones(1), normalized_grad=False, projector_kwargs={"proj_dim": 7}
         )
+        assert tracin.DEFAULT_PROJECTOR_KWARGS["proj_dim"] == 7
         later = TracInAttributor(some_task(), weight_list=torch.ones(1), normalized_grad=False)
         assert later.projector_kwargs["proj_dim"] == 7
     finally:
         tracin.DEFAULT_PROJECTOR_KWARGS.update(before[0])
+
+
+def test_no_projector_kwargs_means_dattris_default_projection() -> None:
+    from dattri.algorithm import TracInAttributor
+
+    unasked = TracInAttributor(some_task(), weight_list=torch.ones(1), normalized_grad=False, projector_kwargs=None)
+    assert unasked.projector_kwargs["proj_dim"] == 512
 
 
 def some_task():
