@@ -189,6 +189,7 @@ def test_dattri_adds_up_the_inverses_of_several_batches() -> None:
 def test_dattri_takes_a_point_with_itself_in_a_single_batch_only() -> None:
     """Why memorization is asked for batch by batch."""
     from dattri.algorithm import IFAttributorCG
+
     from influbench_dattri.boundary import dattri_runs, handover
 
     problem = small_problem(**CONVEX)
