@@ -2,7 +2,8 @@
 
 import json
 import re
-import tomllib
+import subprocess
+import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -13,7 +14,6 @@ from rich.console import Console
 
 from influbench.cli import main
 from influbench.plan import parse_plan
-from influbench.registry import installed
 from influbench.report.chart import cost_charts
 from influbench.report.comparison import print_comparison
 from influbench.report.decomposition import print_decomposition
@@ -48,46 +48,47 @@ def rendered(draw: Callable[[Console], object]) -> str:
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
-def install(site: Path, module: str, source: str, entry_points: str) -> None:
-    info = site / f"{module}-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[influbench]\n{entry_points}\n")
-    (site / f"{module}.py").write_text(source)
-
-
 @pytest.mark.parametrize(
-    ("page", "module", "selector"),
+    ("page", "selector"),
     [
-        ("README.md", "my_estimator", "input_product[power=2]"),
-        ("docs/how-to/write-an-estimator.md", "first_order", "first_order[n_runs=1]"),
+        ("README.md", "./mine.py:InputProduct[power=2]"),
+        ("docs/how-to/write-an-estimator.md", "./mine.py:FirstOrder[n_runs=1]"),
     ],
 )
 def test_the_estimators_of_the_docs_run(
-    page: str, module: str, selector: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, selector: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (source,) = blocks(page, "python")
-    if "hookimpl" in source:
-        tables = tomllib.loads(blocks(page, "toml")[0])["project"]["entry-points"]["influbench"]
-    else:
-        tables = {module: module}
-        source += (
-            "\n\nfrom influbench import Spec, hookimpl\n\n\n@hookimpl\ndef influbench_estimators():\n"
-            f'    return [Spec("first_order", "{module}:FirstOrder", "")]\n'
-        )
-    install(tmp_path, module, source, "\n".join(f"{name} = {target}" for name, target in tables.items()))
-    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "plan.toml").write_text(PLAN)
-    installed.cache_clear()
-    try:
-        ran = CliRunner().invoke(main, ["run", "plan.toml", "-e", selector, "-e", "random", "--json", "-o", "out"])
-        assert ran.exit_code == 0, ran.output
-        result = read_result(tmp_path / "out")
-    finally:
-        installed.cache_clear()
+    Path("mine.py").write_text(blocks(page, "python")[0])
+    Path("plan.toml").write_text(PLAN)
+    ran = CliRunner().invoke(main, ["run", "plan.toml", "-e", selector, "-e", "random", "--json", "-o", "out"])
+    assert ran.exit_code == 0, ran.output
+    result = read_result(tmp_path / "out")
     assert selector in ran.output
     assert "failed" not in {cell.status for cell in result.cells}  # type: ignore[union-attr]
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small.toml").write_text(PLAN)
+    names = {"__name__": "readme"}
+    for block in blocks("README.md", "python"):
+        exec(block.replace('"digits"', '"small.toml"'), names)
+    assert next(cell.estimator for cell in names["result"].cells) == "InputProduct[power=2.0]"  # type: ignore[attr-defined]
+
+
+def test_the_checks_of_the_docs_run_and_find_what_is_exempt(tmp_path: Path) -> None:
+    suite, exempt = blocks("docs/how-to/write-a-plugin.md", "python")
+    path = tmp_path / "test_suite.py"
+    path.write_text(suite)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", path], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stdout
+    (tmp_path / "mine.py").write_text(exempt)
+    checked = CliRunner().invoke(main, ["check", f"{tmp_path}/mine.py:RankOne", "--json"])
+    statuses = {outcome["name"]: outcome["status"] for outcome in json.loads(checked.output)["outcomes"]}
+    assert statuses["columns"] == "exempt"
 
 
 def test_the_plan_of_the_docs_is_one() -> None:

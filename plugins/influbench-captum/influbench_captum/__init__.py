@@ -1,0 +1,22 @@
+"""Captum's estimators for influbench."""
+
+from influbench.api import Spec, hookimpl
+
+
+@hookimpl
+def influbench_estimators() -> list[Spec]:
+    """Imported when they are first used, and captum with them."""
+    return [
+        Spec(
+            "captum_tracincp",
+            "influbench_captum.tracincp:CaptumTracInCP",
+            "captum: inner products of gradients, summed over checkpoints",
+            "Pruthi et al. 2020, arXiv 2002.08484",
+        ),
+        Spec(
+            "captum_arnoldi",
+            "influbench_captum.arnoldi:CaptumArnoldi",
+            "captum: influence functions with a low-rank inverse of the Hessian",
+            "Schioppa et al. 2022, arXiv 2112.03052",
+        ),
+    ]
