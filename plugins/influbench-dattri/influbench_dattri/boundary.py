@@ -1,0 +1,176 @@
+"""What dattri is given, and what it may do to the process while it runs.
+
+Everything it is given is lower-is-better: losses of train points, and the negative of the measure of test points. Its
+scores are inner products of the two gradients, (n_train, n_test), so that positive means that the train point helps.
+No other module turns a sign or an orientation.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+from influbench import Problem, Split
+from influbench.api import MeasureName
+from influbench.errors import EstimateError
+from influbench.seeds import derive
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.data import DataLoader, TensorDataset
+
+INSTALL = "pip install 'dattri>=0.3,<0.4'"
+_NUMBERS = 2**24  # entries of per-example gradients held at a time
+_WITH_PROGRESS_BARS = ("dattri.algorithm.base", "dattri.algorithm.tracin", "dattri.algorithm.trak")
+
+Parameters = Mapping[str, Tensor]
+Batch = tuple[Tensor, Tensor]  # inputs (n, ...), labels (n,)
+OfBatch = Callable[[Parameters, Batch], Tensor]
+
+
+def out_of_reach(problem: Problem) -> str | None:
+    """Why dattri cannot be called for this problem at all, in a sentence, or None."""
+    try:
+        installed = version("dattri")
+    except PackageNotFoundError:
+        return f"dattri is not installed: {INSTALL}"
+    if installed.split(".")[:2] != ["0", "3"]:
+        return f"dattri {installed} is installed, and this was written for 0.3: {INSTALL}"
+    if problem.device.type != "cpu":
+        return f"dattri was tried on the CPU only, and the problem is on {problem.device}"
+    return None
+
+
+def n_trained(problem: Problem) -> int:
+    """How many numbers training moves."""
+    return sum(p.numel() for name, p in problem.initial_parameters(0).items() if name in problem.trainable)
+
+
+def examples_at_a_time(n_parameters: int) -> int:
+    """So many that their gradients can be held."""
+    return max(1, _NUMBERS // max(1, n_parameters))
+
+
+def projection(problem: Problem, n_projected: int) -> dict[str, Any]:
+    """All that dattri's projections can be told: normal numbers, or with `n_projected` 0 none.
+
+    For the attribute of an attributor. Its constructor would write them into dattri's own defaults, from where they
+    reach every later attributor of the process.
+    """
+    seed = derive(problem.seed, "dattri", "projection") % 2**32
+    kind = "normal" if n_projected else "identity"
+    return {
+        "proj_dim": n_projected or 1,
+        "proj_max_batch_size": 32,
+        "proj_seed": seed,
+        "proj_type": kind,
+        "device": "cpu",
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Handover:
+    """Private copies of networks and data of one problem, in the dtype in which dattri is to compute.
+
+    Train points stand in the order of their ids: what dattri draws or adds up by row follows them into any order.
+    """
+
+    problem: Problem
+    module: nn.Module
+    checkpoints: Sequence[Parameters]  # what `module.load_state_dict` takes, one for each network
+    train: Split
+    test: Split
+    rows: Tensor  # (n_train,) where each train point of the problem stands in `train`
+
+    def loss(self, parameters: Parameters, batch: Batch) -> Tensor:
+        """Mean loss of a batch."""
+        outputs, labels = self._answers(parameters, batch)
+        return self.problem.model.loss(outputs, labels).mean()
+
+    def negative(self, measure: MeasureName) -> OfBatch:
+        """Minus the mean measure of a batch, as a function of parameters and batch."""
+
+        def value(parameters: Parameters, batch: Batch) -> Tensor:
+            return -self.problem.measured(*self._answers(parameters, batch), measure=measure).mean()
+
+        return value
+
+    def loader(self, split: Split, *, batch_size: int | None = None) -> DataLoader[Any]:
+        """The examples in their order; all in one batch unless told otherwise."""
+        return DataLoader(TensorDataset(split.inputs, split.labels), batch_size=batch_size or len(split))
+
+    def task(self, loss: OfBatch, target: OfBatch) -> Any:
+        """dattri's name for functions of train and of test points, with the networks they are taken on."""
+        from dattri.task import AttributionTask
+
+        return AttributionTask(
+            loss_func=loss, target_func=target, model=self.module, checkpoints=list(self.checkpoints)
+        )
+
+    def returned(self, scores: Tensor, *, otherwise: str) -> Tensor:
+        """Scores of train points as the problem has them, in float64; EstimateError where some are not finite.
+
+        dattri itself says nothing then; `otherwise` is why that may be, and what would help.
+        """
+        if wrong := int((~scores.isfinite()).sum()):
+            raise EstimateError(f"dattri returned {wrong} of {scores.numel()} scores that are not finite: {otherwise}")
+        return scores[self.rows].detach().double()
+
+    def _answers(self, parameters: Parameters, batch: Batch) -> Batch:
+        """Outputs and labels. LiSSA turns whatever it is given into float32, which is turned back here."""
+        inputs, labels = batch
+        outputs: Tensor = functional_call(self.module, dict(parameters), (inputs.to(self.train.inputs.dtype),))
+        return outputs, labels.to(self.train.labels.dtype)
+
+
+def handover(problem: Problem, networks: Sequence[Parameters], dtype: torch.dtype) -> Handover:
+    """Copies of these networks, and of the data."""
+
+    def cast(split: Split) -> Split:
+        labels = split.labels.to(dtype) if split.labels.is_floating_point() else split.labels
+        return replace(split, inputs=split.inputs.to(dtype).clone(), labels=labels.clone())
+
+    modules = [problem.module(parameters).to(dtype) for parameters in networks]
+    for name, parameter in modules[0].named_parameters():
+        parameter.requires_grad_(name in problem.trainable)  # dattri differentiates by those that require it
+    order = problem.data.train.ids.argsort()
+    train, test = cast(problem.data.train.rows(order)), cast(problem.data.test)
+    checkpoints = [{name: values.clone() for name, values in module.state_dict().items()} for module in modules]
+    return Handover(problem, modules[0], checkpoints, train, test, rows=order.argsort())
+
+
+def of_one(function: OfBatch) -> OfBatch:
+    """The same function for one example without a batch axis, as TracIn and TRAK hand it over."""
+    return lambda parameters, example: function(parameters, (example[0][None], example[1][None]))
+
+
+@contextmanager
+def dattri_runs(problem: Problem, dtype: torch.dtype, *, autograd: bool = False) -> Iterator[None]:
+    """Within, dattri may be called: everything that it changes in the process, or would print, is seen to here.
+
+    It allocates its results in the default dtype, draws from torch's global generator and seeds it. Only representer
+    points go through autograd; for the others it would keep graphs that nobody needs.
+    """
+    default = torch.get_default_dtype()
+    bars: list[Any] = [import_module(name) for name in _WITH_PROGRESS_BARS]
+    bar = bars[0].tqdm
+    with torch.random.fork_rng(), torch.set_grad_enabled(autograd), warnings.catch_warnings():
+        torch.manual_seed(derive(problem.seed, "dattri"))
+        warnings.filterwarnings("ignore", module=r"dattri\.")  # of what is checked in its results, or seen to here
+        warnings.filterwarnings("ignore", message=".*torch.jit.script")  # torch's forward mode, on its first use
+        try:
+            torch.set_default_dtype(dtype)
+            for module in bars:
+                module.tqdm = _without_bar
+            yield
+        finally:
+            torch.set_default_dtype(default)
+            for module in bars:
+                module.tqdm = bar
+
+
+def _without_bar(batches: Any, **_: Any) -> Any:
+    return batches
