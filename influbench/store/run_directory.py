@@ -3,9 +3,10 @@
 import json
 import os
 import platform
+import re
 import sys
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import distributions, requires, version
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from influbench import __version__
 from influbench.errors import StoreError, UsageError
 from influbench.plan import Plan, read_plan
+from influbench.registry import installed
 from influbench.results import Result, Results, result_json
 from influbench.store.files import Arrays, read_arrays, write_arrays, write_bytes
 
@@ -114,9 +116,19 @@ def environment() -> dict[str, object]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
+        "plugins": _plugins(),
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "command": " ".join(["influbench", *sys.argv[1:]]),
     }
+
+
+def _plugins() -> dict[str, str]:
+    """Versions of the packages that register something besides influbench, and of what they require."""
+    names = [one.name for one in installed().distributions() if one.name != "influbench"]
+    required = [line for name in names for line in requires(name) or () if "extra ==" not in line]
+    wanted = {*names, *(match[0] for line in required if (match := re.match(r"[\w.-]+", line)))}
+    found = {distribution.name: distribution.version for distribution in distributions()}
+    return {name: found[name] for name in sorted(wanted - {"influbench"}) if name in found}
 
 
 def _processor() -> str:

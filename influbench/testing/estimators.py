@@ -223,8 +223,8 @@ _PROMISES = [
     Promise(
         "estimate",
         "returns finite scores of the right shape on classes, pictures and regression, where it is supported",
-        "return Estimate(influence of (n_train, n_test), memorization of (n_train,)), or say why not in `unsupported`; if "
-        "its defaults fit none of these small problems, check it with others: NAME[parameter=value]",
+        "return Estimate(influence of (n_train, n_test), memorization of (n_train,)), or say why not in `unsupported`; "
+        "where its defaults do not fit small problems, check it with others: NAME[parameter=value]",
         _estimates,
     ),
     Promise(
