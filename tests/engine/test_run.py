@@ -142,7 +142,7 @@ def test_memorization_alone_has_its_row_and_none_for_regression(tmp_path: Path) 
 
 
 def test_a_cost_that_is_not_counted_is_not_told(tmp_path: Path) -> None:
-    asked = plan(["elsewhere", "in_vain", "random", "tracin"])
+    asked = plan(["elsewhere", "in_vain", "random", "subset"])
     result = result_of(asked, tmp_path, elsewhere="Elsewhere", in_vain="ElsewhereInVain")
     found = {name: cells_of(result, name)["influence"] for name in asked.estimators}
     assert [cell.status for cell in found.values()] == ["ok", "failed", "ok", "ok"]
