@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,14 @@ Rows = Literal["train", "test"]
 
 _IDS = ("train_ids", "test_ids")
 _QUANTITIES = ("influence", "memorization")
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    TokenError,
+    EOFError,
+    MemoryError,
+)  # of numpy, on bytes that are no array
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +66,7 @@ def _of_npy(path: Path, _rows: Rows) -> Scores:
     try:
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
-    except ValueError as error:
+    except _DAMAGE as error:
         if "allow_pickle" in str(error):
             raise EstimateError("holds pickled objects, which are not read; save an array of numbers") from None
         raise _damaged(path, error) from None
