@@ -84,23 +84,13 @@ def _of_npy(path: Path, _rows: Rows) -> Scores:
 
 
 def _of_csv(path: Path, rows: Rows) -> Scores:
-    lines = _lines(path)
-    if not lines:
-        raise EstimateError("is empty")
-    (line, header), *rest = lines
-    if header[0].strip() != "id":
-        raise EstimateError(f"line {line}, column 1: {header[0]!r}, expected id")
-    if len(header) == 1:
-        raise EstimateError(f"line {line}: one column, expected id and further ones")
-    for line, cells in rest:
-        if len(cells) != len(header):
-            raise EstimateError(f"line {line}: {len(cells)} cells, expected {len(header)}")
-    row_ids = torch.tensor([_id(cells[0], line, 1) for line, cells in rest], dtype=torch.int64)
-    table = [[_number(cell, line, n) for n, cell in enumerate(cells[1:], 2)] for line, cells in rest]
-    values = torch.tensor(table, dtype=torch.float64).reshape(len(rest), len(header) - 1)
-    if [name.strip() for name in header[1:]] == ["memorization"]:
+    header, lines = _table(path)
+    row_ids = torch.tensor([_id(cells[0], line, 1) for line, cells in lines], dtype=torch.int64)
+    table = [_numbers_of(cells[1:], line) for line, cells in lines]
+    values = torch.tensor(table, dtype=torch.float64).reshape(len(lines), len(header) - 1)
+    if header[1:] == ["memorization"]:
         return Scores(memorization=values[:, 0], train_ids=row_ids)
-    column_ids = torch.tensor([_id(cell, lines[0][0], n) for n, cell in enumerate(header[1:], 2)])
+    column_ids = torch.tensor([_id(cell, 1, column) for column, cell in enumerate(header[1:], 2)])
     train_ids, test_ids = (row_ids, column_ids) if rows == "train" else (column_ids, row_ids)
     return Scores(influence=values, train_ids=train_ids, test_ids=test_ids)
 
@@ -134,16 +124,26 @@ def _ids(tensor: Tensor, name: str) -> Tensor:
     return tensor.long()
 
 
-def _lines(path: Path) -> Sequence[tuple[int, list[str]]]:
-    """The lines of a table that are not blank, with their numbers."""
+def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header, and the lines below it that are not blank, with their numbers."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
-            return [(reader.line_num, cells) for cells in reader if cells]
+            lines = [(reader.line_num, cells) for cells in reader if cells]
     except UnicodeDecodeError:
         raise EstimateError("is no UTF-8 text") from None
     except csv.Error as error:
         raise EstimateError(f"is no CSV: {error}") from None
+    if not lines:
+        raise EstimateError("is empty")
+    (_, header), *lines = lines
+    header = [cell.strip() for cell in header]
+    if header[0] != "id" or len(header) == 1:
+        raise EstimateError(f"begins with {','.join(header)[:40]!r}, expected a header of id and further columns")
+    for line, cells in lines:
+        if len(cells) != len(header):
+            raise EstimateError(f"line {line}: {len(cells)} cells, expected {len(header)}")
+    return header, lines
 
 
 def _id(cell: str, line: int, column: int) -> int:
@@ -152,11 +152,15 @@ def _id(cell: str, line: int, column: int) -> int:
     return int(cell)
 
 
-def _number(cell: str, line: int, column: int) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        raise EstimateError(f"line {line}, column {column}: {cell!r} is no number") from None
+def _numbers_of(cells: Sequence[str], line: int) -> list[float]:
+    """The numbers of a line, whose ids stand in the first column."""
+    numbers = []
+    for column, cell in enumerate(cells, 2):
+        try:
+            numbers.append(float(cell))
+        except ValueError:
+            raise EstimateError(f"line {line}, column {column}: {cell!r} is no number") from None
+    return numbers
 
 
 def _damaged(path: Path, error: Exception) -> EstimateError:
