@@ -13,7 +13,7 @@ from influbench.engine.data import write_data
 from influbench.engine.preparation import prepare
 from influbench.errors import DataError, UnknownNameError, UsageError
 from influbench.plan import Plan
-from tests.engine.test_run import plan
+from tests.engine.test_run import plan, result_of
 from tests.plugins import registry
 
 NOISY = "random_labels = 0.5"
@@ -89,3 +89,14 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
 def test_the_model_need_not_fit(tmp_path: Path) -> None:
     write_data(plan(["random"], model='"cnn"'), tmp_path / "points.npz", registry=registry())
     assert (tmp_path / "points.npz").is_file()
+
+
+def test_a_run_on_what_was_written_finds_the_same_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    original = plan(["random"], more=NOISY)
+    write_data(original, Path("points.npz"), registry=registry())
+    keys = {
+        result_of(of, tmp_path / str(n)).truth.key
+        for n, of in enumerate((original, plan(["random"], dataset='"./points.npz"')))
+    }
+    assert len(keys) == 1
