@@ -187,6 +187,9 @@ class Estimator(ABC):
     scores_duplicates_alike: ClassVar[bool] = False
     """Whether two train points of the same input and label always have the same scores, whatever their ids."""
 
+    cost_is_counted: ClassVar[bool] = True
+    """Whether all that the scores cost is spent here. False, where they come from elsewhere: no cost is told then."""
+
     exempt: ClassVar[Mapping[str, str]] = {}
     """Checks of `influbench check` that this estimator does not pass by its nature: name of the check -> why."""
 

@@ -139,7 +139,8 @@ class Cell(Record):
     `wrong_labels_auroc` tells how well memorization scores find the train labels that were drawn at random and are
     wrong. Estimators that share a letter cannot be told apart there. `lds` is the agreement with the truth of random
     subsets.
-    With several `n_repeats`, statistics are means over repeats of the estimator, and costs are those of one.
+    With several `n_repeats`, statistics are means over repeats of the estimator, and costs are those of one. Costs are
+    null for scores that were computed elsewhere.
     """
 
     estimator: str

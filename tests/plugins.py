@@ -96,6 +96,24 @@ class OnlyMemorization(Estimator):
 
 
 @dataclass(frozen=True)
+class Elsewhere(Estimator):
+    """Has its scores from where nobody counted what they cost."""
+
+    cost_is_counted = False
+
+    def estimate(self, problem: Problem) -> Estimate:
+        problem.train(replicates=[0])
+        train, test = problem.data.train.ids, problem.data.test.ids
+        return Estimate(influence=(7.0 * train[:, None] + test).sin(), memorization=train.double().cos())
+
+
+@dataclass(frozen=True)
+class ElsewhereInVain(Elsewhere):
+    def estimate(self, problem: Problem) -> Estimate:
+        raise RuntimeError("nothing there")
+
+
+@dataclass(frozen=True)
 class Undecided(Estimator):
     """Cannot even say whether it is supported."""
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,6 +90,28 @@ def test_the_checks_of_the_docs_run_and_find_what_is_exempt(tmp_path: Path) -> N
     checked = CliRunner().invoke(main, ["check", f"{tmp_path}/mine.py:RankOne", "--json"])
     statuses = {outcome["name"]: outcome["status"] for outcome in json.loads(checked.output)["outcomes"]}
     assert statuses["columns"] == "exempt"
+
+
+def test_scores_from_elsewhere_are_judged_as_the_docs_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = "docs/how-to/judge-scores-from-elsewhere.md"
+    (plan,), (script,), (console,) = (blocks(page, language) for language in ("toml", "python", "console"))
+    (tmp_path / "plan.toml").write_text(plan)
+    (tmp_path / "scores.py").write_text(script)
+    monkeypatch.chdir(tmp_path)
+    for line in console.splitlines():
+        program, *words = shlex.split(line.removeprefix("$ "))
+        if program == "influbench":
+            ran = CliRunner().invoke(main, words)
+            assert ran.exit_code == 0, ran.output
+        else:
+            subprocess.run([sys.executable, *words], check=True, timeout=60)
+    result = read_result(tmp_path / "out")
+    assert isinstance(result, Result)
+    cells = {(cell.name, cell.quantity): cell for cell in result.cells}
+    assert {cell.status for cell in cells.values()} == {"ok"}
+    first, second = (cells[f"from_file[path=scores.{suffix}]", "influence"] for suffix in ("safetensors", "csv"))
+    assert first.spearman.value == pytest.approx(second.spearman.value, abs=1e-6)
+    assert ("from_file[path=scores.safetensors]", "memorization") in cells
 
 
 def test_the_plan_of_the_docs_is_one() -> None:

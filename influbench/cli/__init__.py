@@ -9,6 +9,7 @@ from influbench import __version__
 from influbench.cli.catalogue import list_command, show_command
 from influbench.cli.check import check_command
 from influbench.cli.compare import compare_command
+from influbench.cli.data import data_command
 from influbench.cli.new import new_command
 from influbench.cli.plugins import plugins_command
 from influbench.cli.report import report_command
@@ -60,6 +61,7 @@ for command in (
     plugins_command,
     new_command,
     check_command,
+    data_command,
     truth_command,
 ):
     main.add_command(command)

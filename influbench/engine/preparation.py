@@ -110,6 +110,17 @@ def prepare(
     return prepared, refused
 
 
+def problem_data(plan: Plan, problem: ProblemPlan, registry: Registry) -> tuple[Data, RandomLabels]:
+    """The data that a problem is trained on, on the CPU, and which of the train labels are random."""
+    named = parse_selector(problem.dataset)
+    dataset: Dataset = registry.create("dataset", named)
+    who, seed = registry.supplied("dataset", named), derive(plan.seed, "data")
+    with isolated(seed):
+        loaded = _try(f"data set {who}", lambda: dataset.load(seed))
+    data = checked_data(loaded, name=who, dtype=_dtype(plan))
+    return draw_labels(data, fraction=problem.random_labels, seed=derive(plan.seed, "labels"))
+
+
 def _refusal(problem: ProblemPlan, error: InflubenchError) -> Failure:
     if isinstance(error, ModelError):
         return Failure(problem=problem.name, status="unsupported", reason=str(error))
@@ -133,11 +144,11 @@ def _problem(
     resources: Resources,
     cache: Cache,
 ) -> Prepared:
-    named_dataset, named_model = parse_selector(problem.dataset), parse_selector(problem.model)
-    dataset: Dataset = registry.create("dataset", named_dataset)
+    named_model = parse_selector(problem.model)
     model: Model = registry.create("model", named_model)
     device = _device(resources)
-    data, labels = _data(plan, problem, dataset, device, who=registry.supplied("dataset", named_dataset))
+    data, labels = problem_data(plan, problem, registry)
+    data = on_device(data, device)
     if plan.problem.measure not in available(data.n_classes):
         raise PlanError(f"measure {plan.problem.measure!r} needs classes, and {problem.dataset} is for regression")
     trainer = Trainer(
@@ -176,17 +187,6 @@ def _view(
         cache=cache,
         executor=resources.executor,
     )
-
-
-def _data(
-    plan: Plan, problem: ProblemPlan, dataset: Dataset, device: torch.device, *, who: str
-) -> tuple[Data, RandomLabels]:
-    seed = derive(plan.seed, "data")
-    with isolated(seed):
-        loaded = _try(f"data set {who}", lambda: dataset.load(seed))
-    data = checked_data(loaded, name=who, dtype=_dtype(plan))
-    noisy, labels = draw_labels(data, fraction=problem.random_labels, seed=derive(plan.seed, "labels"))
-    return on_device(noisy, device), labels
 
 
 def _recipe(plan: Plan, model: Model) -> Recipe:

@@ -209,10 +209,12 @@ def _run_estimator(
         repeats.append(found)
     estimates = [of_repeat[-1] for of_repeat in repeats]
     n_run = len(estimates) + (obstacle is not None)
-    cost = {
-        "seconds": (perf_counter() - start) / n_run,
-        "training_equivalents": sum(problem.meter.trainings for problem in candidate.problems) / n_run,
-    }
+    cost: dict[str, float | None] = {"seconds": None, "training_equivalents": None}
+    if estimator.cost_is_counted:
+        cost = {
+            "seconds": (perf_counter() - start) / n_run,
+            "training_equivalents": sum(problem.meter.trainings for problem in candidate.problems) / n_run,
+        }
     if obstacle is not None:
         return tuple(cell.model_copy(update=cost) for cell in unjudged(candidate.selector.name, name, data, obstacle))
     scores = target.write_scores(prepared.plan.name, name, _arrays(estimates, candidate.problems[0]))

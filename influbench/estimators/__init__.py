@@ -123,4 +123,5 @@ def influbench_estimators() -> list[Spec]:
             "squared norm of the loss's Hessian in the input, averaged over epochs: memorization only",
             "Garg et al. 2023, arXiv 2307.05831",
         ),
+        Spec("from_file", f"{here}.from_file:FromFile", "scores that another program wrote to a file"),
     ]

@@ -60,8 +60,9 @@ def _columns(result: Result) -> Sequence[Where]:
 
 
 def _letters(cells: Sequence[Cell]) -> Mapping[str, str]:
-    """A letter for each estimator, whatever its parameters; the first 26 have one."""
-    estimators = list(dict.fromkeys(cell.estimator for cell in cells if cell.status == "ok"))
+    """A letter for each estimator of known cost, whatever its parameters; the first 26 have one."""
+    known = [cell for cell in cells if cell.status == "ok" and cell.training_equivalents is not None]
+    estimators = list(dict.fromkeys(cell.estimator for cell in known))
     return dict(zip(estimators, ascii_lowercase, strict=False))
 
 

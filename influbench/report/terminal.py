@@ -315,3 +315,5 @@ def _limits(result: Result) -> Iterator[tuple[str, str]]:
         ),
         "dim",
     )
+    if any(cell.status == "ok" and cell.training_equivalents is None for cell in result.cells):
+        yield "- in trainings and time: scores from elsewhere, at a cost that is not known.", "dim"

@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 from datetime import datetime
+from hashlib import blake2b
 from importlib.metadata import distributions, requires, version
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from influbench.results import Result, Results, result_json
 from influbench.store.files import Arrays, read_arrays, write_arrays, write_bytes
 
 PLAN, ENVIRONMENT, RESULT = "plan.toml", "environment.json", "result.json"
+_LONGEST = 180  # characters of a name that a file carries; file systems take 255, with suffix and temporary name
 
 
 class RunDirectory:
@@ -140,5 +142,8 @@ def _processor() -> str:
 
 
 def _file_name(name: str) -> str:
-    """`name` as one file name, different for different names."""
-    return quote(name, safe="=[],")
+    """`name` as one file name, different for different names; what is too long ends in its hash."""
+    quoted = quote(name, safe="=[],")
+    if len(quoted) <= _LONGEST:
+        return quoted
+    return f"{quoted[:_LONGEST]}~{blake2b(name.encode(), digest_size=8).hexdigest()}"

@@ -141,6 +141,18 @@ def test_memorization_alone_has_its_row_and_none_for_regression(tmp_path: Path) 
     )
 
 
+def test_a_cost_that_is_not_counted_is_not_told(tmp_path: Path) -> None:
+    asked = plan(["elsewhere", "in_vain", "random", "subset"])
+    result = result_of(asked, tmp_path, elsewhere="Elsewhere", in_vain="ElsewhereInVain")
+    found = {name: cells_of(result, name)["influence"] for name in asked.estimators}
+    assert [cell.status for cell in found.values()] == ["ok", "failed", "ok", "ok"]
+    for name in ("elsewhere", "in_vain"):
+        assert (found[name].training_equivalents, found[name].seconds) == (None, None)
+    assert found["random"].training_equivalents == 0
+    assert all(front and "elsewhere" not in front for front in result.fronts.values())
+    assert "elsewhere" in {one.first for one in result.comparisons} | {one.second for one in result.comparisons}
+
+
 def test_all_does_not_stop_at_one_that_cannot_be_made(tmp_path: Path) -> None:
     lost = Entry("estimator", Spec("lost", "nowhere.at:All", ""), STRANGERS)
     known = registry_with(lost, needy="Needy")

@@ -44,6 +44,13 @@ def test_points_stand_at_their_cost_and_agreement() -> None:
     assert "  a random  b subset  c slow  d slower  e silent" in lines
 
 
+def test_what_cost_nobody_knows_is_neither_drawn_nor_in_the_legend() -> None:
+    known = (cell("random", "random", 0.0, 0.0), cell("b", "b", 10.0, 0.5), cell("c", "c", 100.0, 0.9))
+    unknown = cell("from_file", "from_file[path=x.csv]", None, 0.95)
+    without, with_it = (drawn(RESULT.model_copy(update={"cells": cells})) for cells in (known, (unknown, *known)))
+    assert without == with_it != []
+
+
 def test_nothing_is_drawn_of_few_or_of_equal_costs() -> None:
     few = (cell("random", "random", 0.0, 0.0), cell("subset", "subset", 10.0, 0.5))
     equal = tuple(cell(name, name, 1.0, 0.1) for name in "abc")

@@ -41,6 +41,17 @@ def test_the_widest_figures_fit_into_80_columns() -> None:
     assert text.count("[-1.00, -.99]") == sum(2 if cell.quantity == "influence" else 1 for cell in cells)
 
 
+def test_a_cost_that_nobody_knows_is_a_dash_and_said_below() -> None:
+    unknown = {"training_equivalents": None, "seconds": None}
+    cells = [cell.model_copy(update=unknown) if cell.name == "tracin" else cell for cell in RESULT.cells]
+    result = RESULT.model_copy(update={"cells": tuple(cells)})
+    row = next(line for line in printed(result, 160).splitlines() if line.startswith("  tracin"))
+    assert row.split()[-3:] == ["-", "-", "ok"]
+    said = "- in trainings and time: scores from elsewhere, at a cost that is not known."
+    assert said in " ".join(printed(result, 80).split())
+    assert said not in " ".join(printed(RESULT, 80).split())
+
+
 def test_estimators_are_sorted_by_agreement_and_failures_come_last() -> None:
     lines = printed(RESULT, 160).splitlines()
     names = ["leave_one_out", "turn_over_dropout", "tracin", "random", "mine", "needs_conv"]

@@ -1,0 +1,26 @@
+"""`influbench data`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("data")
+@click.argument("plan", default="digits")
+@click.option("--problem", metavar="NAME", help="Which one, where PLAN has several problems, as the report names it.")
+@click.option("--seed", type=click.IntRange(min=0), help="Root seed, as in `influbench run`.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file, which ends in .npz.")
+def data_command(plan: str, problem: str | None, seed: int | None, output: Path) -> None:
+    """Write the train and test points of a problem of PLAN to a .npz file, exactly as they are trained on.
+
+    Another program can compute scores for them, which the estimator `from_file` reads. Random labels are drawn as in a
+    run; which they are is not written.
+    """
+    from influbench.engine.data import write_data
+    from influbench.plan import read_plan
+
+    written = write_data(read_plan(plan).changed(seed=seed), output, problem=problem)
+    noise = f" with random_labels={written.random_labels:g}" if written.random_labels else ""
+    click.echo(
+        f"{written.n_train} train points and {written.n_test} test points of {written.dataset}{noise} are in {output}."
+    )

@@ -1,0 +1,145 @@
+"""Examples in a table of text. What is wrong with one is a DataError that begins with a verb or with a line."""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from influbench.api import Split
+from influbench.datasets.examples import Examples
+from influbench.errors import DataError, did_you_mean
+
+ID, SPLIT = "id", "split"
+_SIDES = ("train", "test")
+_WHOLE = r"[+-]?[0-9]+"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column of a table: cells, and the lines on which they stand."""
+
+    name: str
+    cells: Sequence[str]
+    lines: Sequence[int]
+
+    def numbers(self) -> Tensor:
+        """(n,) float64"""
+        return torch.tensor([self._number(row) for row in range(len(self.cells))], dtype=torch.float64)
+
+    def _number(self, row: int) -> float:
+        try:
+            number = float(self.cells[row])
+        except ValueError:
+            number = float("nan")
+        if not isfinite(number):
+            raise self.wrong(row, "is no finite number")
+        return number
+
+    def wrong(self, row: int, why: str) -> DataError:
+        """An error about one cell."""
+        return DataError(f"line {self.lines[row]}, column {self.name!r}: {self.cells[row]!r} {why}")
+
+
+def read_table(path: Path, *, label: str, standardize: bool, regression: bool) -> Examples:
+    """The pool, or the train and test points, that the table holds."""
+    columns = _columns(path)
+    if label not in columns:
+        hint = did_you_mean(label, list(columns)) or f"; it has {', '.join(columns)}"
+        raise DataError(f"has no column {label!r}{hint}")
+    measured = [column for name, column in columns.items() if name not in (label, ID, SPLIT)]
+    if not measured:
+        raise DataError(f"has no inputs: its columns are {', '.join(columns)}")
+    inputs = torch.stack([column.numbers() for column in measured], 1)
+    labels, n_classes = _labels(columns[label], regression=regression)
+    if standardize:
+        inputs = _standardised(inputs)
+        labels = _standardised(labels) if n_classes is None else labels
+    sides = _sides(columns.get(SPLIT), len(inputs))
+    ids = _ids(columns.get(ID), sides)
+    splits = tuple(Split(inputs[rows], labels[rows], ids[rows]) for rows in sides)
+    return Examples(splits, n_classes)
+
+
+def _columns(path: Path) -> dict[str, _Column]:
+    rows = _rows(path)
+    if not rows:
+        raise DataError("is empty")
+    (_, header), *rows = rows
+    names = [name.strip() for name in header]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DataError(f"has two columns {twice[0]!r}")
+    for line, cells in rows:
+        if len(cells) != len(names):
+            raise DataError(f"line {line}: {len(cells)} cell{'s' * (len(cells) != 1)}, expected {len(names)}")
+    if not rows:
+        raise DataError("has no examples")
+    lines = [line for line, _ in rows]
+    return {name: _Column(name, [cells[n].strip() for _, cells in rows], lines) for n, name in enumerate(names)}
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Lines that are not blank, with their numbers."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, skipinitialspace=True)
+            return [(reader.line_num, cells) for cells in reader if cells]
+    except UnicodeDecodeError:
+        raise DataError("is no UTF-8 text") from None
+    except csv.Error as error:
+        raise DataError(f"is no CSV: {error}") from None
+
+
+def _labels(column: _Column, *, regression: bool) -> tuple[Tensor, int | None]:
+    """Labels and the number of classes, which is None for regression."""
+    if "" in column.cells:
+        raise column.wrong(column.cells.index(""), "is no label")
+    if regression or any(map(_is_fraction, column.cells)):
+        return column.numbers(), None
+    whole = all(re.fullmatch(_WHOLE, cell) for cell in column.cells)
+    names = [str(int(cell)) if whole else cell for cell in column.cells]  # 07 is 7
+    places = {name: place for place, name in enumerate(sorted(set(names), key=int if whole else None))}
+    return torch.tensor([places[name] for name in names]), len(places)
+
+
+def _is_fraction(cell: str) -> bool:
+    """Whether a cell is a number that is not written as a whole one."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return re.fullmatch(_WHOLE, cell) is None
+
+
+def _sides(column: _Column | None, n: int) -> list[Tensor]:
+    """Rows of the pool, or of train and of test points."""
+    if column is None:
+        return [torch.arange(n)]
+    for row, cell in enumerate(column.cells):
+        if cell not in _SIDES:
+            raise column.wrong(row, "is neither train nor test")
+    return [torch.tensor([row for row, cell in enumerate(column.cells) if cell == side]).long() for side in _SIDES]
+
+
+def _ids(column: _Column | None, sides: Sequence[Tensor]) -> Tensor:
+    """The ids that are written, or numbers by row, side after side."""
+    if column is None:
+        return torch.cat(list(sides)).argsort()
+    seen: set[str] = set()
+    for row, cell in enumerate(column.cells):
+        if not re.fullmatch(r"[0-9]{1,18}", cell):
+            raise column.wrong(row, "is no id, which is a whole number")
+        if str(int(cell)) in seen:
+            raise column.wrong(row, "is there twice")
+        seen.add(str(int(cell)))
+    return torch.tensor([int(cell) for cell in column.cells])
+
+
+def _standardised(values: Tensor) -> Tensor:
+    """Mean 0 and standard deviation 1 along the first axis; 0 where all values are the same."""
+    scaled = (values - values.mean(0)) / values.std(0, correction=0)
+    return scaled.where(values.amax(0) > values.amin(0), torch.zeros_like(values))

@@ -1,0 +1,54 @@
+"""What a user's file holds, and which of it a seed draws."""
+
+from dataclasses import dataclass
+
+from influbench.api import Data, Split
+from influbench.datasets.pool import drawn_from
+from influbench.errors import DataError
+from influbench.seeds import derive, hash_integers
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """All examples of a file: one pool, or train and test points."""
+
+    splits: tuple[Split, ...]
+    n_classes: int | None
+
+    def drawn(self, n_train: int | None, n_test: int | None, *, seed: int, name: str) -> Data:
+        """So many train and test points, drawn by the seed; DataError where the file of this `name` has fewer.
+
+        None takes all of given points in their order, and what is left of a pool: a third to test on, if both are None.
+        """
+        if len(self.splits) == 1:
+            (pool,) = self.splits
+            n_train, n_test = _sizes(len(pool), n_train, n_test, name)
+            train, test = drawn_from(pool, n_train=n_train, n_test=n_test, seed=seed, name=name)
+        else:
+            train, test = (
+                _some(split, n, seed, part, name)
+                for split, n, part in zip(self.splits, (n_train, n_test), ("train", "test"), strict=True)
+            )
+        return Data(train, test, self.n_classes)
+
+
+def _sizes(n: int, n_train: int | None, n_test: int | None, name: str) -> tuple[int, int]:
+    if n_train is None:
+        n_test = n // 3 if n_test is None else n_test
+        n_train = n - n_test
+        if n_train < 1:
+            raise DataError(f"{name} has {n} examples; n_test={n_test} leaves none to train on")
+    elif n_test is None:
+        n_test = n - n_train
+        if n_test < 1:
+            raise DataError(f"{name} has {n} examples; n_train={n_train} leaves none to test on")
+    return n_train, n_test
+
+
+def _some(split: Split, n: int | None, seed: int, part: str, name: str) -> Split:
+    if n is None:
+        return split
+    if n > len(split):
+        noun = f"{part} example{'s' * (len(split) != 1)}"
+        raise DataError(f"{name} has {len(split)} {noun}; n_{part}={n} asks for more")
+    return split.rows(hash_integers(derive(seed, part), split.ids).argsort()[:n])

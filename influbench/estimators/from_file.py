@@ -1,0 +1,128 @@
+"""Scores that another program wrote, so that it can be judged whatever it is written in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from influbench.api import Data, Estimate, Estimator, Problem
+from influbench.errors import EstimateError
+from influbench.estimators.score_files import FORMATS, Rows, Scores, read_scores
+
+
+@dataclass(frozen=True)
+class FromFile(Estimator):
+    """The influence, the memorization, or both, that the file at `path` holds, matched by ids. Their cost is not known.
+
+    As everywhere, positive means that the train point helps: neither sign nor orientation is guessed. `rows` says what
+    a row of influence is: "train", where influence is (n_train, n_test), or "test". Memorization is (n_train,).
+
+    .safetensors: tensors `influence`, `memorization`, `train_ids`, `test_ids`, as a run directory has them.
+
+    .csv: for influence, a header `id,<test id>,<test id>,...` and lines `<train id>,<score>,...` (the other way round
+    where rows are test points); for memorization, a header `id,memorization`.
+
+    .npy: an array of two axes is influence, of one axis memorization; without ids, it must be in the order of the data.
+    """
+
+    cost_is_counted = False
+
+    path: str
+    rows: Rows = "train"
+
+    def __post_init__(self) -> None:
+        if self._path.suffix.lower() not in FORMATS:
+            *others, last = FORMATS
+            raise ValueError(f"path must end in {', '.join(others)} or {last}, got {self.path!r}")
+
+    def unsupported(self, problem: Problem) -> str | None:
+        """Needs a file that can be read and fits these points; it is read, so that this is known before the truth."""
+        if not self._path.is_file():
+            return f"there is no file {self.path}"
+        try:
+            self.estimate(problem)
+        except EstimateError as error:
+            return str(error)
+        return None
+
+    def estimate(self, problem: Problem) -> Estimate:
+        """The file's scores in the order of the data; EstimateError unless its ids are exactly those of the data."""
+        try:
+            return self._matched(read_scores(self._path, self.rows), problem.data)
+        except EstimateError as error:
+            raise EstimateError(f"{self._path.name} {error}") from error
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.path).expanduser()
+
+    def _matched(self, scores: Scores, data: Data) -> Estimate:
+        influence, memorization = scores.influence, scores.memorization
+        if memorization is not None and data.n_classes is None:
+            raise EstimateError("holds memorization, which regression does not have")
+        self._check_shapes(scores, data)
+        self._check_sides(scores, data)
+        of_train = _places(scores.train_ids, data.train.ids, "train")
+        if influence is not None:
+            influence = influence if self.rows == "train" else influence.T
+            influence = influence[of_train][:, _places(scores.test_ids, data.test.ids, "test")]
+        return Estimate(influence, None if memorization is None else memorization[of_train], scores.notes)
+
+    def _check_shapes(self, scores: Scores, data: Data) -> None:
+        """Scores must fit the file's ids, or the data where it has none."""
+        ids = scores.train_ids, scores.test_ids
+        n_train, n_test = (
+            len(split if of_file is None else of_file)
+            for split, of_file in zip((data.train, data.test), ids, strict=True)
+        )
+        by = "" if scores.train_ids is None else " by its ids"
+        names, shape = "(n_train, n_test)", (n_train, n_test)
+        if self.rows == "test":
+            names, shape = "(n_test, n_train)", (n_test, n_train)
+        if scores.influence is not None:
+            hint = f"; set rows={self._other}" if scores.influence.shape == shape[::-1] else ""
+            _check("influence", scores.influence, shape, f"{names} = {shape}{by}{hint}")
+        if scores.memorization is not None:
+            _check("memorization", scores.memorization, (n_train,), f"(n_train,) = ({n_train},){by}")
+
+    def _check_sides(self, scores: Scores, data: Data) -> None:
+        """The ids of train points must not be those of test points and the other way round."""
+        if scores.train_ids is None or scores.test_ids is None:
+            return
+        found = [set(ids.tolist()) for ids in (scores.train_ids, scores.test_ids)]
+        train, test = (set(split.ids.tolist()) for split in (data.train, data.test))
+        if found == [test, train] and train != test:
+            hint = f"; set rows={self._other}" if self._path.suffix.lower() == ".csv" else ""
+            raise EstimateError(f"has test ids where train ids belong and train ids where test ids belong{hint}")
+
+    @property
+    def _other(self) -> Rows:
+        return "test" if self.rows == "train" else "train"
+
+
+def _check(name: str, values: Tensor, shape: tuple[int, ...], expected: str) -> None:
+    if tuple(values.shape) != shape:
+        raise EstimateError(f"holds {name} of shape {tuple(values.shape)}, expected {expected}")
+    if unusable := int((~values.isfinite()).sum()):
+        raise EstimateError(f"holds {name} with {unusable} of {values.numel()} scores not finite")
+
+
+def _places(found: Tensor | None, wanted: Tensor, which: str) -> Sequence[int] | slice:
+    """Where the file has each of the wanted ids; its own order, if it has none."""
+    if found is None:
+        return slice(None)
+    place: dict[int, int] = {}
+    for row, id_ in enumerate(found.tolist()):
+        if place.setdefault(id_, row) != row:
+            raise EstimateError(f"has the {which} id {id_} twice")
+    ids = wanted.tolist()
+    faults = []
+    if missing := [id_ for id_ in ids if id_ not in place]:
+        faults.append(f"lacks {len(missing)} of {len(ids)} {which} ids (one is {missing[0]})")
+    if unknown := place.keys() - set(ids):
+        noun = f"{which} id{'s' * (len(unknown) != 1)}"
+        faults.append(f"has {len(unknown)} {noun} that the data lack (one is {min(unknown)})")
+    if faults:
+        raise EstimateError(" and ".join(faults))
+    return [place[id_] for id_ in ids]
