@@ -73,7 +73,7 @@ def test_a_failed_cell_is_exit_code_1_and_the_others_finish(
     ran = influbench("run", quick_plan, "-o", "out", "-e", "raises", "-e", "transposed", "-e", "random", path=strangers)
     assert ran.exit_code == 1
     words = " ".join(ran.stdout.split())
-    assert "failed: raises raised RuntimeError: no luck today" in words
+    assert "failed: raises (strangers 1.0) raised RuntimeError: no luck today" in words
     assert "expected (n_train, n_test) = (70, 20); it is transposed" in words
     assert ran.stdout.index("random") < ran.stdout.index("raises")
 

@@ -334,12 +334,12 @@ def test_a_file_that_is_not_there_is_known_before_the_truth_is_trained(tmp_path:
     assert not (tmp_path / "c").exists()
 
 
-def test_files_that_do_not_fit_are_failed_cells_and_the_others_finish(tmp_path: Path) -> None:
+def test_files_that_do_not_fit_are_unsupported_and_the_others_finish(tmp_path: Path) -> None:
     name = f"from_file[path={write_csv(tmp_path / 'a.csv')}]"
     (*_, last) = run(plan([name, "random"]), directory=tmp_path / "out", cache=Cache(tmp_path), registry=registry())
     assert isinstance(last, RunDone)
     assert isinstance(last.result, Result)
     cell = cells_of(last.result, name)["influence"]
-    assert (cell.status, cell.training_equivalents) == ("failed", None)
-    assert str(cell.reason).startswith(f"{name}: a.csv lacks ")
+    assert (cell.status, cell.training_equivalents) == ("unsupported", None)
+    assert str(cell.reason).startswith("a.csv lacks ")
     assert cells_of(last.result, "random")["influence"].status == "ok"
