@@ -15,7 +15,7 @@ from influbench.errors import UsageError
 from influbench.estimators.tracin import TracIn
 from influbench.models.mlp import Mlp
 from influbench.plan import read_plan
-from influbench.results import result_json
+from influbench.results import to_json
 from influbench.store.run_directory import read_result
 from tests.plugins import Blobs, Raises
 
@@ -64,7 +64,7 @@ def test_instances_classes_and_names_are_judged_side_by_side(found: influbench.R
 
 
 def test_a_result_is_what_the_directory_holds(found: influbench.Result) -> None:
-    assert result_json(found.record) == result_json(read_result(found.directory))
+    assert to_json(found.record) == to_json(read_result(found.directory))
     assert influbench.read(found.directory).cells == found.cells
     truth, products = found.scores("truth"), found.scores("Products")
     assert torch.equal(truth["train_ids"], products["train_ids"])

@@ -21,7 +21,7 @@ def check_command(words: tuple[str, ...], tolerance: float | None, as_json: bool
     from influbench.cli.names import kind_of
     from influbench.registry import KINDS, installed, parse_selector
     from influbench.report.checks import print_checks
-    from influbench.results import CheckedPlugin, result_json
+    from influbench.results import CheckedPlugin, to_json
     from influbench.testing import dataset_checks, estimator_checks, model_checks
 
     *kinds, selector = words
@@ -39,7 +39,7 @@ def check_command(words: tuple[str, ...], tolerance: float | None, as_json: bool
         outcomes=tuple(check.outcome() for check in checks),
     )
     if as_json:
-        click.echo(result_json(checked))
+        click.echo(to_json(checked))
     else:
         print_checks(Console(), checked)
     if any(outcome.status == "failed" for outcome in checked.outcomes):

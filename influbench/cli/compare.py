@@ -28,11 +28,11 @@ def compare_command(runs: tuple[Path, ...], estimators: tuple[str, ...], as_json
     from influbench.engine.comparison import compare
     from influbench.report.comparison import print_comparison
     from influbench.report.progress import named_bar
-    from influbench.results import result_json
+    from influbench.results import to_json
 
     with named_bar() as progress:
         compared = compare(runs, estimators=estimators, progress=progress)
     if as_json:
-        click.echo(result_json(compared))
+        click.echo(to_json(compared))
     else:
         print_comparison(Console(), compared)

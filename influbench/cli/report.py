@@ -15,12 +15,12 @@ def report_command(directory: Path, details: bool, as_json: bool) -> None:
     """Show again what the run in DIRECTORY found."""
     from influbench.report.details import print_details
     from influbench.report.terminal import print_report
-    from influbench.results import result_json
+    from influbench.results import to_json
     from influbench.store.run_directory import read_result
 
     result = read_result(directory)
     if as_json:
-        click.echo(result_json(result))
+        click.echo(to_json(result))
         return
     from rich.console import Console
 

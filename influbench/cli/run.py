@@ -87,7 +87,7 @@ def run_command(
     from influbench.engine import Resources, forecast, run
     from influbench.plan import read_plan
     from influbench.report.progress import follow
-    from influbench.results import has_failed, result_json
+    from influbench.results import has_failed, to_json
     from influbench.store.cache import default_cache
 
     chosen = read_plan(plan).changed(
@@ -116,7 +116,7 @@ def run_command(
         )
         directory, result = follow(events, quiet=quiet)
     if as_json:
-        click.echo(result_json(result))
+        click.echo(to_json(result))
     elif not quiet:
         _print_report(directory, result)
     if has_failed(result):

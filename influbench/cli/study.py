@@ -36,7 +36,7 @@ def decomposition_command(
     from influbench.plan import read_plan
     from influbench.report.decomposition import print_decomposition
     from influbench.report.progress import named_bar
-    from influbench.results import result_json
+    from influbench.results import to_json
     from influbench.store.cache import default_cache
     from influbench.store.files import write_bytes
     from influbench.studies.running import DEFAULT, decomposition
@@ -49,11 +49,11 @@ def decomposition_command(
             progress=progress,
         )
     if as_json:
-        click.echo(result_json(study))
+        click.echo(to_json(study))
     else:
         print_decomposition(Console(), study)
     if output:
         try:
-            write_bytes(output, f"{result_json(study)}\n".encode())
+            write_bytes(output, f"{to_json(study)}\n".encode())
         except OSError as error:
             raise UsageError(f"cannot write {output}: {error.strerror}; name another file with -o") from None

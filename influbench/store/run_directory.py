@@ -19,7 +19,7 @@ from influbench import __version__
 from influbench.errors import StoreError, UsageError
 from influbench.plan import Plan, read_plan
 from influbench.registry import installed
-from influbench.results import Result, Results, result_json
+from influbench.results import Result, Results, to_json
 from influbench.store.files import Arrays, read_arrays, write_arrays, write_bytes
 
 PLAN, ENVIRONMENT, RESULT = "plan.toml", "environment.json", "result.json"
@@ -61,7 +61,7 @@ class RunDirectory:
         return place
 
     def write_result(self, result: Result | Results) -> None:
-        write_bytes(self.path / RESULT, (result_json(result) + "\n").encode())
+        write_bytes(self.path / RESULT, (to_json(result) + "\n").encode())
 
 
 def read_result(directory: Path) -> Result | Results:

@@ -16,7 +16,7 @@ from influbench.engine.events import EstimatorDone, Event, ProblemFailed, RunDon
 from influbench.errors import DataError, ModelError, PlanError, PluginError, TrainingError, UsageError
 from influbench.plan import Plan, parse_plan, read_plan
 from influbench.registry import Entry
-from influbench.results import Cell, Result, Results, Statistic, has_failed, result_json
+from influbench.results import Cell, Result, Results, Statistic, has_failed
 from influbench.store.cache import Cache
 from influbench.store.files import read_arrays
 from influbench.store.run_directory import read_result
@@ -385,7 +385,7 @@ def test_random_labels_are_drawn_by_id_over_all_classes_for_train_points_only(tm
 
 
 def test_json_has_what_machines_rely_on(tmp_path: Path) -> None:
-    raw = TypeAdapter(dict).validate_json(result_json(result_of(plan(["random"]), tmp_path)))
+    raw = TypeAdapter(dict).validate_json(to_json(result_of(plan(["random"]), tmp_path)))
     assert raw["schema"] == "influbench.result/1"
     assert {"dataset", "model", "n_train", "n_test", "measure"} <= raw["problem"].keys()
     assert {"estimand", "n_seeds", "n_trainings", "seconds", "influence", "memorization"} <= raw["truth"].keys()

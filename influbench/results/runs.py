@@ -1,30 +1,10 @@
-"""What a run found: the schema of result.json. Holds numbers and words, no tensors."""
+"""What a run found: the schema of result.json."""
 
-from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Quantity = Literal["influence", "memorization"]
-Status = Literal["ok", "unsupported", "failed"]
-Where = Literal["influence", "within_class", "memorization", "lds"]
-
-
-class Record(BaseModel):
-    """An immutable record that knows all its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Statistic(Record):
-    """A value with its 95 % interval; null for what is not known or not defined."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-UNKNOWN = Statistic(value=None, low=None, high=None)
+from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, Where
 
 
 class Labels(Record):
@@ -71,7 +51,7 @@ class Trust(Record):
     ceiling: Statistic
     single_seed_reliability: Statistic
     curve: tuple[CurvePoint, ...] = ()
-    seeds_needed: dict[str, int | None] = {}
+    seeds_needed: dict[str, int | None] = Field(default_factory=dict)
 
 
 class InfluenceTrust(Trust):
@@ -208,23 +188,8 @@ class Result(Record):
     truth: TruthRecord
     cells: tuple[Cell, ...]
     comparisons: tuple[Comparison, ...] = ()
-    fronts: dict[Where, tuple[str, ...]] = {}
+    fronts: dict[Where, tuple[str, ...]] = Field(default_factory=dict)
     trace: tuple[TracePoint, ...] = ()
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What a problem's ground truth will take, before it is trained. Seconds and bytes are predictions."""
-
-    problem: str
-    n_trainings: int
-    n_shards: int
-    n_shards_stored: int
-    seconds: float
-    memory_bytes: int  # of each process that trains, at its peak
-    disk_bytes: int
-    stack_width: int
-    path: str
 
 
 class Failure(Record):
@@ -244,117 +209,6 @@ class Results(Record):
     seed: int
     results: tuple[Result, ...]
     failures: tuple[Failure, ...] = ()
-
-
-class Term(Record):
-    """A part of turn-over dropout's scores: its share of their variance, its Spearman correlation with the truth."""
-
-    name: str
-    share_of_variance: Statistic
-    spearman: Statistic
-
-
-class Estimand(Record):
-    """A leave-one-out effect that turn-over dropout may predict: the scores' Spearman correlation with it."""
-
-    name: str
-    spearman: Statistic
-    ceiling: Statistic
-
-
-class Decomposed(Record):
-    """An estimator's scores on one problem, taken apart; influbench.studies.decomposition explains the terms."""
-
-    problem: str
-    estimator: str
-    sealed_share: float
-    n_trainings: int
-    influence: tuple[Term, ...]
-    memorization: tuple[Term, ...]
-    estimands: dict[Where, tuple[Estimand, ...]] = {}
-
-
-class DecompositionStudy(Record):
-    """What `influbench study decomposition` finds."""
-
-    schema_name: Literal["influbench.decomposition/1"] = Field(default="influbench.decomposition/1", alias="schema")
-    plan: str
-    seed: int
-    n_seeds: int
-    decomposed: tuple[Decomposed, ...]
-
-
-class ComparedProblem(Record):
-    """A problem of compared runs, with the truth that scores of all runs are held against."""
-
-    name: str
-    key: str
-    n_seeds: int
-    runs: tuple[str, ...]
-    ceilings: dict[Where, Statistic]
-
-
-class OverProblems(Record):
-    """One estimator over several problems. `by_problem` is in the order of the problems, with null where it has none.
-
-    `mean` is the mean agreement over the problems in common. `rank` is its mean rank there, 1 the best; its interval
-    counts who is clearly better and who is clearly worse (Mogstad, Romano, Shaikh, Wilhelm 2024). Estimators that share
-    a letter cannot be told apart by their means. `not_clearly_behind` is where none is clearly better.
-    """
-
-    name: str
-    mean: Statistic
-    rank: Statistic
-    letters: str | None
-    by_problem: tuple[Statistic | None, ...]
-    not_clearly_behind: tuple[bool, ...]
-
-
-class ComparedColumn(Record):
-    """Who agrees better, in one column of the report; `in_common` are places of the problems on which all have a value.
-
-    `comparisons` are all pairs, by their means over the problems in common, with intervals that hold at once.
-    """
-
-    where: Where
-    in_common: tuple[int, ...]
-    estimators: tuple[OverProblems, ...]
-    comparisons: tuple[Comparison, ...]
-
-
-class ComparedRuns(Record):
-    """What `influbench compare` finds. `versions` holds the labels of one estimator's scores in different runs."""
-
-    schema_name: Literal["influbench.comparison/1"] = Field(default="influbench.comparison/1", alias="schema")
-    runs: tuple[str, ...]
-    problems: tuple[ComparedProblem, ...]
-    columns: tuple[ComparedColumn, ...]
-    versions: tuple[tuple[str, ...], ...] = ()
-
-
-class CheckOutcome(Record):
-    """Whether a plugin keeps one promise of the contract; `detail` is what was seen, or why it does not apply."""
-
-    name: str
-    promise: str
-    status: Literal["passed", "failed", "exempt", "not applicable"]
-    detail: str = ""
-    remedy: str = ""
-
-
-class CheckedPlugin(Record):
-    """What `influbench check` finds about one plugin."""
-
-    schema_name: Literal["influbench.check/1"] = Field(default="influbench.check/1", alias="schema")
-    kind: str
-    name: str
-    distribution: str
-    outcomes: tuple[CheckOutcome, ...]
-
-
-def result_json(result: Result | Results | ComparedRuns | DecompositionStudy | CheckedPlugin) -> str:
-    """The text of result.json, or of a comparison."""
-    return result.model_dump_json(indent=2, by_alias=True)
 
 
 def has_failed(result: Result | Results) -> bool:

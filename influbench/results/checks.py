@@ -1,0 +1,27 @@
+"""What `influbench check` finds."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from influbench.results.records import Record
+
+
+class CheckOutcome(Record):
+    """Whether a plugin keeps one promise of the contract; `detail` is what was seen, or why it does not apply."""
+
+    name: str
+    promise: str
+    status: Literal["passed", "failed", "exempt", "not applicable"]
+    detail: str = ""
+    remedy: str = ""
+
+
+class CheckedPlugin(Record):
+    """What `influbench check` finds about one plugin."""
+
+    schema_name: Literal["influbench.check/1"] = Field(default="influbench.check/1", alias="schema")
+    kind: str
+    name: str
+    distribution: str
+    outcomes: tuple[CheckOutcome, ...]

@@ -1,0 +1,56 @@
+"""What `influbench compare` finds."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from influbench.results.records import Record, Statistic, Where
+from influbench.results.runs import Comparison
+
+
+class ComparedProblem(Record):
+    """A problem of compared runs, with the truth that scores of all runs are held against."""
+
+    name: str
+    key: str
+    n_seeds: int
+    runs: tuple[str, ...]
+    ceilings: dict[Where, Statistic]
+
+
+class OverProblems(Record):
+    """One estimator over several problems. `by_problem` is in the order of the problems, with null where it has none.
+
+    `mean` is the mean agreement over the problems in common. `rank` is its mean rank there, 1 the best; its interval
+    counts who is clearly better and who is clearly worse (Mogstad, Romano, Shaikh, Wilhelm 2024). Estimators that share
+    a letter cannot be told apart by their means. `not_clearly_behind` is where none is clearly better.
+    """
+
+    name: str
+    mean: Statistic
+    rank: Statistic
+    letters: str | None
+    by_problem: tuple[Statistic | None, ...]
+    not_clearly_behind: tuple[bool, ...]
+
+
+class ComparedColumn(Record):
+    """Who agrees better, in one column of the report; `in_common` are places of the problems on which all have a value.
+
+    `comparisons` are all pairs, by their means over the problems in common, with intervals that hold at once.
+    """
+
+    where: Where
+    in_common: tuple[int, ...]
+    estimators: tuple[OverProblems, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+class ComparedRuns(Record):
+    """What `influbench compare` finds. `versions` holds the labels of one estimator's scores in different runs."""
+
+    schema_name: Literal["influbench.comparison/1"] = Field(default="influbench.comparison/1", alias="schema")
+    runs: tuple[str, ...]
+    problems: tuple[ComparedProblem, ...]
+    columns: tuple[ComparedColumn, ...]
+    versions: tuple[tuple[str, ...], ...] = ()

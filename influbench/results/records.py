@@ -1,0 +1,31 @@
+"""What all records have in common."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Quantity = Literal["influence", "memorization"]
+Status = Literal["ok", "unsupported", "failed"]
+Where = Literal["influence", "within_class", "memorization", "lds"]
+
+
+class Record(BaseModel):
+    """An immutable record that knows all its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Statistic(Record):
+    """A value with its 95 % interval; null for what is not known or not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+UNKNOWN = Statistic(value=None, low=None, high=None)
+
+
+def to_json(record: Record) -> str:
+    """The text of a record, as it is written and printed."""
+    return record.model_dump_json(indent=2, by_alias=True)
