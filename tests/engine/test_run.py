@@ -16,7 +16,7 @@ from influbench.engine.events import EstimatorDone, Event, ProblemFailed, RunDon
 from influbench.errors import DataError, ModelError, PlanError, PluginError, TrainingError, UsageError
 from influbench.plan import Plan, parse_plan, read_plan
 from influbench.registry import Entry
-from influbench.results import Cell, Result, Results, Statistic, has_failed
+from influbench.results import Cell, Result, Results, Statistic, has_failed, to_json
 from influbench.store.cache import Cache
 from influbench.store.files import read_arrays
 from influbench.store.run_directory import read_result
