@@ -2,6 +2,7 @@
 
 from influbench.results.checks import CheckedPlugin, CheckOutcome
 from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
+from influbench.results.explanations import Account, Effect, Explanation, MemorizationAccount, Point, Side, Strongest
 from influbench.results.forecasts import Forecast
 from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, Where, to_json
 from influbench.results.runs import (
@@ -25,6 +26,7 @@ from influbench.results.studies import Claim, Decomposed, DecompositionStudy, Es
 
 __all__ = [
     "UNKNOWN",
+    "Account",
     "Cell",
     "CheckOutcome",
     "CheckedPlugin",
@@ -37,19 +39,25 @@ __all__ = [
     "Decomposed",
     "DecompositionStudy",
     "Details",
+    "Effect",
     "Estimand",
+    "Explanation",
     "Failure",
     "Forecast",
     "InfluenceTrust",
     "Labels",
+    "MemorizationAccount",
     "OverProblems",
+    "Point",
     "ProblemRecord",
     "Quantity",
     "Record",
     "Result",
     "Results",
+    "Side",
     "Statistic",
     "Status",
+    "Strongest",
     "SubsetTruth",
     "Term",
     "TracePoint",
