@@ -77,15 +77,16 @@ def show_command(words: tuple[str, ...]) -> None:
 
 def _show(registry: "Registry", kind: "Kind", name: str) -> None:
     from dataclasses import fields
-    from inspect import getdoc
 
     from rich.console import Console
     from rich.padding import Padding
 
+    from influbench.registry import description
+
     entry, owner = registry.entry(kind, name), registry.load(kind, name)
     console = Console(highlight=False)
     console.print(f"[bold]{name}[/bold]  {_TITLES[kind].lower().removesuffix('s')} of {entry.distribution}")
-    console.print(Padding(_paragraphs(getdoc(owner) or entry.spec.summary), (1, 2)), markup=False)
+    console.print(Padding(_paragraphs(description(owner) or entry.spec.summary), (1, 2)), markup=False)
     if parameters := [f for f in fields(owner) if f.init]:
         rows = [(f.name, _type_name(f.type), _default(f)) for f in parameters]
         _print_table(console, "Parameters", rows)

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from influbench import api
 from influbench.errors import InflubenchError, PluginError, UnknownNameError, UsageError, did_you_mean
 from influbench.registry.entries import NOUNS, Broken, Distribution, Entry, Kind
-from influbench.registry.files import class_in_file, entry_of_file, is_file, summary_of
+from influbench.registry.files import class_in_file, description, entry_of_file, is_file
 from influbench.registry.selectors import Selector, written
 
 _CONTRACTS: dict[Kind, type] = {"estimator": api.Estimator, "dataset": api.Dataset, "model": api.Model}
@@ -51,7 +51,8 @@ class Registry:
         if not found and (of_file := entry_of_file(kind, name)):
             return of_file
         if not found:
-            hint = did_you_mean(name, self.names(kind)) or self._excuse()
+            in_a_file = f"; a class in a file is ./FILE.py:{name.rpartition(':')[2]}" if ":" in name else ""
+            hint = in_a_file or did_you_mean(name, self.names(kind)) or self._excuse()
             raise UnknownNameError(f"unknown {NOUNS[kind]} {name!r}{hint}")
         if len(found) > 1:
             owners = sorted({str(entry.distribution) for entry in found})
@@ -82,7 +83,11 @@ class Registry:
         written_name = str(Selector(name, _parameters(instance)))
         entries = self.entries
         if name not in self.names(kind):
-            entries += (Entry(kind, api.Spec(name, target, summary_of(owner)), Distribution(owner.__module__)),)
+            entries += (
+                Entry(
+                    kind, api.Spec(name, target, description(owner).partition("\n")[0]), Distribution(owner.__module__)
+                ),
+            )
         return replace(self, entries=entries, made={**self.made, (kind, written_name): instance}), written_name
 
     def load(self, kind: Kind, name: str) -> type:

@@ -77,6 +77,7 @@ def _is_of(module: ModuleType, value: type) -> bool:
     return value.__module__ == module.__name__
 
 
-def summary_of(owner: type) -> str:
-    """The first line of a class's docstring."""
-    return (getdoc(owner) or "").partition("\n")[0]
+def description(owner: type) -> str:
+    """A class's docstring, unless it is the one that dataclasses make of the fields."""
+    text = getdoc(owner) or ""
+    return "" if text.startswith(f"{owner.__name__}(") else text

@@ -277,7 +277,7 @@ _PROMISES = [
     ),
     Promise(
         "trace",
-        "the last step of its trace is its estimate",
+        "the last step of its trace, if it has one, is its estimate",
         "trace the trainings that `estimate` uses, and return one Estimate for each step",
         _traces_end_in_the_estimate,
     ),
