@@ -8,7 +8,14 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from influbench import api
-from influbench.errors import InflubenchError, PluginError, UnknownNameError, UsageError, did_you_mean
+from influbench.errors import (
+    WHATEVER_A_PLUGIN_RAISES,
+    InflubenchError,
+    PluginError,
+    UnknownNameError,
+    UsageError,
+    did_you_mean,
+)
 from influbench.registry.entries import NOUNS, Broken, Distribution, Entry, Kind
 from influbench.registry.files import class_in_file, description, entry_of_file, is_file
 from influbench.registry.selectors import Selector, written
@@ -123,8 +130,8 @@ class Registry:
             raise
         except ValueError as error:
             raise UsageError(f"{selector}: {error}") from error
-        except Exception as error:
-            raise PluginError(f"{selector} raised {type(error).__name__}: {error}") from error
+        except WHATEVER_A_PLUGIN_RAISES as error:
+            raise PluginError(f"{self.supplied(kind, selector)} raised {type(error).__name__}: {error}") from error
 
     def _excuse(self) -> str:
         if not self.broken:
@@ -144,7 +151,7 @@ def _import(entry: Entry) -> object:
     module, _, name = entry.spec.target.partition(":")
     try:
         return getattr(import_module(module), name)
-    except Exception as error:
+    except WHATEVER_A_PLUGIN_RAISES as error:
         raise PluginError(
             f"{entry.spec.name!r} of {entry.distribution} cannot be imported from {entry.spec.target!r}: "
             f"{type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ from typing import Any
 from unittest import SkipTest
 
 from influbench.engine.process import isolated
-from influbench.errors import did_you_mean
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, did_you_mean
 from influbench.results import CheckOutcome
 
 
@@ -74,7 +74,7 @@ class Check:
             return "not applicable", str(reason), ""
         except ContractError as error:
             return "failed", str(error), self.promise.remedy
-        except Exception as error:
+        except WHATEVER_A_PLUGIN_RAISES as error:
             frame = extract_tb(error.__traceback__)[-1]
             where = f"{Path(frame.filename).name}, line {frame.lineno}"
             return "failed", f"raised {type(error).__name__}: {error} ({where})", ""

@@ -11,7 +11,7 @@ from influbench.api import Data, Estimate, Estimator, Model, Split
 from influbench.engine.boundary import Pristine, checked_estimate
 from influbench.engine.obstacles import in_words
 from influbench.engine.process import changes, isolated
-from influbench.errors import EstimateError, ModelError
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, EstimateError, ModelError
 from influbench.models.cnn import Cnn
 from influbench.problem import TrainingProblem
 from influbench.registry import installed, parse_selector
@@ -122,7 +122,7 @@ def _estimates(subject: _Subject) -> None:
         if reasons[name] is None:
             try:
                 subject.estimate(setting.problem())
-            except Exception as error:
+            except WHATEVER_A_PLUGIN_RAISES as error:
                 raise ContractError(f"on {name}: {in_words(error)}") from error
     if None not in reasons.values():
         reason = next(iter(reasons.values()))
