@@ -1,6 +1,7 @@
 """What every estimator owes."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -96,7 +97,7 @@ class _Setting:
     recipe: Mapping[str, object] = field(default_factory=dict)
 
     def problem(self, change: Callable[[Data], Data] = lambda data: data) -> TrainingProblem:
-        return small_problem(change(self.data()), self.model, **self.recipe)  # type: ignore[arg-type]
+        return small_problem(change(self.data()), deepcopy(self.model), **self.recipe)  # type: ignore[arg-type]
 
 
 _SETTINGS = {
