@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _TITLES = {"estimator": "Estimators", "dataset": "Data sets", "model": "Models"}
 
 
-@click.command("list")
+@click.command("list", short_help="List what can be named.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_command(as_json: bool) -> None:
     """List the estimators, data sets, models and plans that can be named."""
@@ -56,7 +56,7 @@ def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[di
     }
 
 
-@click.command("show")
+@click.command("show", short_help="Show one of the things that can be named.")
 @click.argument("words", nargs=-1, required=True, metavar="[estimator|dataset|model|plan] NAME")
 def show_command(words: tuple[str, ...]) -> None:
     """Show one estimator, data set, model or plan: what it is, its parameters, its paper."""
