@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 
-@click.command("explain")
+@click.command("explain", short_help="Who helps and hurts one point of a run.")
 @click.argument("directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--test", "test_id", metavar="ID", type=int, help="A test point: its proponents and opponents.")
 @click.option(

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 
-@click.command("gallery")
+@click.command("gallery", short_help="Draw what a run found, where inputs are pictures.")
 @click.argument("directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file, a .png.  [default: RUN/gallery.png]")
 @click.option(
