@@ -2,6 +2,7 @@
 
 from influbench.results.checks import CheckedPlugin, CheckOutcome
 from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
+from influbench.results.dynamics import DynamicsStudy, GroupCurves, MemorizationAt, ProblemDynamics
 from influbench.results.forecasts import Forecast
 from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, Where, to_json
 from influbench.results.runs import (
@@ -37,12 +38,16 @@ __all__ = [
     "Decomposed",
     "DecompositionStudy",
     "Details",
+    "DynamicsStudy",
     "Estimand",
     "Failure",
     "Forecast",
+    "GroupCurves",
     "InfluenceTrust",
     "Labels",
+    "MemorizationAt",
     "OverProblems",
+    "ProblemDynamics",
     "ProblemRecord",
     "Quantity",
     "Record",
