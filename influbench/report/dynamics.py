@@ -113,11 +113,11 @@ def _charts(problem: ProblemDynamics) -> Iterator[Chart]:
 
 def _by_label(groups: Sequence[GroupCurves]) -> Table:
     table = new_table(narrow=True)
-    for title in ("  By label", "n", "\nmemorised", "\nonset", "half\nmemorised", "half\nseen", "half\nleft out"):
+    for title in ("  By label", "\nmemorised", "\nonset", "half\nmemorised", "half\nseen", "half\nleft out"):
         table.add_column(title, no_wrap=True, vertical="bottom")
     for group in groups:
         times = (group.onset, group.half_memorised, group.half_seen, group.half_left_out)
-        table.add_row(f"  {group.name}", f"{group.n:,}", on_two_lines(group.final_memorization), *map(_time, times))
+        table.add_row(f"  {group.name}\n  n = {group.n:,}", on_two_lines(group.final_memorization), *map(_time, times))
     return table
 
 
@@ -165,13 +165,16 @@ def _claims(problem: ProblemDynamics, claims: Sequence[Claim]) -> Table:
 
 def _time(found: Statistic) -> Text:
     """A number of steps with its interval below it."""
-    text = Text(f"{_number(found.value):>5}", style="bold" if found.value is not None else "dim")
+    text = Text(f"{_number(found.value):>4}", style="bold" if found.value is not None else "dim")
     if found.low is None and found.high is None:
         return text
-    return text.append(f"\n [{_number(found.low)}, {_number(found.high)}]", style="dim not bold")
+    return text.append(f"\n[{_number(found.low)}, {_number(found.high)}]", style="dim not bold")
 
 
 def _number(value: float | None) -> str:
+    """A number of steps in four characters: "2.4", "45", "1.2k"."""
     if value is None:
         return UNKNOWN
-    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+    if value < 9.95:
+        return f"{value:.1f}"
+    return f"{value:.0f}" if value < 999.5 else f"{value / 1000:.{1 if value < 9950 else 0}f}k"
