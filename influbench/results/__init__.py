@@ -2,6 +2,7 @@
 
 from influbench.results.checks import CheckedPlugin, CheckOutcome
 from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
+from influbench.results.dynamics import DynamicsStudy, GroupCurves, MemorizationAt, ProblemDynamics
 from influbench.results.explanations import Account, Effect, Explanation, MemorizationAccount, Point, Side, Strongest
 from influbench.results.forecasts import Forecast
 from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, Where, to_json
@@ -39,16 +40,20 @@ __all__ = [
     "Decomposed",
     "DecompositionStudy",
     "Details",
+    "DynamicsStudy",
     "Effect",
     "Estimand",
     "Explanation",
     "Failure",
     "Forecast",
+    "GroupCurves",
     "InfluenceTrust",
     "Labels",
     "MemorizationAccount",
+    "MemorizationAt",
     "OverProblems",
     "Point",
+    "ProblemDynamics",
     "ProblemRecord",
     "Quantity",
     "Record",
