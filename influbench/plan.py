@@ -166,7 +166,8 @@ class Plan(_Table):
 
     def to_toml(self) -> str:
         """The plan as TOML that reads back as this plan."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True, exclude_defaults=False))
+        unasked = {"dynamics"} if self.dynamics == DynamicsTable() else set()
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True, exclude=unasked))
 
 
 def read_plan(name_or_path: str) -> Plan:
