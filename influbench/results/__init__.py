@@ -3,6 +3,14 @@
 from influbench.results.checks import CheckedPlugin, CheckOutcome
 from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
 from influbench.results.forecasts import Forecast
+from influbench.results.informativeness import (
+    ByDifficulty,
+    DifficultyPair,
+    GroupEffect,
+    GroupKind,
+    InformativenessStudy,
+    ProblemInformativeness,
+)
 from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, Where, to_json
 from influbench.results.runs import (
     Cell,
@@ -25,6 +33,7 @@ from influbench.results.studies import Claim, Decomposed, DecompositionStudy, Es
 
 __all__ = [
     "UNKNOWN",
+    "ByDifficulty",
     "Cell",
     "CheckOutcome",
     "CheckedPlugin",
@@ -37,12 +46,17 @@ __all__ = [
     "Decomposed",
     "DecompositionStudy",
     "Details",
+    "DifficultyPair",
     "Estimand",
     "Failure",
     "Forecast",
+    "GroupEffect",
+    "GroupKind",
     "InfluenceTrust",
+    "InformativenessStudy",
     "Labels",
     "OverProblems",
+    "ProblemInformativeness",
     "ProblemRecord",
     "Quantity",
     "Record",
