@@ -24,7 +24,7 @@ check: .venv/installed-dev
 	$(MAKE) test
 
 plugins: .venv-plugins/installed
-	for plugin in $(PLUGINS); do (cd $$plugin && "$(CURDIR)/.venv-plugins/bin/python" -m pytest -q) || exit 1; done
+	for plugin in $(PLUGINS); do (cd $$plugin && "$(CURDIR)/.venv-plugins/bin/python" -m pytest) || exit 1; done
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .

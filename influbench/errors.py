@@ -41,6 +41,10 @@ class PluginError(InflubenchError):
     """A plugin's own code raised where influbench called it."""
 
 
+# What is caught where a plugin's code runs: also that it ends the process, but not that a user interrupts it.
+WHATEVER_A_PLUGIN_RAISES = (Exception, SystemExit)
+
+
 def did_you_mean(name: str, known: "list[str] | tuple[str, ...]") -> str:
     """`"; did you mean 'x'?"` for the closest known name, or an empty string."""
     from difflib import get_close_matches

@@ -7,7 +7,6 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tomli_w
 from rich.console import Console, ConsoleOptions, RenderResult
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from influbench.engine import Resources
 from influbench.engine import run as run_engine
 from influbench.errors import UsageError, did_you_mean
 from influbench.executors import Here, LocalProcesses
-from influbench.plan import Plan, parse_plan, read_plan
+from influbench.plan import Plan, plan_of, read_plan
 from influbench.registry import Kind, Registry, installed
 from influbench.report.progress import follow
 from influbench.report.terminal import print_report, report
@@ -201,7 +200,7 @@ def _plan(plan: str | Path | Plan | Mapping[str, Any]) -> Plan:
     if isinstance(plan, Plan):
         return plan
     if isinstance(plan, Mapping):
-        return parse_plan(tomli_w.dumps(plan), source="the plan", name="plan")
+        return plan_of(plan, source="the plan", name="plan")
     return read_plan(str(plan))
 
 

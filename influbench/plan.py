@@ -1,6 +1,7 @@
 """A plan: what to train, what to judge. TOML on disk, checked to the last key, and complete enough to be replayed."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from itertools import product
@@ -203,6 +204,11 @@ def parse_plan(text: str, *, source: str, name: str) -> Plan:
         last_line = f"at line {len(text.splitlines())}, the end of the document"
         reason = str(error).replace("at end of document", last_line)
         raise PlanError(f"{source} is no TOML: {reason}") from None
+    return plan_of(raw, source=source, name=name)
+
+
+def plan_of(raw: Mapping[str, Any], *, source: str, name: str) -> Plan:
+    """The plan with these keys and tables, which are those of the TOML."""
     try:
         return Plan.model_validate({"name": name, **raw})
     except ValidationError as error:

@@ -230,18 +230,48 @@ def test_the_variants_of_the_docs_are_those_of_the_stored_run() -> None:
         assert f"| `{name}` | {figures(cells)} |" in page
 
 
+def row_of(name: str, cells: dict[str, Cell]) -> str:
+    """A line of a table of estimators, up to the cost in trainings."""
+    any_cell, columns = next(iter(cells.values())), []
+    for where in WHERE:
+        agreements = [agreement for cell in cells.values() if (agreement := cell.agreement(where)) is not None]
+        known = [one for one in agreements if one.value is not None]
+        columns.append(f"{decimal(known[0].value)} {interval(known[0])}" if known else "-")
+    return f"| `{name}` | {' | '.join(columns)} | {trainings(any_cell.training_equivalents)} |"
+
+
+def test_the_adapters_of_the_docs_have_the_figures_of_the_stored_run() -> None:
+    page = (ROOT / "docs" / "explanation" / "adapters.md").read_text()
+    (estimators,) = by_problem("adapters").values()
+    assert len(estimators) == page.count("\n| `")
+    for name, cells in estimators.items():
+        assert row_of(name, cells) in page
+    result = read_result(ROOT / "benchmarks" / "results" / "adapters")
+    assert isinstance(result, Result)
+    (comparison,) = (
+        one
+        for one in result.comparisons
+        if one.where == "within_class"
+        and (one.first, one.second) == ("kronfluence", "influence_function[solver=ekfac]")
+    )
+    difference = comparison.difference
+    assert f"{decimal(difference.value)} {interval(difference)} between the first and the last" in page
+    one_definition = (
+        {"tracin", "captum_tracincp", "captum_tracincp[batched=true]", "dattri_tracin", "dattri_tracin[n_projected=0]"},
+        {"trak", "traker", "dattri_trak"},
+        {"grad_dot", "kronfluence[strategy=identity]"},
+    )
+    for pair in result.comparisons:
+        assert not (pair.is_clear and any({pair.first, pair.second} <= same for same in one_definition))
+
+
 def test_every_estimator_of_the_docs_has_the_figures_of_the_stored_run() -> None:
     page = (ROOT / "docs" / "explanation" / "estimators.md").read_text()
     problems = by_problem("estimators")
     assert len(problems) == 2
     for estimators in problems.values():
         for name, cells in estimators.items():
-            any_cell, columns = next(iter(cells.values())), []
-            for where in WHERE:
-                agreements = [agreement for cell in cells.values() if (agreement := cell.agreement(where)) is not None]
-                known = [one for one in agreements if one.value is not None]
-                columns.append(f"{decimal(known[0].value)} {interval(known[0])}" if known else "-")
-            assert f"| `{name}` | {' | '.join(columns)} | {trainings(any_cell.training_equivalents)} |" in page
+            assert row_of(name, cells) in page
             for cell in cells.values():
                 auroc = cell.wrong_labels_auroc
                 if auroc.value is not None:

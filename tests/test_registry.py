@@ -56,6 +56,7 @@ def test_nothing_is_imported_before_it_is_used(tmp_path: Path, monkeypatch: pyte
     [
         ("import nothing_of_the_kind", "ModuleNotFoundError: No module named 'nothing_of_the_kind'"),
         ("raise RuntimeError('boom')", "RuntimeError: boom"),
+        ("raise SystemExit('I give up')", "SystemExit: I give up"),
         (
             "@hookimpl\ndef influbench_estimator():\n    return []",
             "unknown hook 'influbench_estimator'; did you mean 'influbench_estimators'?",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _TITLES = {"estimator": "Estimators", "dataset": "Data sets", "model": "Models"}
 
 
-@click.command("list")
+@click.command("list", short_help="List what can be named.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_command(as_json: bool) -> None:
     """List the estimators, data sets, models and plans that can be named."""
@@ -56,7 +56,7 @@ def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[di
     }
 
 
-@click.command("show")
+@click.command("show", short_help="Show one of the things that can be named.")
 @click.argument("words", nargs=-1, required=True, metavar="[estimator|dataset|model|plan] NAME")
 def show_command(words: tuple[str, ...]) -> None:
     """Show one estimator, data set, model or plan: what it is, its parameters, its paper."""
@@ -77,15 +77,16 @@ def show_command(words: tuple[str, ...]) -> None:
 
 def _show(registry: "Registry", kind: "Kind", name: str) -> None:
     from dataclasses import fields
-    from inspect import getdoc
 
     from rich.console import Console
     from rich.padding import Padding
 
+    from influbench.registry import description
+
     entry, owner = registry.entry(kind, name), registry.load(kind, name)
     console = Console(highlight=False)
     console.print(f"[bold]{name}[/bold]  {_TITLES[kind].lower().removesuffix('s')} of {entry.distribution}")
-    console.print(Padding(_paragraphs(getdoc(owner) or entry.spec.summary), (1, 2)), markup=False)
+    console.print(Padding(_paragraphs(description(owner) or entry.spec.summary), (1, 2)), markup=False)
     if parameters := [f for f in fields(owner) if f.init]:
         rows = [(f.name, _type_name(f.type), _default(f)) for f in parameters]
         _print_table(console, "Parameters", rows)

@@ -3,7 +3,7 @@
 import click
 
 
-@click.command("check")
+@click.command("check", short_help="Hold a plugin against the contract.")
 @click.argument("words", nargs=-1, required=True, metavar="[estimator|dataset|model] NAME[PARAMETER=VALUE]")
 @click.option(
     "--tolerance",

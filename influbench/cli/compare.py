@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 
-@click.command("compare")
+@click.command("compare", short_help="Compare estimators over several runs.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "-e",

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 
-@click.command("data")
+@click.command("data", short_help="Write a problem's points for other programs.")
 @click.argument("plan", default="digits")
 @click.option("--problem", metavar="NAME", help="Which one, where PLAN has several problems, as the report names it.")
 @click.option("--seed", type=click.IntRange(min=0), help="Root seed, as in `influbench run`.")

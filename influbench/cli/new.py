@@ -7,7 +7,7 @@ import click
 _TRIED_BY = {"estimator": "-e {} -e grad_dot", "dataset": "-d {}", "model": "-m {}"}
 
 
-@click.command("new")
+@click.command("new", short_help="Write a package for a plugin of your own.")
 @click.argument("kind", type=click.Choice(["estimator", "dataset", "model"]))
 @click.argument("name")
 @click.option(

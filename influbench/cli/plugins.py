@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from influbench.registry import Registry
 
 
-@click.command("plugins")
+@click.command("plugins", short_help="List the packages that register something.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def plugins_command(as_json: bool) -> None:
     """List the installed packages that register something: what it is, or why they did not load."""

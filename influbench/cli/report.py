@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 
-@click.command("report")
+@click.command("report", short_help="Show again what a run found.")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option(
     "--details", is_flag=True, help="Show other statistics of each agreement instead: tau-b, top k, sign, ..."

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from influbench.results import Failure, Forecast, Result, Results
 
 
-@click.command("run")
+@click.command("run", short_help="Train the truth and judge estimators by it.")
 @click.argument("plan", default="digits")
 @click.option(
     "-e",

@@ -15,7 +15,7 @@ class Obstacle:
     traceback: str | None = None
 
 
-def in_words(error: Exception, who: str = "") -> str:
+def in_words(error: BaseException, who: str = "") -> str:
     """One sentence for an error: ours speak for themselves, a stranger's is named with its type."""
     if isinstance(error, InflubenchError):
         return f"{who}: {error}" if who else str(error)

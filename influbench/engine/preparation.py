@@ -12,7 +12,7 @@ from influbench.engine.boundary import check_outputs, checked_data, on_device
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.process import isolated
-from influbench.errors import InflubenchError, ModelError, PlanError, PluginError, UsageError
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, InflubenchError, ModelError, PlanError, PluginError, UsageError
 from influbench.executors import Executor, Here
 from influbench.measures import available, example_losses
 from influbench.plan import ALL, Plan, ProblemPlan
@@ -222,7 +222,7 @@ def _unsupported(who: str, estimator: Estimator, view: TrainingProblem) -> Obsta
             reason = estimator.unsupported(view)
     except ModelError as error:
         reason = str(error)
-    except Exception as error:
+    except WHATEVER_A_PLUGIN_RAISES as error:
         return Obstacle("failed", in_words(error, who), format_exc())
     if reason is not None and not isinstance(reason, str):
         told = f"{who}: unsupported returned {reason!r}, expected a sentence or None"
@@ -236,7 +236,7 @@ def _try(who: str, call: Callable[[], T]) -> T:
         return call()
     except InflubenchError:
         raise
-    except Exception as error:
+    except WHATEVER_A_PLUGIN_RAISES as error:
         raise PluginError(f"{who} raised {type(error).__name__}: {error}") from error
 
 

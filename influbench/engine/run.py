@@ -28,7 +28,7 @@ from influbench.engine.judgement import Judge, Trace, influence_yardstick, unjud
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.preparation import Candidate, Prepared, Resources, prepare, resolved
 from influbench.engine.process import isolated
-from influbench.errors import EstimateError, InflubenchError, PluginError, UsageError
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, EstimateError, InflubenchError, PluginError, UsageError
 from influbench.executors import Executor
 from influbench.plan import ALL, Plan
 from influbench.problem import TrainingProblem
@@ -236,7 +236,7 @@ def _estimate(
         if traced is not None and len(returned) != len(steps):
             raise EstimateError(f"traced {len(returned)} steps, expected {len(steps)}")
         found: list[Estimate] | Obstacle = [checked_estimate(one, problem.data) for one in returned]
-    except Exception as error:
+    except WHATEVER_A_PLUGIN_RAISES as error:
         found = Obstacle("failed", in_words(error, who), format_exc())
     if changed := pristine.restore():
         return Obstacle("failed", f"{who}: wrote into the {' and the '.join(changed)} it was given; work on a copy")

@@ -3,6 +3,7 @@
 from influbench.registry.catalogue import Registry
 from influbench.registry.discovery import collect, installed
 from influbench.registry.entries import KINDS, Broken, Distribution, Entry, Kind
+from influbench.registry.files import description
 from influbench.registry.selectors import Selector, parse_selector
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Registry",
     "Selector",
     "collect",
+    "description",
     "installed",
     "parse_selector",
 ]

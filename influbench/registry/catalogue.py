@@ -8,9 +8,16 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from influbench import api
-from influbench.errors import InflubenchError, PluginError, UnknownNameError, UsageError, did_you_mean
+from influbench.errors import (
+    WHATEVER_A_PLUGIN_RAISES,
+    InflubenchError,
+    PluginError,
+    UnknownNameError,
+    UsageError,
+    did_you_mean,
+)
 from influbench.registry.entries import NOUNS, Broken, Distribution, Entry, Kind
-from influbench.registry.files import class_in_file, entry_of_file, is_file, summary_of
+from influbench.registry.files import class_in_file, description, entry_of_file, is_file
 from influbench.registry.selectors import Selector, written
 
 _CONTRACTS: dict[Kind, type] = {"estimator": api.Estimator, "dataset": api.Dataset, "model": api.Model}
@@ -51,7 +58,8 @@ class Registry:
         if not found and (of_file := entry_of_file(kind, name)):
             return of_file
         if not found:
-            hint = did_you_mean(name, self.names(kind)) or self._excuse()
+            in_a_file = f"; a class in a file is ./FILE.py:{name.rpartition(':')[2]}" if ":" in name else ""
+            hint = in_a_file or did_you_mean(name, self.names(kind)) or self._excuse()
             raise UnknownNameError(f"unknown {NOUNS[kind]} {name!r}{hint}")
         if len(found) > 1:
             owners = sorted({str(entry.distribution) for entry in found})
@@ -82,7 +90,11 @@ class Registry:
         written_name = str(Selector(name, _parameters(instance)))
         entries = self.entries
         if name not in self.names(kind):
-            entries += (Entry(kind, api.Spec(name, target, summary_of(owner)), Distribution(owner.__module__)),)
+            entries += (
+                Entry(
+                    kind, api.Spec(name, target, description(owner).partition("\n")[0]), Distribution(owner.__module__)
+                ),
+            )
         return replace(self, entries=entries, made={**self.made, (kind, written_name): instance}), written_name
 
     def load(self, kind: Kind, name: str) -> type:
@@ -118,8 +130,8 @@ class Registry:
             raise
         except ValueError as error:
             raise UsageError(f"{selector}: {error}") from error
-        except Exception as error:
-            raise PluginError(f"{selector} raised {type(error).__name__}: {error}") from error
+        except WHATEVER_A_PLUGIN_RAISES as error:
+            raise PluginError(f"{self.supplied(kind, selector)} raised {type(error).__name__}: {error}") from error
 
     def _excuse(self) -> str:
         if not self.broken:
@@ -139,7 +151,7 @@ def _import(entry: Entry) -> object:
     module, _, name = entry.spec.target.partition(":")
     try:
         return getattr(import_module(module), name)
-    except Exception as error:
+    except WHATEVER_A_PLUGIN_RAISES as error:
         raise PluginError(
             f"{entry.spec.name!r} of {entry.distribution} cannot be imported from {entry.spec.target!r}: "
             f"{type(error).__name__}: {error}"

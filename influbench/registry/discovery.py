@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 import pluggy
 
 from influbench import api
-from influbench.errors import PluginError, did_you_mean
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, PluginError, did_you_mean
 from influbench.registry.catalogue import Registry
 from influbench.registry.entries import KINDS, Broken, Distribution, Entry
 
@@ -27,7 +27,7 @@ def collect(points: Iterable[EntryPoint]) -> Registry:
     for point in sorted(points, key=lambda point: (_distribution(point).name, point.name)):
         try:
             entries += _registered(point)
-        except Exception as error:
+        except WHATEVER_A_PLUGIN_RAISES as error:
             reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
             broken.append(Broken(_distribution(point), point.name, reason))
     return Registry(tuple(entries), tuple(broken))

@@ -11,7 +11,7 @@ from types import ModuleType
 import cloudpickle
 
 from influbench.api import Spec
-from influbench.errors import PluginError, UsageError, did_you_mean
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, PluginError, UsageError, did_you_mean
 from influbench.registry.entries import Distribution, Entry, Kind
 
 _CLASS = re.compile(r"(?P<path>.+\.py):(?P<name>\w+)")
@@ -64,7 +64,7 @@ def _run(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.resolve().parent))  # as when it is run as a script, for the files beside it
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except WHATEVER_A_PLUGIN_RAISES as error:
         del sys.modules[name]
         raise PluginError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     finally:
@@ -77,6 +77,7 @@ def _is_of(module: ModuleType, value: type) -> bool:
     return value.__module__ == module.__name__
 
 
-def summary_of(owner: type) -> str:
-    """The first line of a class's docstring."""
-    return (getdoc(owner) or "").partition("\n")[0]
+def description(owner: type) -> str:
+    """A class's docstring, unless it is the one that dataclasses make of the fields."""
+    text = getdoc(owner) or ""
+    return "" if text.startswith(f"{owner.__name__}(") else text

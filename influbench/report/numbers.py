@@ -22,7 +22,7 @@ def interval(statistic: Statistic) -> str:
 
 def share(statistic: Statistic) -> str:
     """A fraction as a percentage."""
-    return "" if statistic.value is None else f"{100 * statistic.value:.0f} %"
+    return "" if statistic.value is None else f"{round(100 * statistic.value)} %"  # an int: never -0
 
 
 def seconds(value: float | None) -> str:

@@ -22,6 +22,12 @@ class Statistic(Record):
     low: float | None
     high: float | None
 
+    def __str__(self) -> str:
+        if self.value is None:
+            return "-"
+        ends = "" if self.low is None or self.high is None else f" [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.value:.2f}{ends}"
+
 
 UNKNOWN = Statistic(value=None, low=None, high=None)
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 from unittest import SkipTest
 
 from influbench.engine.process import isolated
-from influbench.errors import did_you_mean
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, did_you_mean
 from influbench.results import CheckOutcome
 
 
@@ -52,28 +54,31 @@ class Check:
 
     def outcome(self) -> CheckOutcome:
         """What came of it, as a record. Whatever the plugin does to the process is undone."""
-        status, detail = self._found()
+        status, detail, remedy = self._found()
         if self.exempt is not None:
             if status == "failed":
                 status, detail = "exempt", f"{self.exempt} ({detail})"
             elif status == "passed":
                 status, detail = "failed", "is declared exempt and passes; take it out of `exempt`"
-        remedy = self.promise.remedy if status == "failed" and self.exempt is None else ""
+            remedy = ""
         return CheckOutcome(
             name=self.promise.name, promise=self.promise.text, status=status, detail=detail, remedy=remedy
         )
 
-    def _found(self) -> tuple[Any, str]:
+    def _found(self) -> tuple[Any, str, str]:
+        """Status, what was seen, and how to mend it."""
         try:
             with isolated(0):
                 self.promise.test(self.subject)
         except NotApplicable as reason:
-            return "not applicable", str(reason)
+            return "not applicable", str(reason), ""
         except ContractError as error:
-            return "failed", str(error)
-        except Exception as error:
-            return "failed", f"raised {type(error).__name__}: {error}"
-        return "passed", ""
+            return "failed", str(error), self.promise.remedy
+        except WHATEVER_A_PLUGIN_RAISES as error:
+            frame = extract_tb(error.__traceback__)[-1]
+            where = f"{Path(frame.filename).name}, line {frame.lineno}"
+            return "failed", f"raised {type(error).__name__}: {error} ({where})", ""
+        return "passed", "", ""
 
 
 def checks_of(promises: Sequence[Promise], subject: Any, exempt: Mapping[str, str]) -> list[Check]:

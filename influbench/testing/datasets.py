@@ -5,9 +5,9 @@ import torch
 from influbench.api import Data, Dataset, Split
 from influbench.engine.boundary import checked_data
 from influbench.engine.process import changes, isolated
-from influbench.errors import DataError
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, DataError
 from influbench.registry import installed, parse_selector
-from influbench.testing.checks import Check, ContractError, Promise, checks_of
+from influbench.testing.checks import Check, ContractError, NotApplicable, Promise, checks_of
 
 _SEEDS = (1, 2)
 
@@ -25,7 +25,7 @@ def dataset_checks(dataset: str | Dataset) -> list[Check]:
 
 def _loads(dataset: Dataset) -> None:
     try:
-        _loaded(dataset)
+        _checked(dataset, _SEEDS[0])
     except DataError as error:
         raise ContractError(str(error)) from error
 
@@ -60,16 +60,18 @@ def _every_class_is_trained(dataset: Dataset) -> None:
 
 
 def _loads_are_apart(dataset: Dataset) -> None:
-    first = _loaded(dataset, raw=True)
+    _loaded(dataset)
+    first = dataset.load(_SEEDS[0])
     before = [tensor.clone() for tensor in _tensors(first)]
     for tensor in _tensors(first):
         tensor.zero_()
-    for x, y in zip(before, _tensors(_loaded(dataset, raw=True)), strict=True):
+    for x, y in zip(before, _tensors(dataset.load(_SEEDS[0])), strict=True):
         if not torch.equal(x, y):
             raise ContractError("writing into what was loaded changes what is loaded next")
 
 
 def _leaves_the_process_alone(dataset: Dataset) -> None:
+    _loaded(dataset)
     with changes() as changed:
         dataset.load(_SEEDS[0])
     if changed:
@@ -122,10 +124,18 @@ _PROMISES = [
 ]
 
 
-def _loaded(dataset: Dataset, seed: int = _SEEDS[0], *, raw: bool = False) -> Data:
+def _loaded(dataset: Dataset, seed: int = _SEEDS[0]) -> Data:
+    """What it loads, checked; for the check `load` to tell of where that fails."""
+    try:
+        return _checked(dataset, seed)
+    except WHATEVER_A_PLUGIN_RAISES as error:
+        raise NotApplicable("it does not load") from error
+
+
+def _checked(dataset: Dataset, seed: int) -> Data:
     with isolated(seed):
         data = dataset.load(seed)
-    return data if raw else checked_data(data, name=type(dataset).__name__, dtype=torch.float32)
+    return checked_data(data, name=type(dataset).__name__, dtype=torch.float32)
 
 
 def _tensors(data: Data) -> list[torch.Tensor]:

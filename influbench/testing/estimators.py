@@ -1,6 +1,7 @@
 """What every estimator owes."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -11,7 +12,7 @@ from influbench.api import Data, Estimate, Estimator, Model, Split
 from influbench.engine.boundary import Pristine, checked_estimate
 from influbench.engine.obstacles import in_words
 from influbench.engine.process import changes, isolated
-from influbench.errors import EstimateError, ModelError
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, EstimateError, ModelError
 from influbench.models.cnn import Cnn
 from influbench.problem import TrainingProblem
 from influbench.registry import installed, parse_selector
@@ -96,7 +97,7 @@ class _Setting:
     recipe: Mapping[str, object] = field(default_factory=dict)
 
     def problem(self, change: Callable[[Data], Data] = lambda data: data) -> TrainingProblem:
-        return small_problem(change(self.data()), self.model, **self.recipe)  # type: ignore[arg-type]
+        return small_problem(change(self.data()), deepcopy(self.model), **self.recipe)  # type: ignore[arg-type]
 
 
 _SETTINGS = {
@@ -122,7 +123,7 @@ def _estimates(subject: _Subject) -> None:
         if reasons[name] is None:
             try:
                 subject.estimate(setting.problem())
-            except Exception as error:
+            except WHATEVER_A_PLUGIN_RAISES as error:
                 raise ContractError(f"on {name}: {in_words(error)}") from error
     if None not in reasons.values():
         reason = next(iter(reasons.values()))
@@ -277,7 +278,7 @@ _PROMISES = [
     ),
     Promise(
         "trace",
-        "the last step of its trace is its estimate",
+        "the last step of its trace, if it has one, is its estimate",
         "trace the trainings that `estimate` uses, and return one Estimate for each step",
         _traces_end_in_the_estimate,
     ),

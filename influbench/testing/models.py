@@ -10,7 +10,7 @@ from influbench.api import Data, Model
 from influbench.engine.boundary import check_outputs
 from influbench.engine.obstacles import in_words
 from influbench.engine.process import changes, isolated
-from influbench.errors import ModelError
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, ModelError
 from influbench.measures import example_losses
 from influbench.registry import installed, parse_selector
 from influbench.testing.checks import Check, ContractError, NotApplicable, Promise, checks_of
@@ -57,7 +57,7 @@ class _Subject:
                 fitting.append(data)
             except ContractError:
                 raise
-            except Exception as error:
+            except WHATEVER_A_PLUGIN_RAISES as error:
                 reasons.append(f"on {name}: {in_words(error)}")
         return fitting, reasons[0] if reasons else ""
 

@@ -16,7 +16,7 @@ from influbench.engine.events import EstimatorDone, Event, ProblemFailed, RunDon
 from influbench.errors import DataError, ModelError, PlanError, PluginError, TrainingError, UsageError
 from influbench.plan import Plan, parse_plan, read_plan
 from influbench.registry import Entry
-from influbench.results import Cell, Result, Results, Statistic, has_failed
+from influbench.results import Cell, Result, Results, Statistic, has_failed, to_json
 from influbench.store.cache import Cache
 from influbench.store.files import read_arrays
 from influbench.store.run_directory import read_result
@@ -92,6 +92,7 @@ def test_scores_and_truth_are_stored_with_their_ids(tmp_path: Path) -> None:
     ("target", "reason"),
     [
         ("Raises", "bad (strangers 1.0) raised RuntimeError: no luck today"),
+        ("Leaves", "bad (strangers 1.0) raised SystemExit: 3"),
         ("NotANumber", "bad (strangers 1.0): returned influence with 1 of 160 scores not finite"),
         ("WrongShape", "bad (strangers 1.0): returned influence of shape (3, 4), expected (n_train, n_test) = (20, 8)"),
         (
@@ -128,6 +129,14 @@ def test_one_that_writes_into_the_data_fails_and_the_next_get_them_whole(tmp_pat
     after = result_of(plan(["vandal", "subset"]), tmp_path / "after", vandal="Vandal")
     reason = "vandal (strangers 1.0): wrote into the data it was given; work on a copy"
     assert cells_of(after, "vandal")["influence"].reason == reason
+    assert cells_of(after, "subset")["influence"].spearman == cells_of(alone, "subset")["influence"].spearman
+
+
+def test_one_that_writes_into_the_model_fails_and_the_next_train_the_same(tmp_path: Path) -> None:
+    alone = result_of(plan(["subset"], model='"mlp[hidden=[8]]"'), tmp_path / "alone")
+    after = result_of(plan(["bad", "subset"], model='"mlp[hidden=[8]]"'), tmp_path / "after", bad="Shrinks")
+    reason = "bad (strangers 1.0): wrote into the model and the recipe it was given; work on a copy"
+    assert cells_of(after, "bad")["influence"].reason == reason
     assert cells_of(after, "subset")["influence"].spearman == cells_of(alone, "subset")["influence"].spearman
 
 
