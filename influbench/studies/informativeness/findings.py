@@ -109,8 +109,8 @@ class Effects:
             p_correct_drop=mean(self.drops, P_CORRECT),
             alone=mean(self.alone, self.measure),
             alone_minus_random=minus_random(self.alone),
-            accuracy_alone=mean(self.alone, ACCURACY),
-            p_correct_alone=mean(self.alone, P_CORRECT),
+            accuracy_alone=_in_unit_interval(mean(self.alone, ACCURACY)),
+            p_correct_alone=_in_unit_interval(mean(self.alone, P_CORRECT)),
             influence=mean_over_all(self.influence[rows]),
         )
 
@@ -216,3 +216,10 @@ def agreed(by_statement: Sequence[set[Verdict]]) -> Verdict:
         return "not supported"
     decided = all(len(verdicts) == 1 and "undecided" not in verdicts for verdicts in by_statement)
     return "supported" if decided else "undecided"
+
+
+def _in_unit_interval(found: Statistic) -> Statistic:
+    """A share, whose interval is cut off where no share can be."""
+    if found.low is None or found.high is None:
+        return found
+    return Statistic(value=found.value, low=max(0.0, found.low), high=min(1.0, found.high))
