@@ -1,18 +1,14 @@
 """The study over the problems of a plan."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from influbench.api import Estimate
-from influbench.engine.boundary import checked_estimate
-from influbench.engine.obstacles import in_words
 from influbench.engine.preparation import Candidate, Prepared, Resources, prepare
-from influbench.engine.process import isolated
-from influbench.errors import DataError, InflubenchError, PlanError, PluginError, UsageError
+from influbench.errors import DataError, PlanError, UsageError
 from influbench.plan import InformativenessTable, Plan
-from influbench.problem import TrainingProblem
 from influbench.registry import Registry, installed, parse_selector
 from influbench.results import Claim, InformativenessStudy, ProblemInformativeness
 from influbench.seeds import derive
@@ -22,6 +18,7 @@ from influbench.studies.informativeness.effects import mean_over_all
 from influbench.studies.informativeness.findings import Claims, Effects, agreement
 from influbench.studies.informativeness.groups import Pool, choose
 from influbench.studies.informativeness.retraining import ACCURACY, Outcomes, Retraining
+from influbench.studies.informativeness.scores import Scores
 
 Progress = Callable[[str, int, int], None]  # what is done, how much of it is, and of how much
 
@@ -104,14 +101,14 @@ def _studied(
 ) -> tuple[ProblemInformativeness, list[Claim]]:
     settings, data = plan.informativeness, problem.trainer.data
     assert data.n_classes is not None
-    difficulties = _difficulties(problem, settings, progress)
+    difficulties = _difficulties(problem, plan, cache, progress)
     groups = choose(pool, settings.fractions, difficulties, n_random=settings.random_groups)
     retraining = Retraining(problem.trainer, plan.seed, groups)
     outcomes = _outcomes(retraining, problem.plan.name, plan.truth.seeds, cache, resources, progress)
     effects = Effects(
         groups,
         outcomes,
-        influence=_influence(problem, settings),
+        influence=_influence(problem, plan, cache),
         labels=data.train.labels.cpu(),
         measure=problem.trainer.measure,
         n_classes=data.n_classes,
@@ -133,45 +130,25 @@ def _studied(
     return record, Claims(problem.plan.name, effects, settings, has_wrong=n_wrong > 0).all()
 
 
-def _difficulties(problem: Prepared, settings: InformativenessTable, progress: Progress) -> dict[str, Tensor]:
+def _difficulties(problem: Prepared, plan: Plan, cache: Cache, progress: Progress) -> dict[str, Tensor]:
     """Memorization by each estimator of difficulty, the mean of its repeats, (n_train,)."""
-    difficulties = {}
-    for name in dict.fromkeys(str(parse_selector(name)) for name in settings.difficulty):
-        candidate, scores = _candidate(problem, name), []
-        for repeat in range(settings.difficulty_repeats):
-            memorization = _estimate(candidate, candidate.problems[repeat]).memorization
-            if memorization is None:
-                raise UsageError(f"{name} tells no memorization; [informativeness] difficulty needs estimators that do")
-            scores.append(memorization)
-            progress(f"{name} on {problem.plan.name}", repeat + 1, settings.difficulty_repeats)
-        difficulties[name] = torch.stack(scores).mean(0)
+    repeats, difficulties = range(plan.informativeness.difficulty_repeats), {}
+    for name in dict.fromkeys(str(parse_selector(name)) for name in plan.informativeness.difficulty):
+        scores = Scores(_candidate(problem, name), problem.trainer, plan.seed, "memorization", repeats)
+        what = f"{name} on {problem.plan.name}"
+        difficulties[name] = scores.mean(cache, done=partial(progress, what))
     return difficulties
 
 
-def _influence(problem: Prepared, settings: InformativenessTable) -> Tensor:
+def _influence(problem: Prepared, plan: Plan, cache: Cache) -> Tensor:
     """Influence by its estimator, with seeds that no difficulty has, (n_train, n_test)."""
-    candidate = _candidate(problem, str(parse_selector(settings.influence)))
-    influence = _estimate(candidate, candidate.problems[settings.difficulty_repeats]).influence
-    if influence is None:
-        raise UsageError(
-            f"{candidate.selector} tells no influence; [informativeness] influence needs an estimator that does"
-        )
-    return influence
+    candidate = _candidate(problem, str(parse_selector(plan.informativeness.influence)))
+    of_its_own = plan.informativeness.difficulty_repeats
+    return Scores(candidate, problem.trainer, plan.seed, "influence", range(of_its_own, of_its_own + 1)).mean(cache)
 
 
 def _candidate(problem: Prepared, name: str) -> Candidate:
     return next(candidate for candidate in problem.candidates if str(candidate.selector) == name)
-
-
-def _estimate(candidate: Candidate, view: TrainingProblem) -> Estimate:
-    assert candidate.estimator is not None
-    try:
-        with isolated(view.seed):
-            return checked_estimate(candidate.estimator.estimate(view), view.data)
-    except InflubenchError as error:
-        raise type(error)(in_words(error, candidate.supplied)) from error
-    except Exception as error:
-        raise PluginError(in_words(error, candidate.supplied)) from error
 
 
 def _outcomes(
