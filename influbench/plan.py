@@ -103,6 +103,30 @@ class InformativenessTable(_Table):
     refuted_below: float = 0.0
 
 
+class DynamicsTable(_Table):
+    """[dynamics]: what `influbench study dynamics` trains, and what its claims stand or fall with.
+
+    `estimator` is a turn-over dropout, whose networks are looked at after the `[truth] steps`, or after about so many
+    `checkpoints`. Difficulty is learnt from `difficulty_trainings` other, ordinary trainings; points are divided by it
+    into up to `quantiles` groups, none of fewer than `fewest` points. Times run from the share `tail` of a group's own
+    gain to 1 - `tail`. One group overlaps another if the share of its gain that falls into that time is surely above
+    `together_above`, and does not if it is surely below `apart_below`.
+    """
+
+    estimator: str = "turn_over_dropout[n_masks=64,p=0.5,antithetic=true]"
+    checkpoints: int = Field(default=20, ge=2)
+    leave_one_out: bool = True
+    difficulty: Literal["learning_time", "subset"] = "learning_time"
+    difficulty_trainings: int = Field(default=32, ge=1)
+    quantiles: int = Field(default=10, ge=2)
+    fewest: int = Field(default=20, ge=2)
+    resamples: int = Field(default=1000, ge=100)
+    tail: float = Field(default=0.1, gt=0, lt=0.5)
+    apart_below: Fraction = 0.05
+    together_above: Fraction = 0.25
+    initial_epochs: float = Field(default=1.0, gt=0)
+
+
 @dataclass(frozen=True)
 class ProblemPlan:
     """One problem of a plan. `dataset` and `model` are selectors."""
@@ -128,6 +152,7 @@ class Plan(_Table):
     training: TrainingTable = TrainingTable()
     truth: TruthTable = TruthTable()
     informativeness: InformativenessTable = InformativenessTable()
+    dynamics: DynamicsTable = DynamicsTable()
 
     def problems(self) -> list[ProblemPlan]:
         """The grid of data sets, models and shares of random labels."""

@@ -114,6 +114,19 @@ def test_scores_from_elsewhere_are_judged_as_the_docs_show(tmp_path: Path, monke
     assert ("from_file[path=scores.safetensors]", "memorization") in cells
 
 
+def test_a_decision_is_explained_as_the_docs_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = "docs/how-to/explain-a-decision.md"
+    (plan,), (console,) = (blocks(page, language) for language in ("toml", "console"))
+    (tmp_path / "plan.toml").write_text(plan)
+    monkeypatch.chdir(tmp_path)
+    for line in console.splitlines():
+        _, *words = shlex.split(line.removeprefix("$ "), comments=True)
+        ran = CliRunner().invoke(main, words)
+        assert ran.exit_code == 0, ran.output
+    assert (tmp_path / "out" / "gallery.png").is_file()
+    assert (tmp_path / "two.png").is_file()
+
+
 def test_the_plan_of_the_docs_is_one() -> None:
     (text,) = blocks("docs/how-to/write-a-plan.md", "toml")
     plan = parse_plan(text, source="docs", name="docs")

@@ -1,5 +1,6 @@
 """Plans: checked to the last key, and complete enough to be replayed."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,13 @@ def test_what_is_written_reads_back(name: str) -> None:
     assert (plan.estimators, plan.truth.seeds, plan.seed) == (("tracin[n_checkpoints=3]",), 3, 9)
 
 
+def test_the_thresholds_of_a_study_stand_in_the_shipped_plan_and_are_the_defaults() -> None:
+    text = shipped_plans()["dynamics"]
+    written = tomllib.loads(text)["dynamics"]
+    assert {"apart_below", "together_above", "tail", "initial_epochs", "quantiles", "fewest"} <= written.keys()
+    assert parse(MINIMAL).dynamics == read_plan("dynamics").dynamics
+
+
 def test_changes_on_the_command_line_leave_the_rest() -> None:
     plan = read_plan("digits")
     assert plan.changed() == plan
@@ -93,6 +101,16 @@ def test_changes_on_the_command_line_leave_the_rest() -> None:
         (MINIMAL + "random_labels = true", r"random_labels = True in \[problem\] does not fit; .* valid number"),
         (MINIMAL + "random_labels = '0.1'", r"random_labels = '0\.1' in \[problem\] does not fit; .* valid number"),
         (MINIMAL + "[training]\nbetas = [0.9]", r"betas = .* in \[training\] does not fit; expected more values"),
+        (
+            MINIMAL + "[dynamics]\nquantile = 4",
+            r"mine\.toml: unknown key 'quantile' in \[dynamics\]; did you mean 'quantiles'\?",
+        ),
+        (MINIMAL + "[dynamics]\napart_below = 1.5", r"apart_below = 1\.5 in \[dynamics\] does not fit; .* equal to 1"),
+        (
+            MINIMAL + "[dynamics]\ntail = 0.5",
+            r"tail = 0\.5 in \[dynamics\] does not fit; input should be less than 0\.5",
+        ),
+        (MINIMAL + "[dynamics]\ndifficulty = 'loss'", r"difficulty = 'loss' in \[dynamics\] does not fit"),
         ("name = '../up'\n" + MINIMAL, r"name = '../up' does not fit; expected a name without slashes"),
     ],
 )

@@ -10,6 +10,8 @@ from influbench.cli.catalogue import list_command, show_command
 from influbench.cli.check import check_command
 from influbench.cli.compare import compare_command
 from influbench.cli.data import data_command
+from influbench.cli.explain import explain_command
+from influbench.cli.gallery import gallery_command
 from influbench.cli.new import new_command
 from influbench.cli.plugins import plugins_command
 from influbench.cli.report import report_command
@@ -54,6 +56,8 @@ def main(traceback: bool) -> None:
 for command in (
     run_command,
     report_command,
+    explain_command,
+    gallery_command,
     compare_command,
     study_command,
     list_command,

@@ -88,6 +88,49 @@ def informativeness_command(
     _deliver(study, lambda: print_informativeness(Console(), study), output, as_json=as_json)
 
 
+@study_command.command("dynamics")
+@click.argument("plan", default="dynamics")
+@click.option(
+    "-e",
+    "--estimator",
+    metavar="turn_over_dropout[PARAMETER=VALUE]",
+    help="Look at the networks of this one instead of the plan's.",
+)
+@click.option("--seeds", type=click.IntRange(min=1), help="Seeds of the ground truth.")
+@click.option("--workers", type=click.IntRange(min=1), help="Train in this many processes, a thread each.")
+@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def dynamics_command(
+    plan: str,
+    estimator: str | None,
+    seeds: int | None,
+    workers: int | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Tell when true and random labels, easy and hard points, are learnt and memorised, on the problems of PLAN.
+
+    What the claims stand or fall with is in the plan's [dynamics]. Trainings are stored as they are done: an
+    interrupted study goes on where it stopped.
+    """
+    from rich.console import Console
+
+    from influbench.engine import Resources
+    from influbench.executors import Here, LocalProcesses
+    from influbench.plan import read_plan
+    from influbench.report.dynamics import print_dynamics
+    from influbench.report.progress import named_bar
+    from influbench.store.cache import default_cache
+    from influbench.studies.dynamics import dynamics
+
+    chosen = read_plan(plan).changed(n_seeds=seeds)
+    if estimator:
+        chosen = chosen.model_copy(update={"dynamics": chosen.dynamics.model_copy(update={"estimator": estimator})})
+    with closing(LocalProcesses(workers) if workers else Here()) as executor, named_bar() as progress:
+        study = dynamics(chosen, cache=default_cache(), resources=Resources(executor), progress=progress)
+    _deliver(study, lambda: print_dynamics(Console(), study), output, as_json=as_json)
+
+
 def _deliver(study: "Record", show: Callable[[], None], output: Path | None, *, as_json: bool) -> None:
     """Print what was found, and write it."""
     from influbench.errors import UsageError
@@ -98,8 +141,9 @@ def _deliver(study: "Record", show: Callable[[], None], output: Path | None, *, 
         click.echo(to_json(study))
     else:
         show()
-    if output:
-        try:
-            write_bytes(output, f"{to_json(study)}\n".encode())
-        except OSError as error:
-            raise UsageError(f"cannot write {output}: {error.strerror}; name another file with -o") from None
+    if not output:
+        return
+    try:
+        write_bytes(output, f"{to_json(study)}\n".encode())
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}; name another file with -o") from None

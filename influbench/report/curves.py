@@ -1,51 +1,62 @@
-"""Curves in a terminal: their points as letters, lines of dots between."""
+"""Curves over the steps of training, drawn in a terminal."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import floor
 
-from influbench.report.numbers import decimal
+from rich.text import Text
 
-_ROWS, _COLUMNS = 9, 26
-_SEVERAL = "*"
+_ROWS, _COLUMNS = 11, 60
+_LABELLED = 5  # steps that the lower axis names, at the most
+SEVERAL = "*"
 
 
-def drawn(curves: Mapping[str, Sequence[float | None]], labels: Sequence[str]) -> str:
-    """One curve for each letter, with a value above each label, or None where there is none; labels are evenly spaced.
+@dataclass(frozen=True)
+class Chart:
+    """Curves by the letter that draws them, with what the letters stand for. All curves lie about in [0, 1]."""
 
-    Where several letters fall together there is a star.
+    title: str
+    curves: Mapping[str, Sequence[float]]
+    legend: Mapping[str, str]
+
+
+def drawn(chart: Chart, steps: Sequence[int]) -> Text:
+    """The chart as lines of characters: its title, the frame, and its legend.
+
+    Neighbouring steps stand equally far apart, however many there are between them. Where several curves meet there is
+    a star.
     """
-    values = [value for curve in curves.values() for value in curve if value is not None]
-    if not values:
-        return ""
-    bottom, top = min(values), max(values)
-    per_value = (_ROWS - 1) / max(top - bottom, 1e-9)
-    columns = [round((at + 0.5) * _COLUMNS / len(labels)) for at in range(len(labels))]
+    bottom = min(0.0, *(min(curve) for curve in chart.curves.values()))
+    top = max(1.0, *(max(curve) for curve in chart.curves.values()))
     rows = [[" "] * _COLUMNS for _ in range(_ROWS)]
+    for letter, curve in chart.curves.items():
+        for column in range(_COLUMNS):
+            height = (_between(curve, column) - bottom) / (top - bottom)
+            row = rows[round((1 - height) * (_ROWS - 1))]
+            row[column] = letter if row[column] == " " else SEVERAL
+    heights = {0: f"{top:.1f}", _ROWS // 2: f"{(top + bottom) / 2:.1f}", _ROWS - 1: f"{bottom:.1f}"}
+    lines = [f"{heights.get(number, ''):>5} │{''.join(row).rstrip()}" for number, row in enumerate(rows)]
+    text = Text(f"{chart.title}\n", style="bold")
+    text.append("\n".join([*lines, *_axis(steps)]), style="not bold")
+    legend = "  ".join(f"{letter} {name}" for letter, name in chart.legend.items())
+    return text.append(f"\n{'':7}{legend}", style="not bold")
 
-    def at(value: float) -> list[str]:
-        return rows[round((top - value) * per_value)]
 
-    for curve in curves.values():
-        for left, right in zip(range(len(curve) - 1), range(1, len(curve)), strict=True):
-            start, end = curve[left], curve[right]
-            if start is not None and end is not None:
-                for column in range(columns[left] + 1, columns[right]):
-                    share = (column - columns[left]) / (columns[right] - columns[left])
-                    at(start + share * (end - start))[column] = "·"
-    taken: dict[tuple[int, int], str] = {}
-    for letter, curve in curves.items():
-        for column, value in zip(columns, curve, strict=True):
-            if value is not None:
-                place = round((top - value) * per_value), column
-                taken[place] = _SEVERAL if place in taken else letter
-    for (row, column), letter in taken.items():
-        rows[row][column] = letter
-    lines = [
-        f"{decimal(top - number / per_value) if number % 4 == 0 else '':>6} │{''.join(row).rstrip()}"
-        for number, row in enumerate(rows)
-    ]
-    axis, below = ["─"] * _COLUMNS, [" "] * (_COLUMNS + 8)
-    for label, column in zip(labels, columns, strict=True):
-        axis[column] = "┴"
-        start = max(0, column + 1 - len(label) // 2)
-        below[start : start + len(label)] = label
-    return "\n".join([*lines, f"{'':6} └{''.join(axis)}", f"{'':7}{''.join(below).rstrip()}"])
+def _between(curve: Sequence[float], column: int) -> float:
+    """The curve at this column, on a straight line between two steps."""
+    place = column / (_COLUMNS - 1) * (len(curve) - 1)
+    before = min(floor(place), len(curve) - 2)
+    return curve[before] + (place - before) * (curve[before + 1] - curve[before])
+
+
+def _axis(steps: Sequence[int]) -> tuple[str, str]:
+    n_between = min(_LABELLED, len(steps)) - 1
+    named = sorted({round(k * (len(steps) - 1) / n_between) for k in range(n_between + 1)})
+    line, labels = ["─"] * _COLUMNS, [" "] * (_COLUMNS + 8)
+    for number in named:
+        column = round(number / (len(steps) - 1) * (_COLUMNS - 1))
+        label = f"{steps[number]:,}" if number else "step 0"
+        line[column] = "┴"
+        start = max(0, column - len(label) // 2)
+        labels[start : start + len(label)] = label
+    return f"{'':5} └{''.join(line)}", f"{'':7}{''.join(labels).rstrip()}"

@@ -7,10 +7,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from influbench.report.curves import drawn
+from influbench.report.group_curves import drawn
 from influbench.report.numbers import count, decimal, share
 from influbench.report.tables import new_table, on_one_line, on_two_lines
 from influbench.results import (
+    AGREEMENT,
     ByDifficulty,
     Claim,
     GroupEffect,
@@ -136,7 +137,7 @@ def _claims(claims: Sequence[Claim]) -> Table:
     table.add_column("verdict", no_wrap=True)
     for claim in claims:
         found = Statistic(value=claim.value, low=claim.low, high=claim.high)
-        of_verdicts = claim.id.endswith(".agreement")
+        of_verdicts = claim.id == AGREEMENT
         value = Text(f"{share(found):>5}", style="bold") if of_verdicts else on_one_line(_scaled(found))
         table.add_row(
             Padding(Text(claim.statement), (0, 0, 0, 2)), value, Text(claim.verdict, style=_STYLES[claim.verdict])

@@ -15,6 +15,12 @@ def decimal(value: float | None) -> str:
     return text.replace("0.", ".", 1) if abs(float(text)) < 1 else text
 
 
+def effect(value: float) -> str:
+    """A score in its own unit, with its sign, to two digits: "+.021", "-1.3e-05", "+12"."""
+    text = f"{value:+.2g}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 and "e" not in text else text
+
+
 def interval(statistic: Statistic) -> str:
     """The 95 % interval in brackets."""
     if statistic.low is None or statistic.high is None:

@@ -2,8 +2,11 @@
 
 from influbench.results.checks import CheckedPlugin, CheckOutcome
 from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
+from influbench.results.dynamics import DynamicsStudy, GroupCurves, MemorizationAt, ProblemDynamics
+from influbench.results.explanations import Account, Effect, Explanation, MemorizationAccount, Point, Side, Strongest
 from influbench.results.forecasts import Forecast
 from influbench.results.informativeness import (
+    AGREEMENT,
     ByDifficulty,
     DifficultyPair,
     GroupEffect,
@@ -32,7 +35,9 @@ from influbench.results.runs import (
 from influbench.results.studies import Claim, Decomposed, DecompositionStudy, Estimand, Term, Verdict
 
 __all__ = [
+    "AGREEMENT",
     "UNKNOWN",
+    "Account",
     "ByDifficulty",
     "Cell",
     "CheckOutcome",
@@ -47,23 +52,33 @@ __all__ = [
     "DecompositionStudy",
     "Details",
     "DifficultyPair",
+    "DynamicsStudy",
+    "Effect",
     "Estimand",
+    "Explanation",
     "Failure",
     "Forecast",
+    "GroupCurves",
     "GroupEffect",
     "GroupKind",
     "InfluenceTrust",
     "InformativenessStudy",
     "Labels",
+    "MemorizationAccount",
+    "MemorizationAt",
     "OverProblems",
+    "Point",
+    "ProblemDynamics",
     "ProblemInformativeness",
     "ProblemRecord",
     "Quantity",
     "Record",
     "Result",
     "Results",
+    "Side",
     "Statistic",
     "Status",
+    "Strongest",
     "SubsetTruth",
     "Term",
     "TracePoint",

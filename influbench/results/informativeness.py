@@ -7,6 +7,7 @@ from pydantic import Field
 from influbench.results.records import Record, Statistic
 from influbench.results.studies import Claim
 
+AGREEMENT = "difficulties agree"  # the claim whose value is a share of statements and no effect
 GroupKind = Literal["hard", "easy", "random", "wrong"]
 
 

@@ -16,7 +16,7 @@ def overlap(k: int) -> ColumnStatistic:
 
     def of(x: Tensor, y: Tensor) -> Columns:
         share = k / len(x)
-        a, b = _membership(x, k), _membership(y, k)
+        a, b = membership(x, k), membership(y, k)
         found = (a * b).mean(0) / share
         defined = ~((x == x[:1]).all(0) | (y == y[:1]).all(0)) & (share < 1)
         values = torch.where(defined, (found - share) / (1 - share), torch.nan)
@@ -57,7 +57,7 @@ def sign_agreement(scores: Tensor, truth: Tensor, clear: Tensor) -> Estimation |
     )
 
 
-def _membership(table: Tensor, k: int) -> Tensor:
+def membership(table: Tensor, k: int) -> Tensor:
     """How far each value is among the k highest of its column, (n_rows, n_columns) in [0, 1]; the sum is k."""
     threshold = table.topk(k, dim=0).values[-1]
     above, tied = (table > threshold).double(), (table == threshold).double()

@@ -56,7 +56,7 @@ class RunDirectory:
 
     def write_scores(self, problem: str, name: str, tensors: dict[str, Tensor]) -> str:
         """Store tensors for one estimator (or the truth) of a problem; returns the file's place in the directory."""
-        place = f"scores/{_file_name(problem)}/{_file_name(name)}.safetensors"
+        place = scores_place(problem, name)
         write_arrays(self.path / place, Arrays(tensors, {"problem": problem, "name": name}))
         return place
 
@@ -83,8 +83,13 @@ def read_scores(directory: Path, place: str) -> dict[str, Tensor]:
     """The tensors that a run stored at this place of its directory."""
     path = directory / place
     if not path.is_file():
-        raise UsageError(f"{directory} does not hold {place}: only a whole run directory can be compared")
+        raise UsageError(f"{directory} does not hold {place}: only a whole run directory holds its scores")
     return dict(read_arrays(path).tensors)
+
+
+def scores_place(problem: str, name: str) -> str:
+    """Where the scores of one estimator (or "truth") of a problem are stored, in the directory."""
+    return f"scores/{_file_name(problem)}/{_file_name(name)}.safetensors"
 
 
 def truth_beside(place: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from influbench.errors import UnknownNameError
+from influbench.plan import shipped_plans
 from tests.cli.conftest import QUICK, Influbench
 
 
@@ -163,7 +164,7 @@ def test_list_shows_everything_and_warns_of_what_is_broken(influbench: Influbenc
     as_json = json.loads(influbench("list", "--json", path=strangers).stdout)
     assert {"name": "raises", "summary": "Raises", "distribution": "strangers"} in as_json["estimators"]
     assert as_json["broken"][0]["distribution"] == "broken-ones 1.0"
-    assert [plan["name"] for plan in as_json["plans"]] == ["digits"]
+    assert [plan["name"] for plan in as_json["plans"]] == list(shipped_plans())
 
 
 def test_show_tells_what_a_thing_is_and_takes(influbench: Influbench) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from influbench.results import DecompositionStudy, InformativenessStudy
+from influbench.results import DecompositionStudy, DynamicsStudy, InformativenessStudy
 from tests.cli.conftest import Influbench
 
 
@@ -30,6 +30,80 @@ def test_what_cannot_be_written_is_one_sentence_after_the_result(
     assert "signal" in ran.stdout
     assert ran.stderr.startswith("Error: cannot write file/out.json: ")
     assert ran.stderr.endswith("; name another file with -o\n")
+
+
+DYNAMICS = """
+estimators = ["random"]
+[problem]
+dataset = "digits[n_train=80,n_test=10]"
+model = "mlp[hidden=[8]]"
+random_labels = 0.5
+[training]
+epochs = 2
+[truth]
+seeds = 2
+[dynamics]
+estimator = "turn_over_dropout[n_masks=4]"
+checkpoints = 3
+difficulty_trainings = 2
+resamples = 100
+"""
+
+
+@pytest.fixture
+def dynamics_plan(tmp_path: Path) -> Path:
+    path = tmp_path / "course.toml"
+    path.write_text(DYNAMICS)
+    return path
+
+
+def test_dynamics_are_printed_and_written(influbench: Influbench, dynamics_plan: Path, tmp_path: Path) -> None:
+    words = ("study", "dynamics", dynamics_plan, "--seeds", 1)
+    ran = influbench(*words, "-o", "out.json")
+    assert ran.exit_code == 0, ran.stderr
+    assert ran.stderr == ""
+    assert max(map(len, ran.stdout.splitlines())) <= 80
+    assert max(map(len, influbench(*words, columns=160).stdout.splitlines())) <= 160
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert json.loads(influbench(*words, "--json").stdout) == found
+    study = DynamicsStudy.model_validate(found)
+    assert (study.n_seeds, study.settings["apart_below"], study.settings["together_above"]) == (1, 0.05, 0.25)
+    assert [claim.id for claim in study.claims][:1] == ["simultaneous"]
+    for claim in study.claims:
+        assert claim.statement in ran.stdout
+    assert {"id", "statement", "problem", "value", "low", "high", "rule", "verdict"} == found["claims"][0].keys()
+
+
+def test_another_estimator_and_processes_can_be_named(influbench: Influbench, dynamics_plan: Path) -> None:
+    words = ("study", "dynamics", dynamics_plan, "-e", "turn_over_dropout[n_masks=6,p=0.4]", "--json")
+    together, alone = influbench(*words, "--workers", 2), influbench(*words)  # the second reads what the first stored
+    assert alone.exit_code == 0, alone.stderr
+    assert alone.stdout == together.stdout
+    found = json.loads(alone.stdout)
+    assert found["settings"]["estimator"] == "turn_over_dropout[n_masks=6,p=0.4]"
+    assert found["problems"][0]["n_networks"] == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("random_labels = 0.5", "random_labels = 1.0"), "no claim can be asked of course; on digits"),
+        (("random_labels = 0.5", "random_labels = 1.5"), "random_labels = 1.5 in [problem] does not fit"),
+        (("seeds = 2", "seeds = 2\nsteps = [999]"), "[truth] step 999 is beyond the last step, 4"),
+        (("checkpoints = 3", "checkpoint = 3"), "unknown key 'checkpoint' in [dynamics]; did you mean 'checkpoints'?"),
+        (('"digits[n_train=80,n_test=10]"\n', '"diabetes"\n'), "random_labels = 0.5 needs classes"),
+    ],
+)
+def test_what_cannot_be_studied_is_one_sentence(
+    influbench: Influbench, dynamics_plan: Path, own_cache: Path, change: tuple[str, str], message: str
+) -> None:
+    dynamics_plan.write_text(DYNAMICS.replace(*change))
+    ran = influbench("study", "dynamics", dynamics_plan)
+    assert ran.exit_code == 2
+    assert ran.stdout == ""
+    assert message in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    assert not list(own_cache.rglob("*.safetensors"))
 
 
 INFORMATIVENESS = """

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from influbench.report.curves import drawn
+from influbench.report.group_curves import drawn
 from influbench.report.informativeness import print_informativeness
 from influbench.results import InformativenessStudy, Statistic
 

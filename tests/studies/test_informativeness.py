@@ -111,10 +111,10 @@ def by_kind(groups: Sequence[GroupEffect], fraction: float) -> dict[str, GroupEf
 
 def test_needed_points_are_informative_and_copies_are_not(tmp_path: Path) -> None:
     found = study(plan(), tmp_path)
-    assert [claim.verdict for claim in claims(found, "E4.random")] == ["supported"] * 3
-    assert [claim.verdict for claim in claims(found, "E4.easy")] == ["supported"] * 3
-    assert [claim.verdict for claim in claims(found, "E4.agreement")] == ["supported"]
-    assert not claims(found, "E5.correct")
+    assert [claim.verdict for claim in claims(found, "more than random")] == ["supported"] * 3
+    assert [claim.verdict for claim in claims(found, "more than easy")] == ["supported"] * 3
+    assert [claim.verdict for claim in claims(found, "difficulties agree")] == ["supported"]
+    assert not claims(found, "correct matters")
     (problem,) = found.problems
     for one in problem.by_difficulty:
         for fraction in (0.1, 0.2):
@@ -136,7 +136,7 @@ def test_wrong_points_do_harm_where_correct_ones_help(tmp_path: Path) -> None:
     """By memorization: the wrong ones among those that stand alone are learnt by heart. Wrong copies never are."""
     memorization = SMALL.replace(', "learning_time"]', "]")
     found = study(plan(memorization, more="random_labels = 0.4", epochs=10), tmp_path)
-    for name in ("E5.correct", "E5.harm"):
+    for name in ("correct matters", "wrong do harm"):
         assert [claim.verdict for claim in claims(found, name)] == ["supported"] * 2, name
     (problem,) = found.problems
     assert problem.n_wrong > 8
@@ -151,7 +151,7 @@ def test_wrong_points_do_harm_where_correct_ones_help(tmp_path: Path) -> None:
 def test_too_few_wrong_points_leave_their_claims_undecided(tmp_path: Path) -> None:
     found = study(plan(QUICK, more="random_labels = 0.1", epochs=2), tmp_path)
     assert 0 < found.problems[0].n_wrong < 8
-    for claim in (*claims(found, "E5.correct"), *claims(found, "E5.harm")):
+    for claim in (*claims(found, "correct matters"), *claims(found, "wrong do harm")):
         assert (claim.value, claim.verdict) == (None, "undecided")
         assert "too few points of a wrong label" in claim.rule
     assert all("wrong" not in by_kind(one.groups, 0.1) for one in found.problems[0].by_difficulty)
@@ -416,14 +416,14 @@ def test_what_a_stranger_estimates_is_not_stored(tmp_path: Path) -> None:
 def test_the_rules_and_the_settings_are_in_the_result(tmp_path: Path) -> None:
     settings = QUICK + "supported_above = 0.5\nrefuted_below = -0.25\n"
     found = study(plan(settings, epochs=1), tmp_path)
-    (claim,) = claims(found, "E4.random")
+    (claim,) = claims(found, "more than random")
     assert claim.verdict == "undecided"
     assert "hard minus random, groups of 8 points" in claim.rule
     assert "lies above 0.5, not supported if below -0.25" in claim.rule
     told = json.loads(found.model_dump_json(by_alias=True))
     assert told["settings"]["supported_above"] == 0.5
     assert told["settings"]["fractions"] == [0.1]
-    assert {claim["id"] for claim in told["claims"]} == {"E4.random", "E4.easy"}
+    assert {claim["id"] for claim in told["claims"]} == {"more than random", "more than easy"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from influbench.plan import InformativenessTable
-from influbench.results import UNKNOWN, ByDifficulty, Claim, DifficultyPair, GroupEffect, Statistic, Verdict
+from influbench.results import AGREEMENT, UNKNOWN, ByDifficulty, Claim, DifficultyPair, GroupEffect, Statistic, Verdict
 from influbench.statistics.comparison import statistic
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
 from influbench.studies.informativeness.effects import (
@@ -137,11 +137,11 @@ class Claims:
     has_wrong: bool
 
     def all(self) -> list[Claim]:
-        """One for each difficulty and statement; with several difficulties, also whether they agree on E4."""
+        """One for each difficulty and statement, and whether several difficulties agree on the correct points."""
         difficulties = [one.difficulty for one in self.effects.by_difficulty()]
-        of_four = [claim for difficulty in difficulties for claim in self._correct_ones(difficulty)]
-        of_five = [claim for difficulty in difficulties for claim in self._wrong_ones(difficulty)]
-        return [*of_four, *([self._agreement(of_four)] if len(difficulties) > 1 else []), *of_five]
+        of_correct = [claim for difficulty in difficulties for claim in self._correct_ones(difficulty)]
+        of_wrong = [claim for difficulty in difficulties for claim in self._wrong_ones(difficulty)]
+        return [*of_correct, *([self._agreement(of_correct)] if len(difficulties) > 1 else []), *of_wrong]
 
     def _correct_ones(self, difficulty: str) -> list[Claim]:
         hard, reference = self._drops("hard", difficulty), self._reference
@@ -150,8 +150,12 @@ class Claims:
         assert easy is not None
         subject = f"hard correct points are more informative than {{}} ones, by {difficulty}"
         return [
-            self._claim("E4.random", subject.format("random"), "hard minus random", against_random(hard, reference)),
-            self._claim("E4.easy", subject.format("easy"), "hard minus easy", against_group(hard, easy, reference)),
+            self._claim(
+                "more than random", subject.format("random"), "hard minus random", against_random(hard, reference)
+            ),
+            self._claim(
+                "more than easy", subject.format("easy"), "hard minus easy", against_group(hard, easy, reference)
+            ),
         ]
 
     def _wrong_ones(self, difficulty: str) -> list[Claim]:
@@ -166,8 +170,8 @@ class Claims:
         too_few = "" if wrong is not None else "; too few points of a wrong label for a group, so it is undecided"
         subject = f"hard correct points are more informative than hard wrong ones, by {difficulty}"
         return [
-            self._claim("E5.correct", subject, "hard minus wrong", than_wrong, too_few),
-            self._claim("E5.harm", f"hard wrong points do harm, by {difficulty}", "minus wrong", harm, too_few),
+            self._claim("correct matters", subject, "hard minus wrong", than_wrong, too_few),
+            self._claim("wrong do harm", f"hard wrong points do harm, by {difficulty}", "minus wrong", harm, too_few),
         ]
 
     def _claim(self, name: str, statement: str, what: str, found: Statistic, more: str = "") -> Claim:
@@ -190,13 +194,13 @@ class Claims:
         for claim in claims:
             by_statement.setdefault(claim.id, set()).add(claim.verdict)
         return Claim(
-            id="E4.agreement",
+            id=AGREEMENT,
             statement="all difficulties say the same of hard correct points",
             problem=self.problem,
             value=sum(len(verdicts) == 1 for verdicts in by_statement.values()) / len(by_statement),
             low=None,
             high=None,
-            rule="share of E4's statements with one verdict by all difficulties: supported if all are decided and "
+            rule="share of the statements with one verdict by all difficulties: supported if all are decided and "
             "alike, not supported if one difficulty supports a statement that another does not",
             verdict=agreed(list(by_statement.values())),
         )

@@ -1,0 +1,45 @@
+"""`influbench explain`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("explain", short_help="Who helps and hurts one point of a run.")
+@click.argument("directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--test", "test_id", metavar="ID", type=int, help="A test point: its proponents and opponents.")
+@click.option(
+    "--train", "train_id", metavar="ID", type=int, help="A train point: its memorization, and whom it helps and hurts."
+)
+@click.option("-k", default=5, show_default=True, type=click.IntRange(min=1), help="How many points of each kind.")
+@click.option("--problem", metavar="NAME", help="Which one, where RUN has several problems, as the report names it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the explanation as one JSON object.")
+def explain_command(
+    directory: Path, test_id: int | None, train_id: int | None, k: int, problem: str | None, as_json: bool
+) -> None:
+    """Explain one point of the run in directory RUN, by the truth and by each estimator, side by side.
+
+    Of a test point, the train points that help and hurt it most. Of a train point, how memorised it is, and the test
+    points that it helps and hurts most.
+    """
+    from rich.console import Console
+
+    from influbench.engine.explanation import explain_test, explain_train
+    from influbench.engine.stored import read_stored
+    from influbench.errors import UsageError
+    from influbench.report.explanation import print_explanation
+    from influbench.results import to_json
+
+    stored = read_stored(directory, problem)
+    if test_id is not None and train_id is None:
+        explanation = explain_test(stored, test_id, k=k)
+    elif train_id is not None and test_id is None:
+        explanation = explain_train(stored, train_id, k=k)
+    else:
+        raise UsageError(
+            f"choose one point, for instance --test {stored.example('test')} or --train {stored.example('train')}"
+        )
+    if as_json:
+        click.echo(to_json(explanation))
+    else:
+        print_explanation(Console(), explanation)

@@ -1,0 +1,39 @@
+"""`influbench gallery`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("gallery", short_help="Draw what a run found, where inputs are pictures.")
+@click.argument("directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file, a .png.  [default: RUN/gallery.png]")
+@click.option(
+    "--test",
+    "tests",
+    multiple=True,
+    metavar="ID",
+    type=int,
+    help="Show this test point; repeatable. Default: those of the largest total absolute influence.",
+)
+@click.option(
+    "-k",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 20),
+    help="How many that help and that hurt a test point.",
+)
+@click.option("--problem", metavar="NAME", help="Which one, where RUN has several problems, as the report names it.")
+def gallery_command(directory: Path, output: Path | None, tests: tuple[int, ...], k: int, problem: str | None) -> None:
+    """Draw what the run in directory RUN found, where its inputs are pictures.
+
+    The most and the least memorised train points, and the train points that help and hurt some test points most, by the
+    truth. The data are loaded again from the run's plan.
+    """
+    from influbench.engine.gallery import gallery
+    from influbench.engine.stored import read_stored
+    from influbench.report.gallery import write_gallery
+
+    output = output or directory / "gallery.png"
+    write_gallery(gallery(read_stored(directory, problem), tests=tests, k=k), output)
+    click.echo(f"The gallery is in {output}.")

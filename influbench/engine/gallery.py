@@ -1,0 +1,129 @@
+"""The pictures behind a run's scores: what is memorised, and who helps and hurts chosen test points."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from influbench.api import Data
+from influbench.engine.explanation import strongest
+from influbench.engine.preparation import problem_data
+from influbench.engine.stored import Stored
+from influbench.errors import UsageError
+from influbench.plan import read_plan
+from influbench.registry import Registry, installed
+from influbench.results import Point, Quantity, Side
+from influbench.store.run_directory import PLAN
+
+_DECISIONS = 4  # test points that are shown where none is named
+_CHANNELS = (1, 3)  # grey, or red, green and blue
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A point with what it looks like, and its memorization or its influence on a test point."""
+
+    point: Point
+    pixels: Tensor  # (height, width, 1 or 3) uint8
+    quantity: Quantity | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """A test point with its strongest proponents and opponents by the truth, strongest first."""
+
+    test: Picture
+    proponents: Sequence[Picture]
+    opponents: Sequence[Picture]
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """What is drawn of one problem of a run; `most` and `least` memorised are empty for regression.
+
+    `black` and `white` are the values of inputs that are drawn so; what is between them is drawn in proportion.
+    """
+
+    stored: Stored
+    most: Sequence[Picture]
+    least: Sequence[Picture]
+    decisions: Sequence[Decision]
+    black: float
+    white: float
+
+
+def gallery(stored: Stored, *, tests: Sequence[int] = (), k: int = 5, registry: Registry | None = None) -> Gallery:
+    """The 2 k most and least memorised train points, and the k strongest proponents and opponents of test points.
+
+    `tests` are ids; without them, the test points of the largest total absolute influence. The data are loaded again
+    from the run's plan. UsageError where they are no pictures, or not the points that the scores are of.
+    """
+    columns = [stored.row("test", test_id) for test_id in tests] or stored.most_affected(_DECISIONS).tolist()
+    data = _data(stored, registry or installed())
+    look, black, white = _look(stored, data)
+
+    def trained_on(rows: Tensor, quantity: Quantity, scores: Tensor) -> list[Picture]:
+        return [
+            Picture(stored.point("train", row), look("train", row), quantity, float(scores[row]))
+            for row in rows.tolist()
+        ]
+
+    memorization = stored.truth.get("memorization", torch.empty(0))
+    descending, n = memorization.argsort(descending=True, stable=True), min(2 * k, len(memorization) // 2)
+    decisions = [
+        Decision(
+            Picture(stored.point("test", column), look("test", column)),
+            proponents=trained_on(strongest(effects, k), "influence", effects),
+            opponents=trained_on(strongest(-effects, k), "influence", effects),
+        )
+        for column in columns
+        for effects in [stored.truth["influence"][:, column]]
+    ]
+    return Gallery(
+        stored,
+        most=trained_on(descending[:n], "memorization", memorization),
+        least=trained_on(descending.flip(0)[:n], "memorization", memorization),
+        decisions=decisions,
+        black=black,
+        white=white,
+    )
+
+
+def _data(stored: Stored, registry: Registry) -> Data:
+    """The problem's data, loaded again; UsageError unless they are the points that the scores are of."""
+    plan = read_plan(str(stored.directory / PLAN))
+    problem = next((one for one in plan.problems() if one.name == stored.name), None)
+    if problem is None:
+        raise UsageError(f"{stored.directory / PLAN} has no problem {stored.name!r}: it changed since that run")
+    data, _ = problem_data(plan, problem, registry)
+    for side, split in (("train", data.train), ("test", data.test)):
+        for part, values in (("ids", split.ids), ("labels", split.labels)):
+            if not torch.equal(values, stored.truth[f"{side}_{part}"]):
+                raise UsageError(
+                    f"{problem.dataset} has other {side} {part} than the scores in {stored.directory}: the data or the "
+                    "plan changed since that run"
+                )
+    return data
+
+
+def _look(stored: Stored, data: Data) -> tuple[Callable[[Side, int], Tensor], float, float]:
+    """What a point looks like, (height, width, channels) uint8, and which values are drawn black and white."""
+    splits = {"train": data.train.inputs, "test": data.test.inputs}
+    shape = tuple(data.train.inputs.shape[1:])
+    if not (len(shape) == 2 or (len(shape) == 3 and shape[0] in _CHANNELS)):
+        raise UsageError(
+            f"{stored.result.problem.dataset} has inputs of shape {shape}, which are no pictures; a gallery needs "
+            "(height, width), (1, height, width) or (3, height, width)"
+        )
+    low = min(float(inputs.min()) for inputs in splits.values())
+    high = max(float(inputs.max()) for inputs in splits.values())
+    black, white = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+
+    def look(side: Side, row: int) -> Tensor:
+        pixels = (splits[side][row] - black) / max(white - black, 1e-12)
+        pixels = pixels[..., None] if pixels.ndim == 2 else pixels.permute(1, 2, 0)
+        return (255 * pixels).round().to(torch.uint8)
+
+    return look, black, white

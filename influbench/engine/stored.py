@@ -1,0 +1,107 @@
+"""What a run stored of one problem: the truth and the scores of every estimator, on the same points."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from influbench.errors import StoreError, UnknownNameError, UsageError, did_you_mean
+from influbench.results import Point, Result, Results, Side
+from influbench.store.run_directory import read_result, read_scores, scores_place
+
+_IDS = ("train_ids", "test_ids")
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """One problem of a run.
+
+    `truth` holds ids, labels, `influence` (n_train, n_test) and, but for regression, `memorization` (n_train,), means
+    over seeds; each of `estimates` holds those of the two that it speaks of, with further repeats as `influence@1`.
+    """
+
+    directory: Path
+    result: Result
+    truth: Mapping[str, Tensor]
+    estimates: Mapping[str, Mapping[str, Tensor]]  # by estimator, in the order of the run
+
+    @property
+    def name(self) -> str:
+        """The problem's name."""
+        return self.result.problem.name
+
+    @property
+    def accounts(self) -> dict[str, Mapping[str, Tensor]]:
+        """The truth and every estimator, by name."""
+        return {"truth": self.truth, **self.estimates}
+
+    def point(self, side: Side, row: int) -> Point:
+        """The train or test point of this row."""
+        wrong = side == "train" and bool(self.truth["label_wrong"][row])
+        label = self.truth[f"{side}_labels"][row].item()
+        return Point(id=int(self.truth[f"{side}_ids"][row]), label=label, wrong=wrong)
+
+    def row(self, side: Side, point_id: int) -> int:
+        """The row of the train or test point of this id. UsageError, with a known id, if there is none."""
+        ids = self.truth[f"{side}_ids"].tolist()
+        if point_id in ids:
+            return int(ids.index(point_id))
+        other: Side = "test" if side == "train" else "train"
+        elsewhere = f" (a {other} point has it)" if point_id in self.truth[f"{other}_ids"].tolist() else ""
+        raise UsageError(
+            f"{self.name} has no {side} point with the id {point_id}{elsewhere}; there is, for instance, "
+            f"{self.example(side)}"
+        )
+
+    def example(self, side: Side) -> int:
+        """The id of a point that is worth a look: the most affected test point, the most memorised train point."""
+        (row,) = (self.most_affected() if side == "test" else self.most_affecting()).tolist()
+        return self.point(side, row).id
+
+    def most_affected(self, n: int = 1) -> Tensor:
+        """Rows of the test points of the largest total absolute influence, largest first, (n,) if there are so many."""
+        return self.truth["influence"].abs().sum(0).argsort(descending=True, stable=True)[:n]
+
+    def most_affecting(self, n: int = 1) -> Tensor:
+        """Rows of the most memorised train points, or of those of most influence for regression, likewise."""
+        values = self.truth.get("memorization", self.truth["influence"].abs().sum(1))
+        return values.argsort(descending=True, stable=True)[:n]
+
+
+def read_stored(directory: Path, problem: str | None = None) -> Stored:
+    """What the run in this directory stored of this problem, which need not be named where there is one.
+
+    UsageError where no scores are stored, as in a run of which only the result was kept.
+    """
+    result = _chosen(directory, read_result(directory), problem)
+    name = result.problem.name
+    truth_place = scores_place(name, "truth")
+    if not (directory / truth_place).is_file():
+        raise UsageError(
+            f"{directory} holds no scores of {name}, only what was found; run its plan.toml again with -o NEW_DIRECTORY"
+        )
+    truth = read_scores(directory, truth_place)
+    places = {cell.name: cell.scores for cell in result.cells if cell.scores}
+    estimates = {estimator: read_scores(directory, place) for estimator, place in places.items()}
+    for estimator, scores in estimates.items():
+        if not all(torch.equal(scores[ids], truth[ids]) for ids in _IDS):
+            raise StoreError(f"{directory / places[estimator]} is of other points than the truth beside it")
+    return Stored(directory, result, truth, estimates)
+
+
+def _chosen(directory: Path, whole: Result | Results, name: str | None) -> Result:
+    results = {one.problem.name: one for one in (whole.results if isinstance(whole, Results) else (whole,))}
+    if name is None and len(results) > 1:
+        known = " or ".join(map(repr, results))
+        raise UsageError(f"{directory} has several problems; choose one with --problem: {known}")
+    if not results:
+        raise UsageError(f"{directory} holds no scores: all of its problems failed")
+    if name is None:
+        (only,) = results.values()
+        return only
+    if name not in results:
+        hint = did_you_mean(name, list(results)) or f"; it has {', '.join(map(repr, results))}"
+        raise UnknownNameError(f"{directory} has no problem {name!r}{hint}")
+    return results[name]

@@ -1,0 +1,85 @@
+"""How hard train points are to learn, told by ordinary trainings that nothing else is measured on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from influbench.banks import SubsetBank
+from influbench.errors import EstimateError, TrainingError, UsageError
+from influbench.estimators.inclusion import with_minus_without
+from influbench.estimators.proxies import learning_times
+from influbench.executors import Executor
+from influbench.seeds import derive
+from influbench.shards import gather
+from influbench.store.cache import Cache
+from influbench.training.fingerprint import digest, training_key
+from influbench.training.loop import Trainer
+
+BLOCK = 16  # trainings in one shard
+SUBSET_RATIO = 0.7  # of the train points in each subset, as in Feldman & Zhang 2020
+
+Done = Callable[[int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class LearningTimes:
+    """The epoch from whose end on each point is classified as its label, averaged over `n_trainings` trainings.
+
+    One training tells it in whole epochs, with many ties; see influbench.estimators.proxies.
+    """
+
+    trainer: Trainer
+    seed: int
+    n_trainings: int
+
+    @cached_property
+    def key(self) -> str:
+        """Where the times are stored: a digest of all that decides them, but for the number of trainings."""
+        return digest("learning times", training_key(self.trainer, self.seed))
+
+    def compute(self, name: str) -> dict[str, Tensor]:
+        """Learning times of one shard's trainings, (n_trainings, n_train)."""
+        first = int(name.rpartition("-")[2]) * BLOCK
+        n_steps, train = self.trainer.n_steps, self.trainer.data.train
+        steps_per_epoch = n_steps // self.trainer.recipe.epochs
+        ends = range(steps_per_epoch, n_steps + 1, steps_per_epoch)
+        seeds = [derive(self.seed, "training", number) for number in range(first, first + BLOCK)]
+        runs = self.trainer.train(seeds, checkpoints=ends)
+        correct = []
+        for step in ends:
+            outputs = runs.outputs(train, step=step)
+            if not outputs.isfinite().all():
+                raise TrainingError(f"outputs are not finite after step {step}: the training diverged")
+            correct.append((outputs.argmax(-1) == train.labels).flatten())
+        return {"times": learning_times(torch.stack(correct)).reshape(BLOCK, -1).cpu()}
+
+    def train(self, cache: Cache, executor: Executor, done: Done) -> Tensor:
+        """The mean times, (n_train,) float64."""
+        names = [f"block-{block:05d}" for block in range(-(-self.n_trainings // BLOCK))]
+        shards = []
+        for shard in gather(cache, f"learning_times/{self.key}", names, self, executor):
+            shards.append(shard)
+            done(BLOCK)
+        times = torch.cat([shard.tensors["times"] for shard in sorted(shards, key=lambda shard: shard.name)])
+        return times[: self.n_trainings].double().mean(0)
+
+
+def subset_memorization(
+    trainer: Trainer, seed: int, *, n_trainings: int, cache: Cache, executor: Executor, done: Done
+) -> Tensor:
+    """Memorization by networks trained on random subsets (Feldman & Zhang 2020), (n_train,) float64."""
+    bank = SubsetBank(trainer, seed, n_models=n_trainings, ratio=SUBSET_RATIO).train(cache, executor, done=done)
+    assert bank.p_correct is not None
+    try:
+        return with_minus_without(bank.weights.double(), bank.p_correct, own=True)
+    except EstimateError as error:
+        raise UsageError(f"[dynamics] difficulty_trainings = {n_trainings} are too few: {error}") from None
+
+
+def by_difficulty(rows: Tensor, difficulty: Tensor, ties: Tensor, *, n_groups: int) -> Sequence[Tensor]:
+    """These rows in groups of nearly equal size, the easiest first; equal ones are ordered by `ties`."""
+    by_ties = rows[ties[rows].argsort()]
+    return by_ties[difficulty[by_ties].argsort(stable=True)].tensor_split(n_groups)

@@ -1,0 +1,232 @@
+"""When train points are learnt and memorised, on the problems of a plan; influbench.studies.learning has the questions.
+
+The networks of a turn-over dropout are looked at while they are trained. Beside them stands memorization by leaving
+each point out of ordinary trainings, after the same steps: how far masks tell what leaving out would.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from influbench.engine.preparation import Prepared, Resources, prepare, resolved
+from influbench.errors import UsageError
+from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
+from influbench.plan import DynamicsTable, Plan
+from influbench.registry import Registry, installed
+from influbench.results import Claim, DynamicsStudy, MemorizationAt, ProblemDynamics
+from influbench.seeds import derive
+from influbench.shards import gather
+from influbench.statistics.comparison import Yardstick, statistic
+from influbench.statistics.correlation import whole_table
+from influbench.store.cache import Cache
+from influbench.studies.difficulty import LearningTimes, subset_memorization
+from influbench.studies.learning import CLAIMS, TRUE, WRONG, Labels, Learning
+from influbench.studies.masked_networks import Course, MaskedNetworks
+from influbench.truth.leave_one_out import GroundTruth
+
+ALL_POINTS = "all points"
+FEWEST_SEEDS = 4  # of masked networks: fewer tell nothing of the chance of seeds
+
+Progress = Callable[[str, int, int], None]  # what is trained, how much of it, and of how much
+
+
+def dynamics(
+    plan: Plan,
+    *,
+    cache: Cache,
+    registry: Registry | None = None,
+    resources: Resources | None = None,
+    progress: Progress = lambda _what, _done, _all: None,
+) -> DynamicsStudy:
+    """Train, look and judge, on each problem of the plan.
+
+    UsageError, before anything is trained, where a problem is refused, where the plan's settings do not fit one, or
+    where no claim can be asked of any.
+    """
+    registry, resources, settings = registry or installed(), resources or Resources(), plan.dynamics
+    if settings.apart_below > settings.together_above:
+        raise UsageError(
+            f"[dynamics] apart_below = {settings.apart_below:g} must not be above together_above = "
+            f"{settings.together_above:g}"
+        )
+    plan = resolved(plan.changed(estimators=(settings.estimator,)), registry)
+    prepared, refused = prepare(
+        plan, registry, named=plan.estimators, required=plan.estimators, resources=resources, cache=cache
+    )
+    if refused:
+        raise UsageError(f"{refused[0].problem} cannot be studied: {refused[0].reason}")
+    subjects = [_Subject(plan, problem, _estimator(problem), cache, resources, progress) for problem in prepared]
+    for subject in subjects:
+        subject.check()
+    reasons = [subject.labels.cannot_be_asked(settings) for subject in subjects]
+    if all(len(of_problem) == len(CLAIMS) for of_problem in reasons):
+        name, reason = prepared[0].plan.name, next(iter(reasons[0].values()))
+        raise UsageError(f"no claim can be asked of {plan.name}; on {name}, {reason}")
+    found = [subject.found() for subject in subjects]
+    return DynamicsStudy(
+        plan=plan.name,
+        seed=plan.seed,
+        n_seeds=plan.truth.seeds if settings.leave_one_out else 0,
+        settings=settings.model_dump(),
+        problems=tuple(problem for problem, _ in found),
+        claims=tuple(claim for _, claims in found for claim in claims),
+    )
+
+
+def _estimator(problem: Prepared) -> TurnOverDropout:
+    """The turn-over dropout of `[dynamics] estimator`, if it is one whose networks can be looked at while trained."""
+    (candidate,) = problem.candidates
+    estimator, name = candidate.estimator, str(candidate.selector)
+    if not isinstance(estimator, TurnOverDropout) or estimator.units == "member":
+        raise UsageError(f"[dynamics] estimator = {name!r} has no masks of units; name a turn_over_dropout")
+    if candidate.obstacle is not None:
+        raise UsageError(f"{name} cannot run on {problem.plan.name}: {candidate.obstacle.reason}")
+    if (n_seeds := len(set(estimator.replicates()))) < FEWEST_SEEDS:
+        raise UsageError(f"{name} has networks of {n_seeds} seeds, and intervals over seeds take {FEWEST_SEEDS}")
+    return estimator
+
+
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """One problem, and what it is trained with."""
+
+    plan: Plan
+    problem: Prepared
+    estimator: TurnOverDropout
+    cache: Cache
+    resources: Resources
+    progress: Progress
+
+    @property
+    def settings(self) -> DynamicsTable:
+        return self.plan.dynamics
+
+    @property
+    def name(self) -> str:
+        return self.problem.plan.name
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps after which points are looked at: 0, the truth's or a grid that is dense early, and the last one.
+
+        The grid's k-th of K steps is at (k / K)^2 of the training.
+        """
+        last, n = self.problem.trainer.n_steps, self.settings.checkpoints
+        chosen = self.plan.truth.steps or [round(last * (k / n) ** 2) for k in range(1, n)]
+        return sorted({0, *chosen, last})
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.problem.trainer.n_steps // self.problem.trainer.recipe.epochs
+
+    @property
+    def labels(self) -> Labels:
+        """A label that was drawn and is right by chance is a true one; but if all were drawn, none is."""
+        drawn, wrong = self.problem.labels.drawn, self.problem.labels.wrong
+        return Labels(self.problem.trainer.data.train.ids.cpu(), ~wrong & ~drawn.all(), wrong)
+
+    def check(self) -> None:
+        """UsageError where the settings do not fit the problem."""
+        trainer, settings = self.problem.trainer, self.settings
+        if trainer.data.n_classes is None:
+            raise UsageError(f"{self.name} is for regression: without classes nothing is memorised")
+        if settings.initial_epochs > trainer.recipe.epochs:
+            raise UsageError(
+                f"[dynamics] initial_epochs = {settings.initial_epochs:g} is beyond the last epoch of {self.name}, "
+                f"{trainer.recipe.epochs}"
+            )
+
+    def found(self) -> tuple[ProblemDynamics, tuple[Claim, ...]]:
+        """What this problem shows, and the claims that can be asked of it."""
+        difficulty, course = self._difficulty(), self._course()
+        left_out = self._left_out() if self.settings.leave_one_out else None
+        learning = Learning(
+            course,
+            self.labels,
+            difficulty,
+            self.settings,
+            seed=self._seed("resampling", self.name),
+            left_out=left_out,
+        )
+        reasons = self.labels.cannot_be_asked(self.settings)
+        of_problem = ProblemDynamics(
+            problem=self.name,
+            n_train=len(self.problem.trainer.data.train),
+            n_networks=self.estimator.n_masks,
+            n_seeds=len(course.seen),
+            steps_per_epoch=self.steps_per_epoch,
+            steps=tuple(self.steps),
+            by_label=learning.by_label(),
+            by_difficulty=learning.by_difficulty(),
+            left_out_overlap=learning.left_out_overlap(),
+            agreement={} if left_out is None else self._agreement(course, left_out),
+            notes=tuple(dict.fromkeys(reasons.values())),
+        )
+        return of_problem, learning.claims(self.name, steps_per_epoch=self.steps_per_epoch)
+
+    def _difficulty(self) -> Tensor:
+        """By other trainings than those that are looked at, (n_train,): higher is harder."""
+        trainer, seed, n = self.problem.trainer, self._seed("difficulty"), self.settings.difficulty_trainings
+        n_done = 0
+
+        def done(n_trained: int) -> None:
+            nonlocal n_done
+            n_done += n_trained
+            self.progress(f"difficulty on {self.name}", min(n_done, n), n)
+
+        if self.settings.difficulty == "learning_time":
+            return LearningTimes(trainer, seed, n).train(self.cache, self.resources.executor, done)
+        return subset_memorization(
+            trainer, seed, n_trainings=n, cache=self.cache, executor=self.resources.executor, done=done
+        )
+
+    def _course(self) -> Course:
+        networks = MaskedNetworks(self.problem.trainer, self.estimator, self._seed("masks"), self.steps, self.cache)
+        shards = []
+        for shard in networks.gather(self.resources.executor):
+            shards.append(shard)
+            self.progress(f"masked networks on {self.name}", len(shards), len(networks.shard_names))
+        return networks.assemble(shards)
+
+    def _left_out(self) -> Tensor:
+        """Memorization by leave-one-out after each step, (n_seeds, n_steps, n_train).
+
+        Where the plan has `[truth] steps`, this is the truth of a run of it. Before training there is no difference.
+        """
+        truth = GroundTruth(self.problem.trainer, self.plan.seed, self.plan.truth.steps or self.steps[1:-1])
+        names, shards = truth.shard_names(range(self.plan.truth.seeds)), []
+        for shard in gather(self.cache, truth.folder, names, truth, self.resources.executor):
+            shards.append(shard)
+            self.progress(f"ground truth of {self.name}", len(shards), len(names))
+        after = [truth.assemble(shards, step=step).memorization for step in self.steps if step > 0]
+        known = [memorization for memorization in after if memorization is not None]
+        return torch.stack([torch.zeros_like(known[0]), *known], dim=1)
+
+    def _agreement(self, course: Course, left_out: Tensor) -> dict[str, tuple[MemorizationAt, ...]]:
+        """Of memorization by masks with that by leaving out: over all points, and over those of one kind of label."""
+        labels, memorization = self.labels, course.memorization.mean(0)
+        kinds = {ALL_POINTS: torch.ones_like(labels.wrong), TRUE: labels.true, WRONG: labels.wrong}
+        large = {name: of_kind for name, of_kind in kinds.items() if of_kind.sum() >= self.settings.fewest}
+        return {
+            name: tuple(
+                _agreement_at(step, memorization[place, of_kind], left_out[:, place, of_kind])
+                for place, step in enumerate(self.steps)
+                if step > 0
+            )
+            for name, of_kind in large.items()
+        }
+
+    def _seed(self, *labels: str) -> int:
+        """A stream of this study: neither the truth nor the estimators of a run have it."""
+        return derive(self.plan.seed, "study", "dynamics", *labels)
+
+
+def _agreement_at(step: int, scores: Tensor, left_out: Tensor) -> MemorizationAt:
+    truth = Yardstick(left_out[:, :, None], whole_table(len(scores), 1))
+    return MemorizationAt(
+        step=step,
+        spearman=statistic(truth.agreement([scores[:, None]]).spearman),
+        ceiling=statistic(truth.reliability.ceiling),
+    )

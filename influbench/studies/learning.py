@@ -1,0 +1,246 @@
+"""Which train points are learnt and memorised when: groups, their curves, and what is claimed of them.
+
+Under its own mask a network shows how well it has *learnt* a point (the seen curve), under the flipped mask what it
+knows of the point without having been trained on it (the unseen curve), and their difference is what it has
+*memorised*. Liu, Lin & Jaggi 2021 ("Understanding memorization from the perspective of optimization via efficient
+influence estimation") say that points with true and with random labels, and easy and difficult ones, are learnt at the
+same time, the easy ones faster. These are the statistics that the claims are held against:
+
+* `simultaneous`: the share of the wrong labels' memorization that is gained while that of the true ones goes from 10 %
+  to 90 % of its own.
+* `faster to half`: the step at which wrong labels have made half of their gain in the seen curve, over that of the true
+  ones. `faster at first`: the slope of the wrong labels' seen curve over the first epoch, over that of the true ones.
+* `within real data`: the share of the hardest points' gain in the seen curve that is made while that of the easiest
+  goes from 10 % to 90 % of its own, among true labels, by a difficulty that other trainings tell. (What the easiest
+  points have in the end may be learnt without being memorised, so that memorization has no times there.)
+
+Intervals are over examples and seeds; the groups are taken as they are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf
+
+import torch
+from torch import Tensor
+
+from influbench.plan import DynamicsTable
+from influbench.results import UNKNOWN, Claim, GroupCurves, Statistic, Verdict
+from influbench.seeds import derive, hash_integers
+from influbench.statistics.learning_curves import HALF, initial_slope, overlap, time_of
+from influbench.statistics.resampling import percentile_interval, weighted_means, weights
+from influbench.studies.difficulty import by_difficulty
+from influbench.studies.masked_networks import Course
+
+TRUE, WRONG = "true labels", "wrong labels"
+SIMULTANEOUS, HALF_TIME, SLOPE, WITHIN = "simultaneous", "faster to half", "faster at first", "within real data"
+CLAIMS = {
+    SIMULTANEOUS: "true and wrong labels are memorised at once",
+    HALF_TIME: "true labels are half learnt sooner",
+    SLOPE: "true labels are learnt faster at first",
+    WITHIN: "easy and hard points are learnt at once",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Train points by label: `true` and `wrong` (n_train,) bool. Points may be neither."""
+
+    ids: Tensor
+    true: Tensor
+    wrong: Tensor
+
+    def groups(self, *, fewest: int, seed: int) -> dict[str, Tensor]:
+        """Rows by group, those with at least `fewest` points, all drawn down to the size of the smallest by id."""
+        rows = {name: its.nonzero()[:, 0] for name, its in ((TRUE, self.true), (WRONG, self.wrong))}
+        large = {name: of_group for name, of_group in rows.items() if len(of_group) >= fewest}
+        size = min(map(len, large.values()), default=0)
+        order = ties(self.ids, seed)
+        return {name: of_group[order[of_group].argsort()[:size]] for name, of_group in large.items()}
+
+    def n_quantiles(self, settings: DynamicsTable) -> int:
+        """Groups by difficulty that the true labels make; fewer than 2 are none."""
+        return min(settings.quantiles, int(self.true.sum()) // settings.fewest)
+
+    def cannot_be_asked(self, settings: DynamicsTable) -> dict[str, str]:
+        """Why a claim cannot be held against these points, in a sentence, by its id."""
+        n_true, n_wrong, fewest = int(self.true.sum()), int(self.wrong.sum()), settings.fewest
+        counts = f"{n_true} points with true labels and {n_wrong} with wrong ones"
+        reasons: dict[str, str] = {}
+        if min(n_true, n_wrong) < fewest:
+            reasons |= dict.fromkeys(
+                (SIMULTANEOUS, HALF_TIME, SLOPE),
+                f"true and wrong labels are not compared: there are {counts}, and a group takes {fewest}",
+            )
+        if self.n_quantiles(settings) < 2:
+            reasons[WITHIN] = f"easy and hard points are not compared: there are {counts}, and a group takes {fewest}"
+        return reasons
+
+
+@dataclass(frozen=True, eq=False)
+class GroupCourse:
+    """Curves of one group as it is (row 0) and in every resample, each (1 + n_resamples, n_steps)."""
+
+    steps: Sequence[int]
+    seen: Tensor
+    unseen: Tensor
+    left_out: Tensor | None
+
+    @cached_property
+    def memorization(self) -> Tensor:
+        """Seen minus unseen."""
+        return self.seen - self.unseen
+
+
+class Learning:
+    """The course of one problem's training, in groups.
+
+    `left_out` (n_seeds, n_steps, n_train) is memorization by leaving points out of ordinary trainings after the same
+    steps, and `difficulty` (n_train,) is higher for points that are harder. `seed` is that of groups and resamples.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        labels: Labels,
+        difficulty: Tensor,
+        settings: DynamicsTable,
+        *,
+        seed: int,
+        left_out: Tensor | None = None,
+    ) -> None:
+        self._course, self._left_out, self._difficulty, self._settings = course, left_out, difficulty, settings
+        self._labels, self._seed = labels, seed
+        self._rows = labels.groups(fewest=settings.fewest, seed=derive(seed, "groups"))
+        self._by_label = {name: self._of_group(rows) for name, rows in self._rows.items()}
+        self._rows_by_difficulty = self._quantiles()
+        self._by_difficulty = [self._of_group(rows) for rows in self._rows_by_difficulty]
+
+    def by_label(self) -> tuple[GroupCurves, ...]:
+        """Points with true and with wrong labels, as far as there are enough of them."""
+        return tuple(self._recorded(name, self._rows[name], course) for name, course in self._by_label.items())
+
+    def by_difficulty(self) -> tuple[GroupCurves, ...]:
+        """Points with true labels in quantiles, the easiest first."""
+        n = len(self._by_difficulty)
+        groups = enumerate(zip(self._rows_by_difficulty, self._by_difficulty, strict=True), start=1)
+        return tuple(self._recorded(f"{number} of {n}", rows, course) for number, (rows, course) in groups)
+
+    def left_out_overlap(self) -> Statistic:
+        """What `simultaneous` is held against, of memorization by leaving points out; unknown where there is none."""
+        groups = [course.left_out for course in self._by_label.values() if course.left_out is not None]
+        if len(groups) < 2:
+            return UNKNOWN
+        return percentile_interval(overlap(self._course.steps, *groups, tail=self._settings.tail))
+
+    def claims(self, problem: str, *, steps_per_epoch: int) -> tuple[Claim, ...]:
+        """The claims that can be asked of these points, with their verdicts."""
+        steps, settings, claims = self._course.steps, self._settings, []
+        at_once = {"refuted": (-inf, settings.apart_below), "supported": (settings.together_above, inf)}
+        if len(self._by_label) == 2:
+            true, wrong = self._by_label[TRUE], self._by_label[WRONG]
+            found = overlap(steps, true.memorization, wrong.memorization, tail=settings.tail)
+            claims.append(claim(SIMULTANEOUS, problem, found, **at_once))
+            half_times = [time_of(steps, course.seen, HALF) for course in (wrong, true)]
+            claims.append(
+                claim(HALF_TIME, problem, half_times[0] / half_times[1], refuted=(-inf, 1), supported=(1, inf))
+            )
+            until = settings.initial_epochs * steps_per_epoch
+            slopes = [initial_slope(steps, course.seen, until=until) for course in (wrong, true)]
+            rising = torch.where(slopes[1] > 0, slopes[1], torch.nan)
+            claims.append(claim(SLOPE, problem, slopes[0] / rising, refuted=(1, inf), supported=(-inf, 1)))
+        if self._by_difficulty:
+            easiest, hardest = self._by_difficulty[0], self._by_difficulty[-1]
+            found = overlap(steps, easiest.seen, hardest.seen, tail=settings.tail)
+            claims.append(claim(WITHIN, problem, found, **at_once))
+        return tuple(claims)
+
+    def _quantiles(self) -> Sequence[Tensor]:
+        n_groups = self._labels.n_quantiles(self._settings)
+        if n_groups < 2:
+            return []
+        order = ties(self._labels.ids, derive(self._seed, "ties"))
+        return by_difficulty(self._labels.true.nonzero()[:, 0], self._difficulty, order, n_groups=n_groups)
+
+    def _of_group(self, rows: Tensor) -> GroupCourse:
+        of_points = weights(
+            self._labels.ids[rows], n_resamples=self._settings.resamples, seed=derive(self._seed, "examples")
+        )
+        seen, unseen = (
+            weighted_means(half[..., rows], self._of_seeds["masked"], of_points)
+            for half in (self._course.seen, self._course.unseen)
+        )
+        left_out = None
+        if self._left_out is not None:
+            left_out = weighted_means(self._left_out[..., rows], self._of_seeds["left out"], of_points)
+        return GroupCourse(self._course.steps, seen, unseen, left_out)
+
+    @cached_property
+    def _of_seeds(self) -> Mapping[str, Tensor]:
+        """Weights of the seeds, the same for all groups: a seed's chance is common to them."""
+        n_seeds = {"masked": len(self._course.seen), "left out": 0 if self._left_out is None else len(self._left_out)}
+        return {
+            kind: weights(torch.arange(n), n_resamples=self._settings.resamples, seed=derive(self._seed, kind))
+            for kind, n in n_seeds.items()
+            if n
+        }
+
+    def _recorded(self, name: str, rows: Tensor, course: GroupCourse) -> GroupCurves:
+        def at(curves: Tensor | None, share: float) -> Statistic:
+            return UNKNOWN if curves is None else percentile_interval(time_of(course.steps, curves, share))
+
+        return GroupCurves(
+            name=name,
+            n=len(rows),
+            difficulty=float(self._difficulty[rows].mean()),
+            seen=_numbers(course.seen),
+            unseen=_numbers(course.unseen),
+            memorization=_numbers(course.memorization),
+            left_out=None if course.left_out is None else _numbers(course.left_out),
+            final_memorization=percentile_interval(course.memorization[:, -1]),
+            onset=at(course.memorization, self._settings.tail),
+            half_memorised=at(course.memorization, HALF),
+            half_seen=at(course.seen, HALF),
+            half_left_out=at(course.left_out, HALF),
+        )
+
+
+def claim(
+    id_: str, problem: str, resampled: Tensor, *, refuted: tuple[float, float], supported: tuple[float, float]
+) -> Claim:
+    """The claim with the verdict of its statistic (1 + n_resamples,), whose row 0 is the value.
+
+    It is supported or refuted if the whole 95 % interval lies in the open range that stands for that.
+    """
+    found = percentile_interval(resampled)
+    verdict: Verdict = "undecided"
+    if found.low is not None and found.high is not None:
+        if supported[0] < found.low and found.high < supported[1]:
+            verdict = "supported"
+        elif refuted[0] < found.low and found.high < refuted[1]:
+            verdict = "not supported"
+    return Claim(
+        id=id_,
+        statement=CLAIMS[id_],
+        problem=problem,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        rule=f"supported {_in_words(supported)}, not supported {_in_words(refuted)}, by the whole interval",
+        verdict=verdict,
+    )
+
+
+def ties(ids: Tensor, seed: int) -> Tensor:
+    """A random order of points by id: (n,) numbers to sort by."""
+    return hash_integers(seed, ids)
+
+
+def _in_words(bounds: tuple[float, float]) -> str:
+    low, high = bounds
+    return f"below {high:g}" if low == -inf else f"above {low:g}"
+
+
+def _numbers(resampled: Tensor) -> tuple[float, ...]:
+    return tuple(resampled[0].tolist())
