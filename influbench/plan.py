@@ -27,6 +27,7 @@ class _Table(BaseModel):
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+ProperFraction = Annotated[float, Field(gt=0, lt=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)]
 Fractions = Annotated[tuple[Fraction, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)]
 
@@ -74,6 +75,32 @@ class TruthTable(_Table):
     steps: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
     subsets: int = Field(default=0, ge=0)
     subset_ratio: float = Field(default=0.5, gt=0, lt=1)
+
+
+class InformativenessTable(_Table):
+    """[informativeness]: the groups that `influbench study informativeness` retrains without, and what decides.
+
+    Groups hold each of `fractions` of the train points; `random_groups` of each size are the reference. Every estimator
+    in `difficulty` orders the points by its memorization, the mean of `difficulty_repeats` runs; `influence` is what
+    tells the influence of a group's points. With `balanced_classes`, all groups of a size have the same class counts.
+    Claims are about groups of the fraction `decided_at`: supported where the 95 % interval lies above
+    `supported_above`, not supported where it lies below `refuted_below`, in the problem's measure per removed example.
+    """
+
+    fractions: Annotated[tuple[ProperFraction, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)] = (
+        0.02,
+        0.05,
+        0.1,
+        0.2,
+    )
+    decided_at: ProperFraction = 0.1
+    random_groups: int = Field(default=10, ge=2)
+    difficulty: Names = ("turn_over_dropout[n_masks=8]", "subset", "learning_time")
+    difficulty_repeats: int = Field(default=8, ge=1)
+    influence: str = "subset[n_models=512]"
+    balanced_classes: bool = True
+    supported_above: float = 0.0
+    refuted_below: float = 0.0
 
 
 class DynamicsTable(_Table):
@@ -124,6 +151,7 @@ class Plan(_Table):
     problem: ProblemTable
     training: TrainingTable = TrainingTable()
     truth: TruthTable = TruthTable()
+    informativeness: InformativenessTable = InformativenessTable()
     dynamics: DynamicsTable = DynamicsTable()
 
     def problems(self) -> list[ProblemPlan]:

@@ -1,8 +1,14 @@
 """`influbench study`."""
 
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from influbench.results import Record
 
 
 @click.group("study")
@@ -35,7 +41,6 @@ def decomposition_command(
     from influbench.plan import read_plan
     from influbench.report.decomposition import print_decomposition
     from influbench.report.progress import named_bar
-    from influbench.results import to_json
     from influbench.store.cache import default_cache
     from influbench.studies.running import DEFAULT, decomposition
 
@@ -46,12 +51,41 @@ def decomposition_command(
             cache=default_cache(),
             progress=progress,
         )
-    if as_json:
-        click.echo(to_json(study))
-    else:
-        print_decomposition(Console(), study)
-    if output:
-        _write(output, to_json(study))
+    _deliver(study, lambda: print_decomposition(Console(), study), output, as_json=as_json)
+
+
+@study_command.command("informativeness")
+@click.argument("plan", default="informativeness")
+@click.option("--seeds", type=click.IntRange(min=1), help="Seeds with which each group is removed.")
+@click.option("--workers", type=click.IntRange(min=1), help="Train in this many processes, a thread each.")
+@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def informativeness_command(
+    plan: str, seeds: int | None, workers: int | None, output: Path | None, as_json: bool
+) -> None:
+    """Ask whether correct difficult examples are more informative than easy ones, on the problems of PLAN.
+
+    Groups of train points are removed and the network is trained again, and trained on each group alone. Which groups,
+    and what decides, stands in the plan's [informativeness]. What is trained is stored: an interrupted study goes on.
+    """
+    from rich.console import Console
+
+    from influbench.engine import Resources
+    from influbench.executors import Here, LocalProcesses
+    from influbench.plan import read_plan
+    from influbench.report.informativeness import print_informativeness
+    from influbench.report.progress import named_bar
+    from influbench.store.cache import default_cache
+    from influbench.studies.informativeness.study import informativeness
+
+    with closing(LocalProcesses(workers) if workers else Here()) as executor, named_bar() as progress:
+        study = informativeness(
+            read_plan(plan).changed(n_seeds=seeds),
+            cache=default_cache(),
+            resources=Resources(executor),
+            progress=progress,
+        )
+    _deliver(study, lambda: print_informativeness(Console(), study), output, as_json=as_json)
 
 
 @study_command.command("dynamics")
@@ -79,8 +113,6 @@ def dynamics_command(
     What the claims stand or fall with is in the plan's [dynamics]. Trainings are stored as they are done: an
     interrupted study goes on where it stopped.
     """
-    from contextlib import closing
-
     from rich.console import Console
 
     from influbench.engine import Resources
@@ -88,7 +120,6 @@ def dynamics_command(
     from influbench.plan import read_plan
     from influbench.report.dynamics import print_dynamics
     from influbench.report.progress import named_bar
-    from influbench.results import to_json
     from influbench.store.cache import default_cache
     from influbench.studies.dynamics import dynamics
 
@@ -97,19 +128,22 @@ def dynamics_command(
         chosen = chosen.model_copy(update={"dynamics": chosen.dynamics.model_copy(update={"estimator": estimator})})
     with closing(LocalProcesses(workers) if workers else Here()) as executor, named_bar() as progress:
         study = dynamics(chosen, cache=default_cache(), resources=Resources(executor), progress=progress)
+    _deliver(study, lambda: print_dynamics(Console(), study), output, as_json=as_json)
+
+
+def _deliver(study: "Record", show: Callable[[], None], output: Path | None, *, as_json: bool) -> None:
+    """Print what was found, and write it."""
+    from influbench.errors import UsageError
+    from influbench.results import to_json
+    from influbench.store.files import write_bytes
+
     if as_json:
         click.echo(to_json(study))
     else:
-        print_dynamics(Console(), study)
-    if output:
-        _write(output, to_json(study))
-
-
-def _write(output: Path, text: str) -> None:
-    from influbench.errors import UsageError
-    from influbench.store.files import write_bytes
-
+        show()
+    if not output:
+        return
     try:
-        write_bytes(output, f"{text}\n".encode())
+        write_bytes(output, f"{to_json(study)}\n".encode())
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror}; name another file with -o") from None

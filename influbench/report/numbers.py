@@ -6,9 +6,11 @@ UNKNOWN = "-"
 
 
 def decimal(value: float | None) -> str:
-    """A correlation to two digits, without a leading zero: ".55", "-.03", "1.00"."""
+    """To two digits behind the point, without a leading zero: ".55", "-.03", "1.00"; less behind from 10 on: "12.3"."""
     if value is None:
         return UNKNOWN
+    if abs(value) >= 9.995:
+        return f"{value:.1f}" if abs(value) < 99.95 else f"{value:,.0f}"
     text = f"{value:.2f}".replace("-0.00", "0.00")
     return text.replace("0.", ".", 1) if abs(float(text)) < 1 else text
 

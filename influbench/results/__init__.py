@@ -5,6 +5,15 @@ from influbench.results.comparisons import ComparedColumn, ComparedProblem, Comp
 from influbench.results.dynamics import DynamicsStudy, GroupCurves, MemorizationAt, ProblemDynamics
 from influbench.results.explanations import Account, Effect, Explanation, MemorizationAccount, Point, Side, Strongest
 from influbench.results.forecasts import Forecast
+from influbench.results.informativeness import (
+    AGREEMENT,
+    ByDifficulty,
+    DifficultyPair,
+    GroupEffect,
+    GroupKind,
+    InformativenessStudy,
+    ProblemInformativeness,
+)
 from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, Where, to_json
 from influbench.results.runs import (
     Cell,
@@ -26,8 +35,10 @@ from influbench.results.runs import (
 from influbench.results.studies import Claim, Decomposed, DecompositionStudy, Estimand, Term, Verdict
 
 __all__ = [
+    "AGREEMENT",
     "UNKNOWN",
     "Account",
+    "ByDifficulty",
     "Cell",
     "CheckOutcome",
     "CheckedPlugin",
@@ -40,6 +51,7 @@ __all__ = [
     "Decomposed",
     "DecompositionStudy",
     "Details",
+    "DifficultyPair",
     "DynamicsStudy",
     "Effect",
     "Estimand",
@@ -47,13 +59,17 @@ __all__ = [
     "Failure",
     "Forecast",
     "GroupCurves",
+    "GroupEffect",
+    "GroupKind",
     "InfluenceTrust",
+    "InformativenessStudy",
     "Labels",
     "MemorizationAccount",
     "MemorizationAt",
     "OverProblems",
     "Point",
     "ProblemDynamics",
+    "ProblemInformativeness",
     "ProblemRecord",
     "Quantity",
     "Record",

@@ -1,0 +1,95 @@
+"""Trainings without each group, and on each group alone, seed by seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from influbench.errors import TrainingError
+from influbench.measures import measure_of
+from influbench.seeds import derive
+from influbench.shards import Shard
+from influbench.studies.informativeness.groups import Group
+from influbench.training.fingerprint import digest, training_key
+from influbench.training.loop import Trainer
+
+ACCURACY, P_CORRECT = "accuracy", "p_correct"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What the networks are worth on the test points, by measure: without each group, and trained on it alone.
+
+    Besides the problem's measure there are `accuracy`, which is 1 or 0 for a test point, and `p_correct`.
+    """
+
+    whole: dict[str, Tensor]  # (n_seeds, n_test) float64
+    without: dict[str, Tensor]  # (n_seeds, n_groups, n_test)
+    alone: dict[str, Tensor]  # (n_seeds, n_groups, n_test)
+
+
+@dataclass(frozen=True, eq=False)
+class Retraining:
+    """One seed to a shard: on all train points, without each group, on each group alone.
+
+    They share initial parameters and batches, so that what differs between them is the group.
+    """
+
+    trainer: Trainer
+    root_seed: int
+    groups: Sequence[Group]
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """Which train points each network is trained on, (1 + 2 n_groups, n_train) of 0 and 1."""
+        alone = torch.zeros(len(self.groups), len(self.trainer.data.train))
+        for of_group, group in zip(alone, self.groups, strict=True):
+            of_group[group.rows] = 1
+        return torch.cat([torch.ones(1, alone.shape[1]), 1 - alone, alone])
+
+    @cached_property
+    def folder(self) -> str:
+        """The folder of a cache that holds its shards: a digest of all that decides them, but for how many seeds."""
+        return f"groups/{digest('groups', 'kept', self.weights, training_key(self.trainer, self._seed(0)))}"
+
+    def shard_names(self, n_seeds: int) -> list[str]:
+        return [f"seed-{number:04d}" for number in range(n_seeds)]
+
+    def compute(self, name: str) -> dict[str, Tensor]:
+        """Each measure of one seed's networks on the test points, (1 + 2 n_groups, n_test)."""
+        seed, test = self._seed(int(name.rpartition("-")[2])), self.trainer.data.test
+        stacks = [
+            self.trainer.train([seed] * len(weights), weights, normalizer="kept").outputs(test)
+            for weights in self.weights.split(self.trainer.stack_width)
+        ]
+        outputs = torch.cat(stacks)
+        measured = {
+            measure: measure_of(measure, self.trainer.model)(outputs, test.labels[None])
+            for measure in {self.trainer.measure, P_CORRECT}
+        }
+        if not all(values.isfinite().all() for values in measured.values()):
+            raise TrainingError(
+                "training diverged: measures without a group, or on one alone, are not finite; lower the learning rate "
+                f"in the plan's [training], which is {self.trainer.recipe.learning_rate}"
+            )
+        measured[ACCURACY] = (outputs.argmax(-1) == test.labels).double()
+        return {measure: values.to(self.trainer.dtype).cpu() for measure, values in measured.items()}
+
+    def assemble(self, shards: Sequence[Shard]) -> Outcomes:
+        """What they are worth, from the shards of all seeds."""
+        in_order = sorted(shards, key=lambda shard: shard.name)
+        n = len(self.groups)
+        measured = {
+            measure: torch.stack([shard.tensors[measure].double() for shard in in_order])
+            for measure in in_order[0].tensors
+        }
+        return Outcomes(
+            whole={measure: values[:, 0] for measure, values in measured.items()},
+            without={measure: values[:, 1 : 1 + n] for measure, values in measured.items()},
+            alone={measure: values[:, 1 + n :] for measure, values in measured.items()},
+        )
+
+    def _seed(self, number: int) -> int:
+        return derive(self.root_seed, "informativeness", number)

@@ -1,0 +1,161 @@
+"""The study over the problems of a plan."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from influbench.engine.preparation import Candidate, Prepared, Resources, prepare
+from influbench.errors import DataError, PlanError, UsageError
+from influbench.plan import InformativenessTable, Plan
+from influbench.registry import Registry, installed, parse_selector
+from influbench.results import Claim, InformativenessStudy, ProblemInformativeness
+from influbench.seeds import derive
+from influbench.shards import gather
+from influbench.store.cache import Cache
+from influbench.studies.informativeness.effects import mean_over_all
+from influbench.studies.informativeness.findings import Claims, Effects, agreement
+from influbench.studies.informativeness.groups import Pool, choose
+from influbench.studies.informativeness.retraining import ACCURACY, Outcomes, Retraining
+from influbench.studies.informativeness.scores import Scores
+
+Progress = Callable[[str, int, int], None]  # what is done, how much of it is, and of how much
+
+
+def informativeness(
+    plan: Plan,
+    *,
+    cache: Cache,
+    registry: Registry | None = None,
+    resources: Resources | None = None,
+    progress: Progress = lambda _what, _done, _all: None,
+) -> InformativenessStudy:
+    """Take groups of train points away on each problem of the plan, over as many seeds as its truth has.
+
+    UsageError, before anything is trained, where a problem has no classes or too few points for a group, or an
+    estimator cannot run on it.
+    """
+    registry, resources, settings = registry or installed(), resources or Resources(), plan.informativeness
+    if settings.decided_at not in settings.fractions:
+        raise PlanError(
+            f"{plan.name}: [informativeness] decided_at = {settings.decided_at:g} is none of its fractions, "
+            f"{', '.join(f'{fraction:g}' for fraction in settings.fractions)}"
+        )
+    if settings.refuted_below > settings.supported_above:
+        raise PlanError(
+            f"{plan.name}: [informativeness] refuted_below = {settings.refuted_below:g} is above supported_above = "
+            f"{settings.supported_above:g}"
+        )
+    names = _estimators(settings)
+    plan = plan.changed(estimators=names, repeats=settings.difficulty_repeats + 1)
+    prepared, refused = prepare(plan, registry, named=names, resources=resources, cache=cache)
+    if refused:
+        raise UsageError(f"{refused[0].problem} cannot be studied: {refused[0].reason}")
+    pools = [_pool(problem, plan, settings) for problem in prepared]
+    found = [
+        _studied(plan, *of_problem, cache, resources, progress) for of_problem in zip(prepared, pools, strict=True)
+    ]
+    return InformativenessStudy(
+        plan=plan.name,
+        seed=plan.seed,
+        n_seeds=plan.truth.seeds,
+        settings=settings.model_dump(mode="json"),
+        problems=tuple(problem for problem, _ in found),
+        claims=tuple(claim for _, claims in found for claim in claims),
+    )
+
+
+def _estimators(settings: InformativenessTable) -> tuple[str, ...]:
+    """Those of difficulty and the one of influence, each once."""
+    return tuple(dict.fromkeys(str(parse_selector(name)) for name in (*settings.difficulty, settings.influence)))
+
+
+def _pool(problem: Prepared, plan: Plan, settings: InformativenessTable) -> Pool:
+    """What groups of the problem are drawn from, once it is known that all can be."""
+    name, train = problem.plan.name, problem.trainer.data.train
+    if problem.trainer.data.n_classes is None:
+        raise DataError(f"{name} cannot be studied: difficulty is that of a class, and this data set is for regression")
+    if len(problem.trainer.data.test) < 2:
+        raise DataError(f"{name} cannot be studied: intervals need at least 2 test points, and it has 1")
+    for candidate in problem.candidates:
+        if candidate.obstacle is not None:
+            raise UsageError(f"{candidate.supplied} cannot run on {name}: {candidate.obstacle.reason}")
+    labels, correct = train.labels.cpu(), ~problem.labels.wrong
+    strata = labels if settings.balanced_classes else torch.zeros_like(labels)
+    pool = Pool(train.ids.cpu(), strata, correct, derive(plan.seed, "informativeness", "groups"))
+    for fraction in settings.fractions:
+        if pool.n_points(fraction) < 1:
+            raise DataError(f"{name} cannot be studied: {fraction:g} of its {len(train)} train points is less than one")
+        if pool.sizes(fraction) is None:
+            of_class = " of each class" if settings.balanced_classes else ""
+            raise DataError(
+                f"{name} cannot be studied: two groups of {pool.n_points(fraction)} points ({fraction:g} of the train "
+                f"points) do not fit into half of its {int(correct.sum())} correct ones{of_class}; lower the fraction"
+            )
+    return pool
+
+
+def _studied(
+    plan: Plan, problem: Prepared, pool: Pool, cache: Cache, resources: Resources, progress: Progress
+) -> tuple[ProblemInformativeness, list[Claim]]:
+    settings, data = plan.informativeness, problem.trainer.data
+    assert data.n_classes is not None
+    difficulties = _difficulties(problem, plan, cache, progress)
+    groups = choose(pool, settings.fractions, difficulties, n_random=settings.random_groups)
+    retraining = Retraining(problem.trainer, plan.seed, groups)
+    outcomes = _outcomes(retraining, problem.plan.name, plan.truth.seeds, cache, resources, progress)
+    effects = Effects(
+        groups,
+        outcomes,
+        influence=_influence(problem, plan, cache),
+        labels=data.train.labels.cpu(),
+        measure=problem.trainer.measure,
+        n_classes=data.n_classes,
+    )
+    n_wrong = int(problem.labels.wrong.sum())
+    record = ProblemInformativeness(
+        problem=problem.plan.name,
+        measure=problem.trainer.measure,
+        n_train=len(data.train),
+        n_test=len(data.test),
+        n_wrong=n_wrong,
+        n_trainings=plan.truth.seeds * len(retraining.weights),
+        whole=mean_over_all(outcomes.whole[problem.trainer.measure]),
+        accuracy=mean_over_all(outcomes.whole[ACCURACY]),
+        random=effects.random(),
+        by_difficulty=effects.by_difficulty(),
+        agreement=agreement(difficulties, pool.correct),
+    )
+    return record, Claims(problem.plan.name, effects, settings, has_wrong=n_wrong > 0).all()
+
+
+def _difficulties(problem: Prepared, plan: Plan, cache: Cache, progress: Progress) -> dict[str, Tensor]:
+    """Memorization by each estimator of difficulty, the mean of its repeats, (n_train,)."""
+    repeats, difficulties = range(plan.informativeness.difficulty_repeats), {}
+    for name in dict.fromkeys(str(parse_selector(name)) for name in plan.informativeness.difficulty):
+        scores = Scores(_candidate(problem, name), problem.trainer, plan.seed, "memorization", repeats)
+        what = f"{name} on {problem.plan.name}"
+        difficulties[name] = scores.mean(cache, done=partial(progress, what))
+    return difficulties
+
+
+def _influence(problem: Prepared, plan: Plan, cache: Cache) -> Tensor:
+    """Influence by its estimator, with seeds that no difficulty has, (n_train, n_test)."""
+    candidate = _candidate(problem, str(parse_selector(plan.informativeness.influence)))
+    of_its_own = plan.informativeness.difficulty_repeats
+    return Scores(candidate, problem.trainer, plan.seed, "influence", range(of_its_own, of_its_own + 1)).mean(cache)
+
+
+def _candidate(problem: Prepared, name: str) -> Candidate:
+    return next(candidate for candidate in problem.candidates if str(candidate.selector) == name)
+
+
+def _outcomes(
+    retraining: Retraining, problem: str, n_seeds: int, cache: Cache, resources: Resources, progress: Progress
+) -> Outcomes:
+    shards, names = [], retraining.shard_names(n_seeds)
+    for shard in gather(cache, retraining.folder, names, retraining, resources.executor):
+        shards.append(shard)
+        progress(f"{problem}, without each group and on it alone", len(shards), len(names))
+    return retraining.assemble(shards)

@@ -1,0 +1,473 @@
+"""The study of informativeness, on data of which it is known what is informative."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from influbench.api import Data, Dataset, Spec, Split
+from influbench.engine import Resources
+from influbench.errors import DataError, PlanError, UnknownNameError, UsageError
+from influbench.executors import Here
+from influbench.plan import Plan, parse_plan
+from influbench.registry import Entry, Registry
+from influbench.results import Claim, GroupEffect, InformativenessStudy
+from influbench.store.cache import Cache
+from influbench.studies.informativeness.effects import (
+    against_group,
+    against_random,
+    between_groups,
+    mean_effect,
+    mean_over_all,
+    verdict,
+)
+from influbench.studies.informativeness.findings import agreed
+from influbench.studies.informativeness.groups import Group, Pool, choose, shares
+from influbench.studies.informativeness.retraining import Retraining
+from influbench.studies.informativeness.study import informativeness
+from influbench.training.loop import Trainer
+from tests.plugins import STRANGERS, registry_with
+from tests.problems import blobs, trainer
+
+
+@dataclass(frozen=True)
+class Halves(Dataset):
+    """Half of the train points are copies of two, and one more or less is all the same; half are each needed.
+
+    A needed point is alone in its direction, and there are test points in that direction that nothing else tells of.
+    """
+
+    n_needed: int = 40
+    n_tests: int = 4  # in each direction
+
+    def load(self, seed: int) -> Data:
+        n = self.n_needed
+        directions = torch.cat([torch.arange(n), n + torch.arange(n) % 2])
+        labels = torch.arange(2 * n) % 2
+        inputs = torch.eye(n + 2)
+        order = torch.randperm(2 * n, generator=torch.Generator().manual_seed(7))
+        train = Split(inputs[directions][order], labels[order], torch.arange(2 * n) + 500)
+        n_test = self.n_tests * (n + 2)
+        test = Split(inputs.repeat(self.n_tests, 1), torch.arange(n + 2).repeat(self.n_tests) % 2, torch.arange(n_test))
+        return Data(train, test, 2)
+
+
+HALVES = Entry("dataset", Spec("halves", f"{__name__}:Halves", "half needed"), STRANGERS)
+SMALL = """
+fractions = [0.1, 0.2]
+decided_at = 0.2
+random_groups = 12
+difficulty = ["turn_over_dropout[n_masks=8]", "subset", "learning_time"]
+difficulty_repeats = 2
+influence = "subset[n_models=512]"
+"""
+QUICK = """
+fractions = [0.1]
+random_groups = 2
+difficulty = ["learning_time"]
+difficulty_repeats = 2
+influence = "grad_dot"
+"""
+
+
+def plan(settings: str = SMALL, *, dataset: str = "halves", more: str = "", n_seeds: int = 6, epochs: int = 20) -> Plan:
+    text = f"""
+        estimators = ["random"]
+        [problem]
+        dataset = "{dataset}"
+        model = "mlp[hidden=[16]]"
+        {more}
+        [training]
+        batch_size = 20
+        epochs = {epochs}
+        learning_rate = 0.2
+        [truth]
+        seeds = {n_seeds}
+        [informativeness]
+        {settings}
+    """
+    return parse_plan(text, source="test.toml", name="test")
+
+
+def study(of: Plan, tmp_path: Path, **options: object) -> InformativenessStudy:
+    registry: Registry = registry_with(HALVES)
+    return informativeness(of, cache=Cache(tmp_path / "cache"), registry=registry, **options)  # type: ignore[arg-type]
+
+
+def claims(of: InformativenessStudy, name: str) -> list[Claim]:
+    return [claim for claim in of.claims if claim.id == name]
+
+
+def by_kind(groups: Sequence[GroupEffect], fraction: float) -> dict[str, GroupEffect]:
+    return {group.kind: group for group in groups if group.fraction == fraction}
+
+
+# ---------------------------------------------------------------- what is known
+
+
+def test_needed_points_are_informative_and_copies_are_not(tmp_path: Path) -> None:
+    found = study(plan(), tmp_path)
+    assert [claim.verdict for claim in claims(found, "more than random")] == ["supported"] * 3
+    assert [claim.verdict for claim in claims(found, "more than easy")] == ["supported"] * 3
+    assert [claim.verdict for claim in claims(found, "difficulties agree")] == ["supported"]
+    assert not claims(found, "correct matters")
+    (problem,) = found.problems
+    for one in problem.by_difficulty:
+        for fraction in (0.1, 0.2):
+            groups = by_kind((*one.groups, *problem.random), fraction)
+            hard, easy, random = (groups[kind].drop.value for kind in ("hard", "easy", "random"))
+            assert hard is not None
+            assert easy is not None
+            assert random is not None
+            # a needed point is worth the loss of one of 42 test points; a copy, of which 12 are left, next to nothing
+            assert abs(easy) < 0.05 * hard
+            assert random == pytest.approx(hard / 2, rel=0.5)
+            told = [groups[kind].influence.value for kind in ("hard", "easy")]
+            assert told[0] - told[1] == pytest.approx(hard - easy, rel=0.3)  # type: ignore[operator]
+            assert groups["hard"].accuracy_drop.value == pytest.approx(1 / 42 / 2, rel=0.5)  # chance is right in half
+            assert groups["hard"].class_counts == groups["easy"].class_counts == groups["random"].class_counts
+
+
+def test_wrong_points_do_harm_where_correct_ones_help(tmp_path: Path) -> None:
+    """By memorization: the wrong ones among those that stand alone are learnt by heart. Wrong copies never are."""
+    memorization = SMALL.replace(', "learning_time"]', "]")
+    found = study(plan(memorization, more="random_labels = 0.4", epochs=10), tmp_path)
+    for name in ("correct matters", "wrong do harm"):
+        assert [claim.verdict for claim in claims(found, name)] == ["supported"] * 2, name
+    (problem,) = found.problems
+    assert problem.n_wrong > 8
+    for one in problem.by_difficulty:
+        groups = by_kind(one.groups, 0.1)
+        assert groups["wrong"].n_points == groups["hard"].n_points == 8
+        assert groups["wrong"].class_counts == groups["hard"].class_counts
+        assert groups["wrong"].drop.high is not None
+        assert groups["wrong"].drop.high < 0
+
+
+def test_too_few_wrong_points_leave_their_claims_undecided(tmp_path: Path) -> None:
+    found = study(plan(QUICK, more="random_labels = 0.1", epochs=2), tmp_path)
+    assert 0 < found.problems[0].n_wrong < 8
+    for claim in (*claims(found, "correct matters"), *claims(found, "wrong do harm")):
+        assert (claim.value, claim.verdict) == (None, "undecided")
+        assert "too few points of a wrong label" in claim.rule
+    assert all("wrong" not in by_kind(one.groups, 0.1) for one in found.problems[0].by_difficulty)
+
+
+# ---------------------------------------------------------------- statistics
+
+
+def simulated(
+    n_groups: int, n_seeds: int, n_test: int, *, group: float, by_seed: float, by_test: float, noise: float, seed: int
+) -> Tensor:
+    """Effects of exchangeable groups (n_groups, n_seeds, n_test), with what seeds and test points have in common."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+    common = draw(1, n_seeds, 1) + draw(1, 1, n_test)
+    own = group * draw(n_groups, 1, 1) + by_seed * draw(n_groups, n_seeds, 1) + by_test * draw(n_groups, 1, n_test)
+    return common + own + noise * draw(n_groups, n_seeds, n_test)
+
+
+@pytest.mark.parametrize(
+    ("parts", "low", "high"),
+    [
+        ({"group": 1.0, "by_seed": 0.3, "by_test": 1.0, "noise": 1.0}, 0.93, 0.97),
+        ({"group": 0.1, "by_seed": 0.3, "by_test": 0.5, "noise": 1.0}, 0.93, 0.99),
+        ({"group": 0.0, "by_seed": 0.0, "by_test": 0.0, "noise": 1.0}, 0.93, 1.0),
+    ],
+)
+def test_exchangeable_groups_are_undecided_19_times_in_20(parts: dict[str, float], low: float, high: float) -> None:
+    n = 1000
+    undecided = {"random": 0, "group": 0}
+    for seed in range(n):
+        effects = simulated(12, 10, 30, seed=seed, **parts)
+        one, other, reference = effects[0], effects[1], effects[2:]
+        for name, found in (
+            ("random", against_random(one, reference)),
+            ("group", against_group(one, other, reference)),
+        ):
+            undecided[name] += verdict(found, supported_above=0.0, refuted_below=0.0) == "undecided"
+    for name, times in undecided.items():
+        assert low <= times / n <= high, (name, times / n)
+
+
+def test_a_difference_that_is_there_is_found() -> None:
+    effects = simulated(12, 10, 30, group=0.1, by_seed=0.1, by_test=0.3, noise=1.0, seed=0)
+    for shift, expected in ((1.0, "supported"), (-1.0, "not supported")):
+        for found in (
+            against_random(effects[0] + shift, effects[2:]),
+            against_group(effects[0] + shift, effects[1], effects[2:]),
+        ):
+            assert found.value == pytest.approx(shift, abs=0.5)
+            assert verdict(found, supported_above=0.0, refuted_below=0.0) == expected
+            assert verdict(found, supported_above=2.0, refuted_below=-2.0) == "undecided"
+
+
+def test_swapped_groups_turn_the_difference_round() -> None:
+    effects = simulated(8, 5, 9, group=1.0, by_seed=1.0, by_test=1.0, noise=1.0, seed=1)
+    one, other = against_group(effects[0], effects[1], effects[2:]), against_group(effects[1], effects[0], effects[2:])
+    assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))  # type: ignore[operator]
+    same = against_group(effects[0], effects[0], effects[2:])
+    assert same.value == 0
+    assert same.low is not None
+    assert same.high is not None
+    assert same.low < 0 < same.high
+    assert against_random(effects[2:].mean(0), effects[2:]).value == pytest.approx(0)
+
+
+def test_the_variance_between_groups_is_that_of_their_expected_effects() -> None:
+    of_groups = torch.randn(9, 1, 1, dtype=torch.float64)
+    additive = of_groups + torch.randn(1, 4, 1, dtype=torch.float64) + torch.randn(1, 1, 6, dtype=torch.float64)
+    assert between_groups(additive) == pytest.approx(float(of_groups.var()))
+    parts = {"group": 0.7, "by_seed": 0.5, "by_test": 0.9, "noise": 2.0}
+    found = [between_groups(simulated(10, 6, 12, seed=seed, **parts)) for seed in range(400)]
+    assert sum(found) / len(found) == pytest.approx(0.7**2, rel=0.1)
+
+
+def test_the_interval_is_as_wide_as_that_of_a_bootstrap_over_seeds_and_test_points() -> None:
+    generator = torch.Generator().manual_seed(3)
+    n_seeds, n_test = 40, 60
+    values = torch.randn(n_seeds, 1, dtype=torch.float64, generator=generator) + torch.randn(
+        1, n_test, dtype=torch.float64, generator=generator
+    )
+    means = []
+    for _ in range(2000):
+        seeds = torch.randint(n_seeds, (n_seeds,), generator=generator)
+        tests = torch.randint(n_test, (n_test,), generator=generator)
+        means.append(values[seeds][:, tests].mean())
+    found = mean_over_all(values)
+    low, high = torch.stack(means).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.1)
+
+
+def test_one_seed_has_no_interval() -> None:
+    effects = simulated(5, 1, 9, group=1.0, by_seed=0.0, by_test=0.0, noise=1.0, seed=1)
+    found = mean_effect(effects[0], effects[1:], n_groups=1)
+    assert (found.low, found.high) == (None, None)
+    assert verdict(found, supported_above=0.0, refuted_below=0.0) == "undecided"
+
+
+def test_difficulties_agree_if_all_decide_alike() -> None:
+    assert agreed([{"supported"}, {"not supported"}]) == "supported"
+    assert agreed([{"supported"}, {"supported", "not supported"}]) == "not supported"
+    assert agreed([{"supported"}, {"undecided"}]) == "undecided"
+    assert agreed([{"supported", "undecided"}]) == "undecided"
+
+
+# ---------------------------------------------------------------- groups
+
+
+def pool(n: int = 60, *, n_classes: int = 4, wrong: float = 0.25, seed: int = 5) -> Pool:
+    generator = torch.Generator().manual_seed(seed)
+    return Pool(
+        ids=torch.randperm(1000, generator=generator)[:n],
+        strata=torch.randint(n_classes, (n,), generator=generator),
+        correct=torch.rand(n, generator=generator) >= wrong,
+        seed=3,
+    )
+
+
+def test_seats_are_shared_in_proportion_as_far_as_there_is_room() -> None:
+    assert shares(10, torch.tensor([10, 20, 20]), torch.tensor([9, 9, 9])).tolist() == [2, 4, 4]  # type: ignore[union-attr]
+    assert shares(10, torch.tensor([10, 20, 20]), torch.tensor([9, 2, 9])).tolist() == [3, 2, 5]  # type: ignore[union-attr]
+    assert shares(10, torch.tensor([10, 20, 20]), torch.tensor([3, 3, 3])) is None
+
+
+def test_all_groups_of_a_size_hold_as_many_points_of_each_class() -> None:
+    of, difficulty = pool(120, wrong=0.4), torch.rand(120)
+    groups = choose(of, [0.05, 0.2], {"one": difficulty, "other": -difficulty}, n_random=7)
+    for fraction in (0.05, 0.2):
+        of_size = [group for group in groups if group.fraction == fraction]
+        counts = {tuple(of.strata[group.rows].bincount(minlength=4).tolist()) for group in of_size}
+        assert len(counts) == 1
+        assert sum(counts.pop()) == round(fraction * 120)
+        kinds = [group.kind for group in of_size]
+        assert [kinds.count(kind) for kind in ("random", "hard", "easy", "wrong")] == [7, 2, 2, 2]
+    for group in groups:
+        assert group.rows.unique().tolist() == group.rows.tolist()
+        assert of.correct[group.rows].tolist() == [group.kind != "wrong"] * len(group.rows)
+
+
+def test_groups_are_the_extremes_of_their_classes() -> None:
+    of, difficulty = pool(), torch.rand(60)
+    (hard,), (easy,), (wrong,) = (
+        [group.rows for group in choose(of, [0.1], {"one": difficulty}, n_random=2) if group.kind == kind]
+        for kind in ("hard", "easy", "wrong")
+    )
+    for stratum in range(4):
+        for rows, among, sign in ((hard, of.correct, 1), (easy, of.correct, -1), (wrong, ~of.correct, 1)):
+            members = (of.strata == stratum) & among
+            inside = torch.zeros(60, dtype=torch.bool)
+            inside[rows] = True
+            chosen, left = difficulty[members & inside], difficulty[members & ~inside]
+            assert not len(chosen) or not len(left) or (sign * chosen).min() > (sign * left).max()
+
+
+def test_equal_difficulties_are_told_apart_by_chance_and_no_point_is_hard_and_easy() -> None:
+    of = pool()
+    sizes = of.sizes(0.2)
+    assert sizes is not None
+    hard, easy = (choose_rows(torch.zeros(60), sizes, among=of.correct) for choose_rows in (of.hardest, of.easiest))
+    assert not set(hard.tolist()) & set(easy.tolist())
+    assert hard.tolist() != sorted(of.correct.nonzero()[:, 0].tolist())[: len(hard)]
+
+
+def test_random_groups_share_no_point_until_all_are_used() -> None:
+    of = replace(pool(80, wrong=0.0), strata=torch.arange(80) % 4)
+    groups = of.random(torch.full((4,), 2), 20)
+    first, second = torch.cat(groups[:10]), torch.cat(groups[10:])
+    assert first.sort().values.tolist() == second.sort().values.tolist() == list(range(80))
+    assert sorted(map(tuple, map(Tensor.tolist, groups[:10]))) != sorted(map(tuple, map(Tensor.tolist, groups[10:])))
+
+
+def test_groups_follow_the_ids() -> None:
+    of, difficulty, order = pool(), (torch.rand(60) * 5).round(), torch.randperm(60)
+    permuted = Pool(of.ids[order], of.strata[order], of.correct[order], of.seed)
+    groups = choose(of, [0.1], {"one": difficulty}, n_random=3)
+    for group, other in zip(groups, choose(permuted, [0.1], {"one": difficulty[order]}, n_random=3), strict=True):
+        assert set(of.ids[group.rows].tolist()) == set(permuted.ids[other.rows].tolist())
+
+
+# ---------------------------------------------------------------- trainings
+
+
+def test_trainings_are_those_on_the_others_and_on_the_group() -> None:
+    """Each against a training by itself, in which the points that are left out hold other inputs."""
+    of, rows = trainer(epochs=3), torch.tensor([2, 5, 11])
+    group, other = Group("hard", 0.15, "any", rows), Group("random", 0.1, None, torch.tensor([0, 7]))
+    retraining = Retraining(of, root_seed=1, groups=[other, group])
+    computed = retraining.compute("seed-0003")
+    seed, test = retraining._seed(3), of.data.test
+    everywhere, inside = torch.ones(20), torch.zeros(20)
+    inside[rows] = 1
+    for number, weights in ((0, everywhere), (2, 1 - inside), (4, inside)):
+        inputs = of.data.train.inputs.clone()
+        inputs[weights == 0] = 17.0
+        data = replace(of.data, train=replace(of.data.train, inputs=inputs))
+        runs = replace(of, data=data).train([seed], weights[None], normalizer="kept")
+        torch.testing.assert_close(computed["neg_loss"][number], runs.measured(test)[0])
+        torch.testing.assert_close(computed["p_correct"][number], runs.p_correct(test)[0])
+        right = (runs.outputs(test)[0].argmax(-1) == test.labels).double()
+        torch.testing.assert_close(computed["accuracy"][number], right)
+
+
+def test_narrow_stacks_give_the_same() -> None:
+    groups = [Group("random", 0.1, None, torch.tensor([row, row + 1])) for row in range(6)]
+    wide, narrow = trainer(), trainer()
+    narrow.__dict__["stack_width"] = 3
+    of_wide, of_narrow = (Retraining(one, 1, groups).compute("seed-0000") for one in (wide, narrow))
+    for measure, values in of_wide.items():
+        torch.testing.assert_close(of_narrow[measure], values, rtol=0, atol=1e-12)
+
+
+# ---------------------------------------------------------------- running
+
+
+@dataclass
+class _Stopping:
+    """Runs so many pieces, and then the user interrupts."""
+
+    n: int
+    done: list[str]
+
+    def run(
+        self, function: Callable[..., object], shared: object, items: Sequence[str]
+    ) -> Iterator[tuple[str, object]]:
+        for item in items:
+            if len(self.done) == self.n:
+                raise KeyboardInterrupt
+            self.done.append(item)
+            yield item, function(shared, item)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of, first, second = plan(QUICK, epochs=1, n_seeds=4), _Stopping(3, []), _Stopping(99, [])
+    with pytest.raises(KeyboardInterrupt):
+        study(of, tmp_path, resources=Resources(first))  # type: ignore[arg-type]
+    found = study(of, tmp_path, resources=Resources(second))  # type: ignore[arg-type]
+    assert (first.done, second.done) == (["seed-0000", "seed-0001", "seed-0002"], ["seed-0003"])
+
+    def nothing(*_: object, **__: object) -> None:
+        raise AssertionError("everything is stored")
+
+    monkeypatch.setattr(Trainer, "train", nothing)
+    assert study(of, tmp_path) == found
+    monkeypatch.undo()
+    assert study(of, tmp_path / "elsewhere", resources=Resources(Here())) == found
+
+
+def test_what_a_stranger_estimates_is_not_stored(tmp_path: Path) -> None:
+    of = plan(QUICK.replace("learning_time", "only_memorization").replace("grad_dot", "elsewhere"), epochs=1)
+    registry = registry_with(HALVES, only_memorization="OnlyMemorization", elsewhere="Elsewhere")
+    informativeness(of, cache=Cache(tmp_path), registry=registry)
+    assert not (tmp_path / "scores").exists()
+    assert (tmp_path / "groups").is_dir()
+
+
+def test_the_rules_and_the_settings_are_in_the_result(tmp_path: Path) -> None:
+    settings = QUICK + "supported_above = 0.5\nrefuted_below = -0.25\n"
+    found = study(plan(settings, epochs=1), tmp_path)
+    (claim,) = claims(found, "more than random")
+    assert claim.verdict == "undecided"
+    assert "hard minus random, groups of 8 points" in claim.rule
+    assert "lies above 0.5, not supported if below -0.25" in claim.rule
+    told = json.loads(found.model_dump_json(by_alias=True))
+    assert told["settings"]["supported_above"] == 0.5
+    assert told["settings"]["fractions"] == [0.1]
+    assert {claim["id"] for claim in told["claims"]} == {"more than random", "more than easy"}
+
+
+@pytest.mark.parametrize(
+    ("of", "error", "sentence"),
+    [
+        (lambda: plan(QUICK, dataset="line"), DataError, "line, .* cannot be studied: difficulty is that of a class"),
+        (lambda: plan("fractions = [0.1, 0.001]"), DataError, "0.001 of its 80 train points is less than one"),
+        (lambda: plan("fractions = [0.6]\ndecided_at = 0.6"), DataError, "two groups of 48 points .* do not fit"),
+        (lambda: plan("fractions = [0.2]"), PlanError, "decided_at = 0.1 is none of its fractions, 0.2"),
+        (lambda: plan(QUICK + "refuted_below = 1.0"), PlanError, "refuted_below = 1 is above supported_above = 0"),
+        (lambda: plan(QUICK.replace("learning_time", "tracin")), UsageError, "tracin tells no memorization"),
+        (lambda: plan(QUICK.replace("grad_dot", "el2n")), UsageError, "el2n tells no influence"),
+        (lambda: plan(QUICK.replace("learning_time", "learning_tim")), UnknownNameError, "did you mean"),
+        (
+            lambda: plan(QUICK.replace("learning_time", "turn_over_dropout[n_checkpoints=999]")),
+            UsageError,
+            r"turn_over_dropout\[n_checkpoints=999\] cannot run on halves, .*: 999 checkpoints asked for",
+        ),
+    ],
+)
+def test_what_cannot_be_studied_is_told_in_a_sentence(
+    of: Callable[[], Plan], error: type[Exception], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=sentence):
+        study(of(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ("fractions = [0.1, 1.5]", r"fractions = 1.5 in \[informativeness\] does not fit; input should be less than 1"),
+        ("fractions = [0.0]", r"fractions = 0.0 in \[informativeness\] does not fit; input should be greater than 0"),
+        ("fractions = []", r"fractions = \[\] in \[informativeness\] does not fit; expected at least one value"),
+        ("random_groups = 1", r"random_groups = 1 in \[informativeness\] does not fit"),
+        ("dificulty = ['subset']", r"unknown key 'dificulty' in \[informativeness\]; did you mean 'difficulty'"),
+    ],
+)
+def test_settings_are_checked_with_the_plan(settings: str, sentence: str) -> None:
+    with pytest.raises(PlanError, match=sentence):
+        plan(settings)
+
+
+def test_unbalanced_groups_are_the_extremes_of_all(tmp_path: Path) -> None:
+    found = study(plan(QUICK + "balanced_classes = false\n", epochs=1, dataset="blobs"), tmp_path)
+    (group, _) = found.problems[0].by_difficulty[0].groups
+    assert sum(group.class_counts) == group.n_points == 2
+    assert found.problems[0].n_train == len(blobs().train)
