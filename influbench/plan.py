@@ -194,7 +194,8 @@ class Plan(_Table):
 
     def to_toml(self) -> str:
         """The plan as TOML that reads back as this plan."""
-        unasked = {"dynamics"} if self.dynamics == DynamicsTable() else set()
+        studies = {"dynamics": DynamicsTable(), "informativeness": InformativenessTable()}
+        unasked = {name for name, default in studies.items() if getattr(self, name) == default}
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True, exclude=unasked))
 
 
