@@ -99,6 +99,9 @@ class Recipe:
     epochs: int = 20
 
     def __post_init__(self) -> None:
+        for name, known in (("optimizer", ("sgd", "adam", "adamw")), ("schedule", ("constant", "cosine"))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         if not 0 < self.learning_rate < inf:
             raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
         if not 0 <= self.momentum < 1:

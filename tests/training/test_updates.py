@@ -70,3 +70,11 @@ def test_a_step_has_its_derivative_where_all_gradients_were_0(optimizer: str) ->
 def test_a_recipe_refuses_what_makes_no_sense(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field):
         Recipe(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "known"), [("optimizer", "SGD", "sgd, adam, adamw"), ("schedule", "linear", "constant, cosine")]
+)
+def test_a_recipe_that_is_not_known_is_refused(field: str, value: str, known: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be one of {known}, got '{value}'"):
+        Recipe(**{field: value})  # type: ignore[arg-type]
