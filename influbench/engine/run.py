@@ -1,7 +1,7 @@
 """Runs a plan: ground truth first, then every estimator against it. The one place that orders the steps."""
 
 from collections.abc import Collection, Generator, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from traceback import format_exc
@@ -9,7 +9,7 @@ from traceback import format_exc
 import torch
 
 from influbench.api import Data, Estimate, Estimator
-from influbench.engine.boundary import Pristine, checked_estimate
+from influbench.engine.estimating import estimated
 from influbench.engine.events import (
     EstimatorDone,
     EstimatorStarted,
@@ -27,8 +27,7 @@ from influbench.engine.fronts import fronts
 from influbench.engine.judgement import Judge, Trace, influence_yardstick, unjudged
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.preparation import Candidate, Prepared, Resources, prepare, resolved
-from influbench.engine.process import isolated
-from influbench.errors import WHATEVER_A_PLUGIN_RAISES, EstimateError, InflubenchError, PluginError, UsageError
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, InflubenchError, PluginError, UsageError
 from influbench.executors import Executor
 from influbench.plan import ALL, Plan
 from influbench.problem import TrainingProblem
@@ -227,23 +226,11 @@ def _run_estimator(
 def _estimate(
     who: str, estimator: Estimator, problem: TrainingProblem, steps: Sequence[int]
 ) -> list[Estimate] | Obstacle:
-    """What the estimator returns, checked, after each of `steps` if it can be traced; or what went wrong."""
-    pristine, put_back = Pristine(problem), list[str]()
+    """What the estimator returns, after each of `steps` if it can be traced; or what went wrong."""
     try:
-        with isolated(problem.seed) as put_back:
-            traced = estimator.trace(problem, steps) if steps else None
-            returned = [estimator.estimate(problem)] if traced is None else list(traced)
-        if traced is not None and len(returned) != len(steps):
-            raise EstimateError(f"traced {len(returned)} steps, expected {len(steps)}")
-        found: list[Estimate] | Obstacle = [checked_estimate(one, problem.data) for one in returned]
+        return estimated(estimator, problem, who=who, steps=steps)
     except WHATEVER_A_PLUGIN_RAISES as error:
-        found = Obstacle("failed", in_words(error, who), format_exc())
-    if changed := pristine.restore():
-        return Obstacle("failed", f"{who}: wrote into the {' and the '.join(changed)} it was given; work on a copy")
-    if put_back and not isinstance(found, Obstacle):
-        note = f"changed {' and '.join(put_back)}, which is put back; {who} should do so itself, in a `finally`"
-        found = [replace(estimate, notes=(*estimate.notes, note)) for estimate in found]
-    return found
+        return Obstacle("failed", in_words(error, who), format_exc())
 
 
 def _arrays(estimates: Sequence[Estimate], problem: TrainingProblem) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from influbench.report.frame import framed
 from influbench.report.numbers import decimal
 from influbench.report.tables import COLUMN_TITLES
 from influbench.results import Cell, Result, Where
@@ -84,15 +85,9 @@ def _drawn(points: Sequence[_Point]) -> str:
         row = rows[round((top - point.value) * per_value)]
         column = round((point.decade - first) * per_decade)
         row[column] = point.letter if row[column] in (" ", point.letter) else _SEVERAL
-    lines = [
-        f"{decimal(top - number / per_value) if number % 3 == 0 else '':>5} │{''.join(row).rstrip()}"
-        for number, row in enumerate(rows)
-    ]
-    axis, labels = ["─"] * _COLUMNS, [" "] * (_COLUMNS + 8)
-    for decade in range(first, last + 1):
-        column = round((decade - first) * per_decade)
-        label = "0" if 10**decade <= _LEAST else f"{10**decade:,}"
-        axis[column] = "┴"
-        start = max(0, column - len(label) // 2)
-        labels[start : start + len(label)] = label
-    return "\n".join([*lines, f"{'':5} └{''.join(axis)}", f"{'':7}{''.join(labels).rstrip()}"])
+    heights = {number: decimal(top - number / per_value) for number in range(0, _ROWS, 3)}
+    ticks = {
+        round((decade - first) * per_decade): "0" if 10**decade <= _LEAST else f"{10**decade:,}"
+        for decade in range(first, last + 1)
+    }
+    return framed(rows, heights, ticks, margin=5)

@@ -6,6 +6,8 @@ from math import floor
 
 from rich.text import Text
 
+from influbench.report.frame import framed
+
 _ROWS, _COLUMNS = 11, 60
 _LABELLED = 5  # steps that the lower axis names, at the most
 SEVERAL = "*"
@@ -35,9 +37,8 @@ def drawn(chart: Chart, steps: Sequence[int]) -> Text:
             row = rows[round((1 - height) * (_ROWS - 1))]
             row[column] = letter if row[column] == " " else SEVERAL
     heights = {0: f"{top:.1f}", _ROWS // 2: f"{(top + bottom) / 2:.1f}", _ROWS - 1: f"{bottom:.1f}"}
-    lines = [f"{heights.get(number, ''):>5} │{''.join(row).rstrip()}" for number, row in enumerate(rows)]
     text = Text(f"{chart.title}\n", style="bold")
-    text.append("\n".join([*lines, *_axis(steps)]), style="not bold")
+    text.append(framed(rows, heights, _ticks(steps), margin=5), style="not bold")
     legend = "  ".join(f"{letter} {name}" for letter, name in chart.legend.items())
     return text.append(f"\n{'':7}{legend}", style="not bold")
 
@@ -49,14 +50,11 @@ def _between(curve: Sequence[float], column: int) -> float:
     return curve[before] + (place - before) * (curve[before + 1] - curve[before])
 
 
-def _axis(steps: Sequence[int]) -> tuple[str, str]:
+def _ticks(steps: Sequence[int]) -> dict[int, str]:
+    """Labels of some of the steps, by column."""
     n_between = min(_LABELLED, len(steps)) - 1
     named = sorted({round(k * (len(steps) - 1) / n_between) for k in range(n_between + 1)})
-    line, labels = ["─"] * _COLUMNS, [" "] * (_COLUMNS + 8)
-    for number in named:
-        column = round(number / (len(steps) - 1) * (_COLUMNS - 1))
-        label = f"{steps[number]:,}" if number else "step 0"
-        line[column] = "┴"
-        start = max(0, column - len(label) // 2)
-        labels[start : start + len(label)] = label
-    return f"{'':5} └{''.join(line)}", f"{'':7}{''.join(labels).rstrip()}"
+    return {
+        round(number / (len(steps) - 1) * (_COLUMNS - 1)): f"{steps[number]:,}" if number else "step 0"
+        for number in named
+    }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from influbench.report.frame import framed
 from influbench.report.numbers import decimal
 
 _ROWS, _COLUMNS = 9, 26
@@ -39,13 +40,5 @@ def drawn(curves: Mapping[str, Sequence[float | None]], labels: Sequence[str]) -
                 taken[place] = _SEVERAL if place in taken else letter
     for (row, column), letter in taken.items():
         rows[row][column] = letter
-    lines = [
-        f"{decimal(top - number / per_value) if number % 4 == 0 else '':>6} │{''.join(row).rstrip()}"
-        for number, row in enumerate(rows)
-    ]
-    axis, below = ["─"] * _COLUMNS, [" "] * (_COLUMNS + 8)
-    for label, column in zip(labels, columns, strict=True):
-        axis[column] = "┴"
-        start = max(0, column + 1 - len(label) // 2)
-        below[start : start + len(label)] = label
-    return "\n".join([*lines, f"{'':6} └{''.join(axis)}", f"{'':7}{''.join(below).rstrip()}"])
+    heights = {number: decimal(top - number / per_value) for number in range(0, _ROWS, 4)}
+    return framed(rows, heights, dict(zip(columns, labels, strict=True)), margin=6)

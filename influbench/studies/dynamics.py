@@ -4,7 +4,6 @@ The networks of a turn-over dropout are looked at while they are trained. Beside
 each point out of ordinary trainings, after the same steps: how far masks tell what leaving out would.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -24,12 +23,11 @@ from influbench.store.cache import Cache
 from influbench.studies.difficulty import LearningTimes, subset_memorization
 from influbench.studies.learning import CLAIMS, TRUE, WRONG, Labels, Learning
 from influbench.studies.masked_networks import Course, MaskedNetworks
+from influbench.studies.progress import Progress, told
 from influbench.truth.leave_one_out import GroundTruth
 
 ALL_POINTS = "all points"
 FEWEST_SEEDS = 4  # of masked networks: fewer tell nothing of the chance of seeds
-
-Progress = Callable[[str, int, int], None]  # what is trained, how much of it, and of how much
 
 
 def dynamics(
@@ -184,11 +182,9 @@ class _Subject:
 
     def _course(self) -> Course:
         networks = MaskedNetworks(self.problem.trainer, self.estimator, self._seed("masks"), self.steps, self.cache)
-        shards = []
-        for shard in networks.gather(self.resources.executor):
-            shards.append(shard)
-            self.progress(f"masked networks on {self.name}", len(shards), len(networks.shard_names))
-        return networks.assemble(shards)
+        shards, n = networks.gather(self.resources.executor), len(networks.shard_names)
+        what = f"masked networks on {self.name}"
+        return networks.assemble(told(shards, n, what=what, progress=self.progress))
 
     def _left_out(self) -> Tensor:
         """Memorization by leave-one-out after each step, (n_seeds, n_steps, n_train).
@@ -196,10 +192,13 @@ class _Subject:
         Where the plan has `[truth] steps`, this is the truth of a run of it. Before training there is no difference.
         """
         truth = GroundTruth(self.problem.trainer, self.plan.seed, self.plan.truth.steps or self.steps[1:-1])
-        names, shards = truth.shard_names(range(self.plan.truth.seeds)), []
-        for shard in gather(self.cache, truth.folder, names, truth, self.resources.executor):
-            shards.append(shard)
-            self.progress(f"ground truth of {self.name}", len(shards), len(names))
+        names = truth.shard_names(range(self.plan.truth.seeds))
+        shards = told(
+            gather(self.cache, truth.folder, names, truth, self.resources.executor),
+            len(names),
+            what=f"ground truth of {self.name}",
+            progress=self.progress,
+        )
         after = [truth.assemble(shards, step=step).memorization for step in self.steps if step > 0]
         known = [memorization for memorization in after if memorization is not None]
         return torch.stack([torch.zeros_like(known[0]), *known], dim=1)

@@ -1,6 +1,6 @@
 """A study over the problems of a plan."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from influbench.engine.preparation import Prepared, Resources, prepare, resolved
 from influbench.errors import UsageError
@@ -15,11 +15,10 @@ from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table, within_classes
 from influbench.store.cache import Cache
 from influbench.studies.decomposition import against_effects, decompose, in_shares
+from influbench.studies.progress import Progress, told
 from influbench.truth.leave_one_out import Truth
 
 DEFAULT = ("turn_over_dropout[n_masks=8]", "turn_over_dropout[n_masks=8,sealed=true]")
-
-Progress = Callable[[str, int, int], None]  # what is trained, how many networks of it are, and of how many
 
 
 def decomposition(
@@ -56,12 +55,11 @@ def decomposition(
 
 
 def _truth(plan: Plan, problem: Prepared, cache: Cache, resources: Resources, progress: Progress) -> Truth:
-    ground_truth, shards = problem.ground_truth, []
+    ground_truth = problem.ground_truth
     names = ground_truth.shard_names(range(plan.truth.seeds))
-    for shard in gather(cache, ground_truth.folder, names, ground_truth, resources.executor):
-        shards.append(shard)
-        progress(f"ground truth of {problem.plan.name}", len(shards), len(names))
-    return ground_truth.assemble(shards)
+    shards = gather(cache, ground_truth.folder, names, ground_truth, resources.executor)
+    what = f"ground truth of {problem.plan.name}"
+    return ground_truth.assemble(told(shards, len(names), what=what, progress=progress))
 
 
 def _decomposed(

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -16,16 +15,13 @@ from influbench.errors import WHATEVER_A_PLUGIN_RAISES, EstimateError, ModelErro
 from influbench.models.cnn import Cnn
 from influbench.problem import TrainingProblem
 from influbench.registry import installed, parse_selector
-from influbench.seeds import derive
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
 from influbench.testing.checks import Check, ContractError, NotApplicable, Promise, checks_of
-from influbench.testing.oracles import least_squares
-from influbench.testing.problems import blobs, line, permuted, pictures, problem_of, small_problem, small_trainer
-from influbench.truth.leave_one_out import leave_out
+from influbench.testing.known_effects import effects_on_classes, effects_on_regression
+from influbench.testing.problems import blobs, line, permuted, pictures, small_problem
 
 _TOLERANCE = 1e-4  # of the largest score; what is out of order is off by all of it
 _OPPOSITE = {"influence": -0.25, "memorization": -0.5}  # correlations that chance does not reach on these few points
-_TRUTH_SEEDS = 4
 
 
 def estimator_checks(estimator: str | Estimator, *, tolerance: float = _TOLERANCE) -> list[Check]:
@@ -184,7 +180,7 @@ def _leaves_the_process_alone(subject: _Subject) -> None:
 def _signs_agree(subject: _Subject) -> None:
     """Against exact effects of least squares, or measured ones where there are classes."""
     checked = 0
-    for problem, influence, memorization in (_regression_truth(), _classes_truth()):
+    for problem, influence, memorization in (effects_on_regression(), effects_on_classes()):
         if subject.refusal(problem) is not None:
             continue
         estimate = subject.estimate(problem)
@@ -311,24 +307,3 @@ def _with_a_duplicate(data: Data) -> Data:
     train = Split(data.train.inputs.clone(), data.train.labels.clone(), data.train.ids)
     train.inputs[1], train.labels[1] = train.inputs[0], train.labels[0]
     return Data(train, data.test, data.n_classes)
-
-
-def _regression_truth() -> tuple[TrainingProblem, Tensor, None]:
-    oracle = least_squares()
-    assert isinstance(oracle.problem, TrainingProblem)
-    return oracle.problem, oracle.influence, None
-
-
-def _classes_truth() -> tuple[TrainingProblem, Tensor, Tensor]:
-    trainer = small_trainer(blobs(30, 20), epochs=10)
-    return problem_of(trainer), *_measured_effects()
-
-
-@cache
-def _measured_effects() -> tuple[Tensor, Tensor]:
-    """Leave-one-out effects on clusters, measured over a few seeds: (n_train, n_test) and (n_train, 1)."""
-    trainer = small_trainer(blobs(30, 20), epochs=10)
-    of_seeds = [leave_out(trainer, derive(0, "truth", seed), range(30)) for seed in range(_TRUTH_SEEDS)]
-    influence = torch.stack([effects[f"influence/neg_loss@{trainer.n_steps}"] for effects in of_seeds]).mean(0)
-    own = torch.stack([effects[f"own/p_correct@{trainer.n_steps}"] for effects in of_seeds]).mean(0)
-    return influence, own[:, None]

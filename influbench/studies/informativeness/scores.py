@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 import influbench
-from influbench.engine.boundary import checked_estimate
+from influbench.engine.estimating import estimated
 from influbench.engine.obstacles import in_words
 from influbench.engine.preparation import Candidate
-from influbench.engine.process import isolated
-from influbench.errors import InflubenchError, PluginError, UsageError
+from influbench.errors import WHATEVER_A_PLUGIN_RAISES, InflubenchError, PluginError, UsageError
 from influbench.executors import Here
 from influbench.results import Quantity
 from influbench.shards import gather
@@ -72,11 +71,10 @@ class Scores:
         view, estimator, who = self.candidate.problems[repeat], self.candidate.estimator, self.candidate.supplied
         assert estimator is not None
         try:
-            with isolated(view.seed):
-                estimate = checked_estimate(estimator.estimate(view), view.data)
+            (estimate,) = estimated(estimator, view, who=who)
         except InflubenchError as error:
             raise type(error)(in_words(error, who)) from error
-        except Exception as error:
+        except WHATEVER_A_PLUGIN_RAISES as error:
             raise PluginError(in_words(error, who)) from error
         scores: Tensor | None = getattr(estimate, self.quantity)
         if scores is None:

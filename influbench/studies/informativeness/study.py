@@ -1,6 +1,5 @@
 """The study over the problems of a plan."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -19,8 +18,7 @@ from influbench.studies.informativeness.findings import Claims, Effects, agreeme
 from influbench.studies.informativeness.groups import Pool, choose
 from influbench.studies.informativeness.retraining import ACCURACY, Outcomes, Retraining
 from influbench.studies.informativeness.scores import Scores
-
-Progress = Callable[[str, int, int], None]  # what is done, how much of it is, and of how much
+from influbench.studies.progress import Progress, told
 
 
 def informativeness(
@@ -154,8 +152,7 @@ def _candidate(problem: Prepared, name: str) -> Candidate:
 def _outcomes(
     retraining: Retraining, problem: str, n_seeds: int, cache: Cache, resources: Resources, progress: Progress
 ) -> Outcomes:
-    shards, names = [], retraining.shard_names(n_seeds)
-    for shard in gather(cache, retraining.folder, names, retraining, resources.executor):
-        shards.append(shard)
-        progress(f"{problem}, without each group and on it alone", len(shards), len(names))
-    return retraining.assemble(shards)
+    names = retraining.shard_names(n_seeds)
+    shards = gather(cache, retraining.folder, names, retraining, resources.executor)
+    what = f"{problem}, without each group and on it alone"
+    return retraining.assemble(told(shards, len(names), what=what, progress=progress))
