@@ -6,7 +6,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from influbench.report.numbers import decimal, interval, trainings
 from influbench.report.trace import trace_tables
 from influbench.results import Cell, ComparedRuns, DecompositionStudy, Result, Results, Where
 from influbench.store.run_directory import read_result
+from tests.report.printing import text_of
 from tests.report.test_terminal import printed
 
 ROOT = Path(__file__).parents[1]
@@ -43,10 +43,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def rendered(draw: Callable[[Console], object]) -> str:
-    console = Console(width=80, file=StringIO(), color_system=None)
-    draw(console)
-    assert isinstance(console.file, StringIO)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+    return text_of(draw, 80).removesuffix("\n")
 
 
 @pytest.mark.parametrize(

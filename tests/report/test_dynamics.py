@@ -1,24 +1,20 @@
 """The study of dynamics as text: golden at 80 and at 160 columns, without colour."""
 
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from influbench.report.curves import Chart, drawn
 from influbench.report.dynamics import print_dynamics
 from influbench.results import UNKNOWN, DynamicsStudy, Statistic
+from tests.report.printing import text_of
 
 GOLDEN = Path(__file__).parent / "golden"
 STUDY = DynamicsStudy.model_validate_json((GOLDEN / "dynamics.json").read_text())
 
 
 def printed(study: DynamicsStudy, width: int) -> str:
-    console = Console(width=width, file=StringIO(), color_system=None, legacy_windows=False)
-    print_dynamics(console, study)
-    assert isinstance(console.file, StringIO)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+    return text_of(lambda console: print_dynamics(console, study), width)
 
 
 @pytest.mark.parametrize("width", [80, 160])

@@ -1,10 +1,8 @@
 """The explanation of a point as text: golden at 80 and at 160 columns, without colour."""
 
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from influbench.report import numbers
 from influbench.report.explanation import print_explanation
@@ -19,6 +17,7 @@ from influbench.results import (
     Statistic,
     Strongest,
 )
+from tests.report.printing import text_of
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -62,10 +61,7 @@ def explanation(side: Side = "train", **update: object) -> Explanation:
 
 
 def printed(found: Explanation, width: int) -> str:
-    console = Console(width=width, file=StringIO(), color_system=None, legacy_windows=False)
-    print_explanation(console, found)
-    assert isinstance(console.file, StringIO)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+    return text_of(lambda console: print_explanation(console, found), width)
 
 
 @pytest.mark.parametrize("width", [80, 160])

@@ -1,24 +1,20 @@
 """The study of informativeness as text: golden at 80 and at 160 columns, without colour."""
 
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from influbench.report.group_curves import drawn
 from influbench.report.informativeness import print_informativeness
 from influbench.results import InformativenessStudy, Statistic
+from tests.report.printing import text_of
 
 GOLDEN = Path(__file__).parent / "golden"
 STUDY = InformativenessStudy.model_validate_json((GOLDEN / "informativeness.json").read_text())
 
 
 def printed(study: InformativenessStudy, width: int) -> str:
-    console = Console(width=width, file=StringIO(), color_system=None, legacy_windows=False)
-    print_informativeness(console, study)
-    assert isinstance(console.file, StringIO)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+    return text_of(lambda console: print_informativeness(console, study), width)
 
 
 @pytest.mark.parametrize("width", [80, 160])

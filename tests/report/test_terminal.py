@@ -10,16 +10,14 @@ from influbench.report import numbers
 from influbench.report.details import print_details
 from influbench.report.terminal import print_report
 from influbench.results import Failure, Result, Results, Statistic, TracePoint
+from tests.report.printing import text_of
 
 GOLDEN = Path(__file__).parent / "golden"
 RESULT = Result.model_validate_json((GOLDEN / "result.json").read_text())
 
 
 def printed(result: Result | Results, width: int) -> str:
-    console = Console(width=width, file=StringIO(), color_system=None, legacy_windows=False)
-    print_report(console, result)
-    assert isinstance(console.file, StringIO)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+    return text_of(lambda console: print_report(console, result), width)
 
 
 @pytest.mark.parametrize("width", [80, 160])

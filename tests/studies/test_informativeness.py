@@ -11,7 +11,7 @@ from torch import Tensor
 
 from influbench.api import Data, Dataset, Spec, Split
 from influbench.engine import Resources
-from influbench.errors import DataError, PlanError, UnknownNameError, UsageError
+from influbench.errors import DataError, EstimateError, PlanError, PluginError, UnknownNameError, UsageError
 from influbench.executors import Here
 from influbench.plan import Plan, parse_plan
 from influbench.registry import Entry, Registry
@@ -411,6 +411,21 @@ def test_what_a_stranger_estimates_is_not_stored(tmp_path: Path) -> None:
     informativeness(of, cache=Cache(tmp_path), registry=registry)
     assert not (tmp_path / "scores").exists()
     assert (tmp_path / "groups").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "sentence"),
+    [
+        ("Vandal", EstimateError, r"bad \(strangers 1\.0\): wrote into the data it was given; work on a copy"),
+        ("Leaves", PluginError, r"bad \(strangers 1\.0\) raised SystemExit: 3"),
+    ],
+)
+def test_what_a_stranger_does_wrong_is_told_with_its_name(
+    target: str, error: type[Exception], sentence: str, tmp_path: Path
+) -> None:
+    of = plan(QUICK.replace("learning_time", "bad"), epochs=1)
+    with pytest.raises(error, match=sentence):
+        informativeness(of, cache=Cache(tmp_path), registry=registry_with(HALVES, bad=target))
 
 
 def test_the_rules_and_the_settings_are_in_the_result(tmp_path: Path) -> None:
