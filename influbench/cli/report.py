@@ -5,23 +5,27 @@ from pathlib import Path
 import click
 
 
-@click.command("report", short_help="Show again what a run found.")
+@click.command("report", short_help="Show again what a run or a study found.")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option(
-    "--details", is_flag=True, help="Show other statistics of each agreement instead: tau-b, top k, sign, ..."
+    "--details", is_flag=True, help="Of a run, show other statistics of each agreement: tau-b, top k, sign, ..."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as one JSON object.")
 def report_command(directory: Path, details: bool, as_json: bool) -> None:
-    """Show again what the run in DIRECTORY found."""
+    """Show again what the run or the study in DIRECTORY found."""
     from influbench.report.details import print_details
+    from influbench.report.studies import print_study
     from influbench.report.terminal import print_report
-    from influbench.results import to_json
-    from influbench.store.run_directory import read_result
+    from influbench.results import Result, Results, to_json
+    from influbench.store.run_directory import read_found, read_result
 
-    result = read_result(directory)
+    found = read_result(directory) if details else read_found(directory)
     if as_json:
-        click.echo(to_json(result))
+        click.echo(to_json(found))
         return
     from rich.console import Console
 
-    (print_details if details else print_report)(Console(), result)
+    if not isinstance(found, Result | Results):
+        print_study(Console(), found)
+    else:
+        (print_details if details else print_report)(Console(), found)

@@ -135,14 +135,12 @@ def _executor(workers: int | None, dask: str | None) -> "Executor":
 
 def _print_report(directory: Path, result: "Result | Results") -> None:
     from rich.console import Console
-    from rich.text import Text
 
     from influbench.report.terminal import print_report
+    from influbench.report.written import print_where
 
-    console = Console()
-    print_report(console, result)
-    console.print()
-    console.print(Text(f"  Written to {directory}; `influbench report {directory}` shows it again."), soft_wrap=True)
+    print_report(Console(), result)
+    print_where(Console(), directory)
 
 
 def _print_forecasts(forecasts: "list[Forecast]", refused: "list[Failure]", *, as_json: bool) -> None:

@@ -3,147 +3,139 @@
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from influbench.results import Record
+    from influbench.plan import Plan
+    from influbench.results import Study
 
 
-@click.group("study")
+@click.group("study", short_help="Ask what a table of agreements does not answer.")
 def study_command() -> None:
-    """Ask what a table of agreements does not answer."""
+    """Ask what a table of agreements does not answer.
+
+    Each study is asked on the problems of a plan, which also says what decides. Trainings are stored as they are done,
+    where INFLUBENCH_CACHE names a folder: an interrupted study goes on where it stopped. What was found is written to a
+    directory, as by `influbench run`; `influbench report` shows it again.
+    """
 
 
-@study_command.command("decomposition")
-@click.argument("plan", default="digits")
+def _options(plan: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """What all studies take; `plan` is the one that ships for this study."""
+    given = (
+        click.argument("plan", default=plan),
+        click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME[...]", help="Take this data set."),
+        click.option("-m", "--model", "models", multiple=True, metavar="NAME[...]", help="Train this model."),
+        click.option("--seeds", type=click.IntRange(min=1), help="Seeds of trainings without some train points."),
+        click.option("--workers", type=click.IntRange(min=1), help="Train in this many processes, a thread each."),
+        click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory. Default: runs/PLAN-TIME."),
+        click.option("--json", "as_json", is_flag=True, help="Print what was found as one JSON object."),
+        click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor report."),
+    )
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(given):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+@study_command.command("decomposition", short_help="What turn-over dropout's scores are made of.")
 @click.option(
     "-e",
     "--estimator",
     "estimators",
     multiple=True,
     metavar="turn_over_dropout[PARAMETER=VALUE]",
-    help="Take this one apart; repeatable. Default: 8 masks, sealed and not.",
+    help="Take this one apart instead of the plan's; repeatable.",
 )
-@click.option("--seeds", type=click.IntRange(min=1), help="Seeds of the ground truth.")
-@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def decomposition_command(
-    plan: str, estimators: tuple[str, ...], seeds: int | None, output: Path | None, as_json: bool
-) -> None:
+@_options("decomposition")
+def decomposition_command(plan: str, estimators: tuple[str, ...], **options: Any) -> None:
     """Take turn-over dropout's scores apart into signal, mask noise and leakage, on the problems of PLAN.
 
     Each mask's network is trained once more for each train point, without it.
     """
-    from rich.console import Console
-
     from influbench.plan import read_plan
-    from influbench.report.decomposition import print_decomposition
-    from influbench.report.progress import named_bar
-    from influbench.store.cache import default_cache
-    from influbench.studies.running import DEFAULT, decomposition
+    from influbench.studies.decomposition.study import decomposition
 
-    with named_bar() as progress:
-        study = decomposition(
-            read_plan(plan).changed(n_seeds=seeds),
-            estimators=estimators or DEFAULT,
-            cache=default_cache(),
-            progress=progress,
-        )
-    _deliver(study, lambda: print_decomposition(Console(), study), output, as_json=as_json)
+    _study(decomposition, read_plan(plan).changed(estimators=estimators), **options)
 
 
-@study_command.command("informativeness")
-@click.argument("plan", default="informativeness")
-@click.option("--seeds", type=click.IntRange(min=1), help="Seeds with which each group is removed.")
-@click.option("--workers", type=click.IntRange(min=1), help="Train in this many processes, a thread each.")
-@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def informativeness_command(
-    plan: str, seeds: int | None, workers: int | None, output: Path | None, as_json: bool
-) -> None:
-    """Ask whether correct difficult examples are more informative than easy ones, on the problems of PLAN.
-
-    Groups of train points are removed and the network is trained again, and trained on each group alone. Which groups,
-    and what decides, stands in the plan's [informativeness]. What is trained is stored: an interrupted study goes on.
-    """
-    from rich.console import Console
-
-    from influbench.engine import Resources
-    from influbench.executors import Here, LocalProcesses
-    from influbench.plan import read_plan
-    from influbench.report.informativeness import print_informativeness
-    from influbench.report.progress import named_bar
-    from influbench.store.cache import default_cache
-    from influbench.studies.informativeness.study import informativeness
-
-    with closing(LocalProcesses(workers) if workers else Here()) as executor, named_bar() as progress:
-        study = informativeness(
-            read_plan(plan).changed(n_seeds=seeds),
-            cache=default_cache(),
-            resources=Resources(executor),
-            progress=progress,
-        )
-    _deliver(study, lambda: print_informativeness(Console(), study), output, as_json=as_json)
-
-
-@study_command.command("dynamics")
-@click.argument("plan", default="dynamics")
+@study_command.command("dynamics", short_help="When true and random labels are learnt and memorised.")
 @click.option(
     "-e",
     "--estimator",
     metavar="turn_over_dropout[PARAMETER=VALUE]",
     help="Look at the networks of this one instead of the plan's.",
 )
-@click.option("--seeds", type=click.IntRange(min=1), help="Seeds of the ground truth.")
-@click.option("--workers", type=click.IntRange(min=1), help="Train in this many processes, a thread each.")
-@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def dynamics_command(
-    plan: str,
-    estimator: str | None,
+@_options("dynamics")
+def dynamics_command(plan: str, estimator: str | None, **options: Any) -> None:
+    """Tell when true and random labels, easy and hard points, are learnt and memorised, on the problems of PLAN.
+
+    What the claims stand or fall with is in the plan's [dynamics].
+    """
+    from influbench.plan import read_plan
+    from influbench.studies.dynamics.study import dynamics
+
+    chosen = read_plan(plan)
+    if estimator:
+        chosen = chosen.model_copy(update={"dynamics": chosen.dynamics.model_copy(update={"estimator": estimator})})
+    _study(dynamics, chosen, **options)
+
+
+@study_command.command("informativeness", short_help="Which examples a network needs.")
+@_options("informativeness")
+def informativeness_command(plan: str, **options: Any) -> None:
+    """Ask whether correct difficult examples are more informative than easy ones, on the problems of PLAN.
+
+    Groups of train points are removed and the network is trained again, and trained on each group alone. Which groups,
+    and what decides, stands in the plan's [informativeness].
+    """
+    from influbench.plan import read_plan
+    from influbench.studies.informativeness.study import informativeness
+
+    _study(informativeness, read_plan(plan), **options)
+
+
+def _study(
+    ask: "Callable[..., Study]",
+    plan: "Plan",
+    *,
+    datasets: tuple[str, ...],
+    models: tuple[str, ...],
     seeds: int | None,
     workers: int | None,
     output: Path | None,
     as_json: bool,
+    quiet: bool,
 ) -> None:
-    """Tell when true and random labels, easy and hard points, are learnt and memorised, on the problems of PLAN.
-
-    What the claims stand or fall with is in the plan's [dynamics]. Trainings are stored as they are done: an
-    interrupted study goes on where it stopped.
-    """
+    """Ask, write what was found, and show it."""
     from rich.console import Console
 
     from influbench.engine import Resources
     from influbench.executors import Here, LocalProcesses
-    from influbench.plan import read_plan
-    from influbench.report.dynamics import print_dynamics
     from influbench.report.progress import named_bar
-    from influbench.store.cache import default_cache
-    from influbench.studies.dynamics import dynamics
-
-    chosen = read_plan(plan).changed(n_seeds=seeds)
-    if estimator:
-        chosen = chosen.model_copy(update={"dynamics": chosen.dynamics.model_copy(update={"estimator": estimator})})
-    with closing(LocalProcesses(workers) if workers else Here()) as executor, named_bar() as progress:
-        study = dynamics(chosen, cache=default_cache(), resources=Resources(executor), progress=progress)
-    _deliver(study, lambda: print_dynamics(Console(), study), output, as_json=as_json)
-
-
-def _deliver(study: "Record", show: Callable[[], None], output: Path | None, *, as_json: bool) -> None:
-    """Print what was found, and write it."""
-    from influbench.errors import UsageError
+    from influbench.report.studies import print_study
+    from influbench.report.written import print_where
     from influbench.results import to_json
-    from influbench.store.files import write_bytes
+    from influbench.store.cache import default_cache
+    from influbench.store.run_directory import RunDirectory, new_directory
 
+    chosen = plan.changed(datasets=datasets, models=models, n_seeds=seeds)
+    places: list[RunDirectory] = []
+
+    def ready() -> None:
+        places.append(RunDirectory(output or new_directory(chosen.name)))
+        places[0].begin(chosen)
+
+    with closing(LocalProcesses(workers) if workers else Here()) as executor, named_bar(quiet=quiet) as progress:
+        study = ask(chosen, cache=default_cache(), resources=Resources(executor), progress=progress, ready=ready)
+    places[0].write_result(study)
     if as_json:
         click.echo(to_json(study))
-    else:
-        show()
-    if not output:
-        return
-    try:
-        write_bytes(output, f"{to_json(study)}\n".encode())
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}; name another file with -o") from None
+    elif not quiet:
+        print_study(Console(), study)
+        print_where(Console(), places[0].path)

@@ -35,10 +35,10 @@ def follow(events: Iterable[Event], *, quiet: bool) -> tuple[Path, Result | Resu
 
 
 @contextmanager
-def named_bar() -> Iterator[Callable[[str, int, int], None]]:
+def named_bar(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """A bar that is moved by calls with what is done, how much of it, and of how much."""
     console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+    with Progress(console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda what, n_done, n: progress.update(task, description=what, completed=n_done, total=n)
 

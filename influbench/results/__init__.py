@@ -1,7 +1,9 @@
 """What is found, as records: the schemas of what is written and printed. They hold numbers and words, no tensors."""
 
 from influbench.results.checks import CheckedPlugin, CheckOutcome
+from influbench.results.claims import Claim, Verdict
 from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
+from influbench.results.decomposition import Decomposed, DecompositionStudy, Estimand, Term
 from influbench.results.dynamics import DynamicsStudy, GroupCurves, MemorizationAt, ProblemDynamics
 from influbench.results.explanations import Account, Effect, Explanation, MemorizationAccount, Point, Side, Strongest
 from influbench.results.forecasts import Forecast
@@ -32,10 +34,11 @@ from influbench.results.runs import (
     TruthRecord,
     has_failed,
 )
-from influbench.results.studies import Claim, Decomposed, DecompositionStudy, Estimand, Term, Verdict
+from influbench.results.studies import STUDIES, Study
 
 __all__ = [
     "AGREEMENT",
+    "STUDIES",
     "UNKNOWN",
     "Account",
     "ByDifficulty",
@@ -79,6 +82,7 @@ __all__ = [
     "Statistic",
     "Status",
     "Strongest",
+    "Study",
     "SubsetTruth",
     "Term",
     "TracePoint",

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from influbench.results.claims import Claim
 from influbench.results.records import Record, Statistic
-from influbench.results.studies import Claim
 
 
 class GroupCurves(Record):

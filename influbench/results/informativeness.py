@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from influbench.results.claims import Claim
 from influbench.results.records import Record, Statistic
-from influbench.results.studies import Claim
 
 AGREEMENT = "difficulties agree"  # the claim whose value is a share of statements and no effect
 GroupKind = Literal["hard", "easy", "random", "wrong"]

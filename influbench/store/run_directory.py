@@ -19,7 +19,7 @@ from influbench import __version__
 from influbench.errors import StoreError, UsageError
 from influbench.plan import Plan, read_plan
 from influbench.registry import installed
-from influbench.results import Result, Results, to_json
+from influbench.results import STUDIES, Result, Results, Study, to_json
 from influbench.store.files import Arrays, read_arrays, write_arrays, write_bytes
 
 PLAN, ENVIRONMENT, RESULT = "plan.toml", "environment.json", "result.json"
@@ -27,7 +27,7 @@ _LONGEST = 180  # characters of a name that a file carries; file systems take 25
 
 
 class RunDirectory:
-    """Where one run of a plan is written, file by file, each whole."""
+    """Where one run or study of a plan is written, file by file, each whole."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,12 +60,20 @@ class RunDirectory:
         write_arrays(self.path / place, Arrays(tensors, {"problem": problem, "name": name}))
         return place
 
-    def write_result(self, result: Result | Results) -> None:
+    def write_result(self, result: Result | Results | Study) -> None:
         write_bytes(self.path / RESULT, (to_json(result) + "\n").encode())
 
 
 def read_result(directory: Path) -> Result | Results:
-    """What the run in this directory found."""
+    """What the run in this directory found. UsageError where it is a study's."""
+    found = read_found(directory)
+    if not isinstance(found, Result | Results):
+        raise UsageError(f"{directory} holds a study, and this takes a run; `influbench report {directory}` shows it")
+    return found
+
+
+def read_found(directory: Path) -> Result | Results | Study:
+    """What the run or the study in this directory found."""
     path = directory / RESULT
     if not path.is_file():
         if (directory / PLAN).is_file():
@@ -73,8 +81,9 @@ def read_result(directory: Path) -> Result | Results:
         raise UsageError(f"{directory} is no run directory: it has no {RESULT}")
     try:
         text = path.read_text(encoding="utf-8")
-        several = json.loads(text).get("schema", "").startswith("influbench.results/")
-        return Results.model_validate_json(text) if several else Result.model_validate_json(text)
+        schema = json.loads(text).get("schema")
+        kinds = {kind.model_fields["schema_name"].default: kind for kind in (Result, Results, *STUDIES)}
+        return kinds.get(schema, Result).model_validate_json(text)
     except (ValueError, AttributeError, ValidationError) as error:
         raise StoreError(f"{path} does not fit the schema of this influbench: {str(error).splitlines()[0]}") from error
 

@@ -1,1 +1,1 @@
-"""Questions about estimators that a table of agreements does not answer."""
+"""Questions that a table of agreements does not answer, each asked on the problems of a plan."""

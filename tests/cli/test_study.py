@@ -11,25 +11,52 @@ from tests.cli.conftest import Influbench
 
 def test_a_decomposition_is_printed_and_written(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
     words = ("study", "decomposition", quick_plan, "-e", "turn_over_dropout[n_masks=1]")
-    ran = influbench(*words, "-o", "out.json")
+    ran = influbench(*words, "-o", "out")
     assert ran.exit_code == 0, ran.stderr
     assert max(map(len, ran.stdout.splitlines())) <= 80
     for name in ("signal", "mask noise", "leakage", "whole network"):
         assert f"\n  {name} " in ran.stdout
-    study = DecompositionStudy.model_validate_json((tmp_path / "out.json").read_text())
+    study = DecompositionStudy.model_validate_json((tmp_path / "out" / "result.json").read_text())
     assert [one.estimator for one in study.decomposed] == ["turn_over_dropout[n_masks=1]"]
-    assert json.loads(influbench(*words, "--json").stdout) == json.loads((tmp_path / "out.json").read_text())
+    assert influbench(*words, "--json").stdout == (tmp_path / "out" / "result.json").read_text()
 
 
-def test_what_cannot_be_written_is_one_sentence_after_the_result(
-    influbench: Influbench, quick_plan: Path, tmp_path: Path
+def test_a_study_leaves_a_directory_that_tells_all_of_it(influbench: Influbench, dynamics_plan: Path) -> None:
+    words = ("--seeds", 1, "-d", "digits[n_train=90,n_test=10]", "-m", "mlp[hidden=[9]]")
+    ran = influbench("study", "dynamics", dynamics_plan, *words)
+    assert ran.exit_code == 0, ran.stderr
+    (directory,) = Path("runs").iterdir()
+    assert sorted(file.name for file in directory.iterdir()) == ["environment.json", "plan.toml", "result.json"]
+    assert ran.stdout.splitlines()[-1] == f"  Written to {directory}; `influbench report {directory}` shows it again."
+    again = influbench("report", directory)
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout.splitlines() == ran.stdout.splitlines()[:-2]
+    found = (directory / "result.json").read_text()
+    assert json.loads(found)["problems"][0]["problem"].startswith("digits[n_train=90,n_test=10], mlp[hidden=[9]]")
+    assert influbench("report", directory, "--json").stdout == found
+    assert influbench("study", "dynamics", directory / "plan.toml", "--json").stdout == found
+    quiet = influbench("study", "dynamics", directory / "plan.toml", "-q")
+    assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("words", [("compare", "out", "other"), ("explain", "out"), ("report", "out", "--details")])
+def test_what_takes_a_run_refuses_a_study(influbench: Influbench, dynamics_plan: Path, words: tuple[str, ...]) -> None:
+    assert influbench("study", "dynamics", dynamics_plan, "-q", "-o", "out").exit_code == 0
+    ran = influbench(*words)
+    assert ran.exit_code == 2
+    assert ran.stderr == "Error: out holds a study, and this takes a run; `influbench report out` shows it\n"
+
+
+def test_what_cannot_be_written_is_one_sentence_before_anything_is_trained(
+    influbench: Influbench, dynamics_plan: Path, own_cache: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    ran = influbench("study", "decomposition", quick_plan, "-e", "turn_over_dropout[n_masks=1]", "-o", "file/out.json")
-    assert ran.exit_code == 2
-    assert "signal" in ran.stdout
-    assert ran.stderr.startswith("Error: cannot write file/out.json: ")
-    assert ran.stderr.endswith("; name another file with -o\n")
+    for place in ("file/out", "file"):
+        ran = influbench("study", "dynamics", dynamics_plan, "-o", place)
+        assert ran.exit_code == 2
+        assert ran.stderr.startswith("Error: ")
+        assert ran.stderr.endswith("; name another directory with -o\n")
+    assert not list(own_cache.rglob("*.safetensors"))
 
 
 DYNAMICS = """
@@ -59,12 +86,12 @@ def dynamics_plan(tmp_path: Path) -> Path:
 
 def test_dynamics_are_printed_and_written(influbench: Influbench, dynamics_plan: Path, tmp_path: Path) -> None:
     words = ("study", "dynamics", dynamics_plan, "--seeds", 1)
-    ran = influbench(*words, "-o", "out.json")
+    ran = influbench(*words, "-o", "out")
     assert ran.exit_code == 0, ran.stderr
     assert ran.stderr == ""
     assert max(map(len, ran.stdout.splitlines())) <= 80
     assert max(map(len, influbench(*words, columns=160).stdout.splitlines())) <= 160
-    found = json.loads((tmp_path / "out.json").read_text())
+    found = json.loads((tmp_path / "out" / "result.json").read_text())
     assert json.loads(influbench(*words, "--json").stdout) == found
     study = DynamicsStudy.model_validate(found)
     assert (study.n_seeds, study.settings["apart_below"], study.settings["together_above"]) == (1, 0.05, 0.25)
@@ -104,6 +131,7 @@ def test_what_cannot_be_studied_is_one_sentence(
     assert message in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
     assert not list(own_cache.rglob("*.safetensors"))
+    assert not Path("runs").exists()
 
 
 INFORMATIVENESS = """
@@ -123,15 +151,15 @@ def groups_plan(quick_plan: Path) -> Path:
 
 
 def test_informativeness_is_printed_and_written(influbench: Influbench, groups_plan: Path, tmp_path: Path) -> None:
-    ran = influbench("study", "informativeness", groups_plan, "-o", "out.json")
+    ran = influbench("study", "informativeness", groups_plan, "-o", "out")
     assert ran.exit_code == 0, ran.stderr
     assert max(map(len, ran.stdout.splitlines())) <= 80
     for part in ("\n  random (2) ", "\n  hard ", "\n  easy ", "h hard", "2 seeds, ", "undecided"):
         assert part in ran.stdout
-    study = InformativenessStudy.model_validate_json((tmp_path / "out.json").read_text())
+    study = InformativenessStudy.model_validate_json((tmp_path / "out" / "result.json").read_text())
     assert study.n_seeds == 2
     again = influbench("study", "informativeness", groups_plan, "--json", "--workers", "2")
-    assert json.loads(again.stdout) == json.loads((tmp_path / "out.json").read_text())
+    assert json.loads(again.stdout) == json.loads((tmp_path / "out" / "result.json").read_text())
     told = json.loads(again.stdout)
     assert told["settings"]["fractions"] == [0.1, 0.2]
     assert {"id", "statement", "problem", "value", "low", "high", "rule", "verdict"} == told["claims"][0].keys()

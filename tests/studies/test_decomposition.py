@@ -15,8 +15,8 @@ from influbench.models.mlp import Mlp
 from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table
 from influbench.store.cache import Cache
-from influbench.studies.decomposition import TERMS, Halves, Parts, against_effects, decompose, in_shares
-from influbench.studies.running import decomposition
+from influbench.studies.decomposition.study import decomposition
+from influbench.studies.decomposition.terms import TERMS, Halves, Parts, against_effects, decompose, in_shares
 from tests.engine.test_run import plan
 from tests.plugins import registry
 from tests.problems import ResidualModel, blobs, line, problem, trainer
@@ -104,13 +104,9 @@ def test_shares_add_up_and_equal_the_covariances() -> None:
 
 
 def test_the_study_covers_every_problem_and_estimator(tmp_path: Path) -> None:
-    of = plan(["random"], dataset='["blobs", "line"]', model='"mlp[hidden=[8]]"')
-    study = decomposition(
-        of,
-        estimators=["turn_over_dropout[n_masks=2]", "turn_over_dropout[n_masks=2,sealed=true]"],
-        cache=Cache(tmp_path / "cache"),
-        registry=registry(),
-    )
+    names = ["turn_over_dropout[n_masks=2]", "turn_over_dropout[n_masks=2,sealed=true]"]
+    of = plan(names, dataset='["blobs", "line"]', model='"mlp[hidden=[8]]"')
+    study = decomposition(of, cache=Cache(tmp_path / "cache"), registry=registry())
     assert [(one.problem.split(",")[0], one.sealed_share == 1) for one in study.decomposed] == [
         ("blobs", False),
         ("blobs", True),
@@ -124,13 +120,13 @@ def test_the_study_covers_every_problem_and_estimator(tmp_path: Path) -> None:
         ("turn_over_dropout[units=member]", "has no masks"),
     ):
         with pytest.raises(UsageError, match=reason):
-            decomposition(of, estimators=[name], cache=Cache(tmp_path / "cache"), registry=registry())
+            decomposition(of.changed(estimators=(name,)), cache=Cache(tmp_path / "cache"), registry=registry())
 
 
 def test_a_problem_that_cannot_be_trained_is_named_before_anything_is(tmp_path: Path) -> None:
-    of = plan(["random"], model='["mlp[hidden=[8]]", "cnn"]')
+    of = plan(["turn_over_dropout"], model='["mlp[hidden=[8]]", "cnn"]')
     with pytest.raises(UsageError, match="blobs, cnn cannot be studied: inputs have shape"):
-        decomposition(of, estimators=["turn_over_dropout"], cache=Cache(tmp_path / "cache"), registry=registry())
+        decomposition(of, cache=Cache(tmp_path / "cache"), registry=registry())
     assert not (tmp_path / "cache").exists()
 
 

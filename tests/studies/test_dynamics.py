@@ -11,7 +11,7 @@ from influbench.plan import Plan, parse_plan
 from influbench.results import DynamicsStudy, to_json
 from influbench.shards import Shard
 from influbench.store.cache import Cache
-from influbench.studies.dynamics import dynamics
+from influbench.studies.dynamics.study import dynamics
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import GroundTruth
 from tests.plugins import registry
@@ -164,7 +164,7 @@ def test_without_leaving_out_nothing_is_trained_for_it(tmp_path: Path) -> None:
             UsageError,
             "apart_below = 0.3 must not be above together_above = 0.25",
         ),
-        (plan(table='estimator = "random"'), UsageError, "'random' has no masks of units; name a turn_over_dropout"),
+        (plan(table='estimator = "random"'), UsageError, "random has no masks of units; name a turn_over_dropout"),
         (
             plan(table='estimator = "turn_over_dropout[units=member]"'),
             UsageError,

@@ -23,12 +23,12 @@ from influbench.studies.informativeness.effects import (
     between_groups,
     mean_effect,
     mean_over_all,
-    verdict,
 )
 from influbench.studies.informativeness.findings import agreed
 from influbench.studies.informativeness.groups import Group, Pool, choose, shares
 from influbench.studies.informativeness.retraining import Retraining
 from influbench.studies.informativeness.study import informativeness
+from influbench.studies.verdicts import above, below, verdict
 from influbench.training.loop import Trainer
 from tests.plugins import STRANGERS, registry_with
 from tests.problems import blobs, trainer
@@ -192,7 +192,7 @@ def test_exchangeable_groups_are_undecided_19_times_in_20(parts: dict[str, float
             ("random", against_random(one, reference)),
             ("group", against_group(one, other, reference)),
         ):
-            undecided[name] += verdict(found, supported_above=0.0, refuted_below=0.0) == "undecided"
+            undecided[name] += verdict(found, supported=above(0), refuted=below(0)) == "undecided"
     for name, times in undecided.items():
         assert low <= times / n <= high, (name, times / n)
 
@@ -205,8 +205,8 @@ def test_a_difference_that_is_there_is_found() -> None:
             against_group(effects[0] + shift, effects[1], effects[2:]),
         ):
             assert found.value == pytest.approx(shift, abs=0.5)
-            assert verdict(found, supported_above=0.0, refuted_below=0.0) == expected
-            assert verdict(found, supported_above=2.0, refuted_below=-2.0) == "undecided"
+            assert verdict(found, supported=above(0), refuted=below(0)) == expected
+            assert verdict(found, supported=above(2), refuted=below(-2)) == "undecided"
 
 
 def test_swapped_groups_turn_the_difference_round() -> None:
@@ -250,7 +250,7 @@ def test_one_seed_has_no_interval() -> None:
     effects = simulated(5, 1, 9, group=1.0, by_seed=0.0, by_test=0.0, noise=1.0, seed=1)
     found = mean_effect(effects[0], effects[1:], n_groups=1)
     assert (found.low, found.high) == (None, None)
-    assert verdict(found, supported_above=0.0, refuted_below=0.0) == "undecided"
+    assert verdict(found, supported=above(0), refuted=below(0)) == "undecided"
 
 
 def test_difficulties_agree_if_all_decide_alike() -> None:

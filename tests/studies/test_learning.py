@@ -8,8 +8,18 @@ from torch import Tensor
 
 from influbench.plan import DynamicsTable
 from influbench.results import Claim
-from influbench.studies.learning import HALF_TIME, SIMULTANEOUS, SLOPE, TRUE, WITHIN, WRONG, Labels, Learning, claim
-from influbench.studies.masked_networks import Course
+from influbench.studies.dynamics.learning import (
+    HALF_TIME,
+    SIMULTANEOUS,
+    SLOPE,
+    TRUE,
+    WITHIN,
+    WRONG,
+    Labels,
+    Learning,
+    claim,
+)
+from influbench.studies.dynamics.masked_networks import Course
 
 N_SEEDS, N_TRUE, N_WRONG = 12, 80, 40
 STEPS = tuple(range(0, 241, 5))

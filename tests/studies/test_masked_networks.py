@@ -14,8 +14,8 @@ from influbench.executors import Here, LocalProcesses
 from influbench.models.mlp import Mlp
 from influbench.seeds import derive
 from influbench.store.cache import Cache
-from influbench.studies.difficulty import LearningTimes, by_difficulty, subset_memorization
-from influbench.studies.masked_networks import BLOCK, Course, MaskedNetworks
+from influbench.studies.dynamics.difficulty import LearningTimes, by_difficulty, subset_memorization
+from influbench.studies.dynamics.masked_networks import BLOCK, Course, MaskedNetworks
 from tests.problems import problem, trainer
 
 STEPS = (0, 2, 5, 8)

@@ -10,7 +10,7 @@ from math import sqrt
 
 from torch import Tensor
 
-from influbench.results import Statistic, Verdict
+from influbench.results import Statistic
 from influbench.statistics.estimation import Estimation
 
 
@@ -56,15 +56,6 @@ def between_groups(reference: Tensor) -> float:
     noise = _residual(reference)
     found = reference.mean((1, 2)).var() - with_seed / n_seeds - with_test / n_test + noise / (n_seeds * n_test)
     return max(0.0, float(found))
-
-
-def verdict(found: Statistic, *, supported_above: float, refuted_below: float) -> Verdict:
-    """What the 95 % interval says."""
-    if found.low is None or found.high is None:
-        return "undecided"
-    if found.low > supported_above:
-        return "supported"
-    return "not supported" if found.high < refuted_below else "undecided"
 
 
 def _estimation(values: Tensor) -> Estimation:

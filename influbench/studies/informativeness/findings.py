@@ -16,10 +16,10 @@ from influbench.studies.informativeness.effects import (
     against_random,
     mean_effect,
     mean_over_all,
-    verdict,
 )
 from influbench.studies.informativeness.groups import Group
 from influbench.studies.informativeness.retraining import ACCURACY, P_CORRECT, Outcomes
+from influbench.studies.verdicts import above, below, judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,19 +175,13 @@ class Claims:
         ]
 
     def _claim(self, name: str, statement: str, what: str, found: Statistic, more: str = "") -> Claim:
-        above, below = self.settings.supported_above, self.settings.refuted_below
+        high, low = self.settings.supported_above, self.settings.refuted_below
         n_points = len(self.effects.groups[self.effects.numbers("random", self.settings.decided_at)[0]].rows)
-        return Claim(
-            id=name,
-            statement=statement,
-            problem=self.problem,
-            value=found.value,
-            low=found.low,
-            high=found.high,
-            rule=f"drop of {self.effects.measure} per removed example, {what}, groups of {n_points} points: supported "
-            f"if the interval lies above {above:g}, not supported if below {below:g}{more}",
-            verdict=verdict(found, supported_above=above, refuted_below=below),
+        rule = (
+            f"drop of {self.effects.measure} per removed example, {what}, groups of {n_points} points: supported if "
+            f"the interval lies above {high:g}, not supported if below {low:g}{more}"
         )
+        return judged(name, statement, self.problem, found, rule=rule, supported=above(high), refuted=below(low))
 
     def _agreement(self, claims: Sequence[Claim]) -> Claim:
         by_statement: dict[str, set[Verdict]] = {}

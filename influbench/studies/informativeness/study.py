@@ -1,12 +1,13 @@
 """The study over the problems of a plan."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from influbench.engine.preparation import Candidate, Prepared, Resources, prepare
-from influbench.errors import DataError, PlanError, UsageError
+from influbench.engine.preparation import Candidate, Prepared, Resources
+from influbench.errors import DataError, PlanError
 from influbench.plan import InformativenessTable, Plan
 from influbench.registry import Registry, installed, parse_selector
 from influbench.results import Claim, InformativenessStudy, ProblemInformativeness
@@ -18,6 +19,7 @@ from influbench.studies.informativeness.findings import Claims, Effects, agreeme
 from influbench.studies.informativeness.groups import Pool, choose
 from influbench.studies.informativeness.retraining import ACCURACY, Outcomes, Retraining
 from influbench.studies.informativeness.scores import Scores
+from influbench.studies.preparation import check_estimators, prepared_for_study
 from influbench.studies.progress import Progress, told
 
 
@@ -28,11 +30,12 @@ def informativeness(
     registry: Registry | None = None,
     resources: Resources | None = None,
     progress: Progress = lambda _what, _done, _all: None,
+    ready: Callable[[], None] = lambda: None,
 ) -> InformativenessStudy:
     """Take groups of train points away on each problem of the plan, over as many seeds as its truth has.
 
-    UsageError, before anything is trained, where a problem has no classes or too few points for a group, or an
-    estimator cannot run on it.
+    `ready` is called when all is checked and nothing trained. UsageError before that where a problem has no classes or
+    too few points for a group, or an estimator cannot run on it.
     """
     registry, resources, settings = registry or installed(), resources or Resources(), plan.informativeness
     if settings.decided_at not in settings.fractions:
@@ -47,10 +50,9 @@ def informativeness(
         )
     names = _estimators(settings)
     plan = plan.changed(estimators=names, repeats=settings.difficulty_repeats + 1)
-    prepared, refused = prepare(plan, registry, named=names, resources=resources, cache=cache)
-    if refused:
-        raise UsageError(f"{refused[0].problem} cannot be studied: {refused[0].reason}")
+    prepared = prepared_for_study(plan, registry, resources=resources, cache=cache)
     pools = [_pool(problem, plan, settings) for problem in prepared]
+    ready()
     found = [
         _studied(plan, *of_problem, cache, resources, progress) for of_problem in zip(prepared, pools, strict=True)
     ]
@@ -76,9 +78,7 @@ def _pool(problem: Prepared, plan: Plan, settings: InformativenessTable) -> Pool
         raise DataError(f"{name} cannot be studied: difficulty is that of a class, and this data set is for regression")
     if len(problem.trainer.data.test) < 2:
         raise DataError(f"{name} cannot be studied: intervals need at least 2 test points, and it has 1")
-    for candidate in problem.candidates:
-        if candidate.obstacle is not None:
-            raise UsageError(f"{candidate.supplied} cannot run on {name}: {candidate.obstacle.reason}")
+    check_estimators(problem)
     labels, correct = train.labels.cpu(), ~problem.labels.wrong
     strata = labels if settings.balanced_classes else torch.zeros_like(labels)
     pool = Pool(train.ids.cpu(), strata, correct, derive(plan.seed, "informativeness", "groups"))

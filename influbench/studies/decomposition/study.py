@@ -1,9 +1,8 @@
-"""A study over the problems of a plan."""
+"""The study over the problems of a plan."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
-from influbench.engine.preparation import Prepared, Resources, prepare, resolved
-from influbench.errors import UsageError
+from influbench.engine.preparation import Prepared, Resources, resolved
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.estimators.turn_over_dropout.sealing import sealing
 from influbench.plan import Plan
@@ -14,42 +13,38 @@ from influbench.shards import gather
 from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table, within_classes
 from influbench.store.cache import Cache
-from influbench.studies.decomposition import against_effects, decompose, in_shares
+from influbench.studies.decomposition.terms import against_effects, decompose, in_shares
+from influbench.studies.preparation import check_estimators, prepared_for_study, with_masks_of_units
 from influbench.studies.progress import Progress, told
 from influbench.truth.leave_one_out import Truth
-
-DEFAULT = ("turn_over_dropout[n_masks=8]", "turn_over_dropout[n_masks=8,sealed=true]")
 
 
 def decomposition(
     plan: Plan,
     *,
-    estimators: Sequence[str],
     cache: Cache,
     registry: Registry | None = None,
     resources: Resources | None = None,
     progress: Progress = lambda _what, _done, _all: None,
+    ready: Callable[[], None] = lambda: None,
 ) -> DecompositionStudy:
-    """Take the scores of each turn-over dropout apart, on each problem of the plan.
+    """Take the scores of each of the plan's turn-over dropouts apart, on each of its problems.
 
-    UsageError where an estimator is another, gates whole members, or cannot run on a problem, or a problem is refused.
+    `ready` is called when all is checked and nothing trained. UsageError before that where an estimator is another,
+    gates whole members, or cannot run on a problem, or a problem is refused.
     """
     registry, resources = registry or installed(), resources or Resources()
-    plan = resolved(plan.changed(estimators=tuple(estimators)), registry)
-    prepared, refused = prepare(plan, registry, named=estimators, required=estimators, resources=resources, cache=cache)
-    if refused:
-        raise UsageError(f"{refused[0].problem} cannot be studied: {refused[0].reason}")
-    decomposed = []
+    plan = resolved(plan, registry)
+    prepared = prepared_for_study(plan, registry, resources=resources, cache=cache)
+    chosen = [[(one, with_masks_of_units(one)) for one in problem.candidates] for problem in prepared]
     for problem in prepared:
-        chosen = [(str(one.selector), one.estimator, one.problems[0], one.obstacle) for one in problem.candidates]
-        for name, estimator, _, obstacle in chosen:
-            if not isinstance(estimator, TurnOverDropout) or estimator.units == "member":
-                raise UsageError(f"{name} has no masks of units to take apart; name turn_over_dropout")
-            if obstacle is not None:
-                raise UsageError(f"{name} cannot run on {problem.plan.name}: {obstacle.reason}")
+        check_estimators(problem)
+    ready()
+    decomposed = []
+    for problem, of_problem in zip(prepared, chosen, strict=True):
         truth = _truth(plan, problem, cache, resources, progress)
-        for name, estimator, view, _ in chosen:
-            assert isinstance(estimator, TurnOverDropout)
+        for candidate, estimator in of_problem:
+            name, view = str(candidate.selector), candidate.problems[0]
             decomposed.append(_decomposed(problem.plan.name, name, estimator, view, truth, progress))
     return DecompositionStudy(plan=plan.name, seed=plan.seed, n_seeds=plan.truth.seeds, decomposed=tuple(decomposed))
 

@@ -1,15 +1,16 @@
-"""When train points are learnt and memorised, on the problems of a plan; influbench.studies.learning has the questions.
+"""When train points are learnt and memorised, on the problems of a plan; learning.py has the questions.
 
 The networks of a turn-over dropout are looked at while they are trained. Beside them stands memorization by leaving
 each point out of ordinary trainings, after the same steps: how far masks tell what leaving out would.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from influbench.engine.preparation import Prepared, Resources, prepare, resolved
+from influbench.engine.preparation import Prepared, Resources, resolved
 from influbench.errors import UsageError
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.plan import DynamicsTable, Plan
@@ -20,9 +21,10 @@ from influbench.shards import gather
 from influbench.statistics.comparison import Yardstick, statistic
 from influbench.statistics.correlation import whole_table
 from influbench.store.cache import Cache
-from influbench.studies.difficulty import LearningTimes, subset_memorization
-from influbench.studies.learning import CLAIMS, TRUE, WRONG, Labels, Learning
-from influbench.studies.masked_networks import Course, MaskedNetworks
+from influbench.studies.dynamics.difficulty import LearningTimes, subset_memorization
+from influbench.studies.dynamics.learning import CLAIMS, TRUE, WRONG, Labels, Learning
+from influbench.studies.dynamics.masked_networks import Course, MaskedNetworks
+from influbench.studies.preparation import check_estimators, prepared_for_study, with_masks_of_units
 from influbench.studies.progress import Progress, told
 from influbench.truth.leave_one_out import GroundTruth
 
@@ -37,11 +39,12 @@ def dynamics(
     registry: Registry | None = None,
     resources: Resources | None = None,
     progress: Progress = lambda _what, _done, _all: None,
+    ready: Callable[[], None] = lambda: None,
 ) -> DynamicsStudy:
-    """Train, look and judge, on each problem of the plan.
+    """Train, look and judge, on each problem of the plan. `ready` is called when all is checked and nothing trained.
 
-    UsageError, before anything is trained, where a problem is refused, where the plan's settings do not fit one, or
-    where no claim can be asked of any.
+    UsageError before that where a problem is refused, where the plan's settings do not fit one, or where no claim can
+    be asked of any.
     """
     registry, resources, settings = registry or installed(), resources or Resources(), plan.dynamics
     if settings.apart_below > settings.together_above:
@@ -50,11 +53,7 @@ def dynamics(
             f"{settings.together_above:g}"
         )
     plan = resolved(plan.changed(estimators=(settings.estimator,)), registry)
-    prepared, refused = prepare(
-        plan, registry, named=plan.estimators, required=plan.estimators, resources=resources, cache=cache
-    )
-    if refused:
-        raise UsageError(f"{refused[0].problem} cannot be studied: {refused[0].reason}")
+    prepared = prepared_for_study(plan, registry, resources=resources, cache=cache)
     subjects = [_Subject(plan, problem, _estimator(problem), cache, resources, progress) for problem in prepared]
     for subject in subjects:
         subject.check()
@@ -62,6 +61,7 @@ def dynamics(
     if all(len(of_problem) == len(CLAIMS) for of_problem in reasons):
         name, reason = prepared[0].plan.name, next(iter(reasons[0].values()))
         raise UsageError(f"no claim can be asked of {plan.name}; on {name}, {reason}")
+    ready()
     found = [subject.found() for subject in subjects]
     return DynamicsStudy(
         plan=plan.name,
@@ -76,13 +76,12 @@ def dynamics(
 def _estimator(problem: Prepared) -> TurnOverDropout:
     """The turn-over dropout of `[dynamics] estimator`, if it is one whose networks can be looked at while trained."""
     (candidate,) = problem.candidates
-    estimator, name = candidate.estimator, str(candidate.selector)
-    if not isinstance(estimator, TurnOverDropout) or estimator.units == "member":
-        raise UsageError(f"[dynamics] estimator = {name!r} has no masks of units; name a turn_over_dropout")
-    if candidate.obstacle is not None:
-        raise UsageError(f"{name} cannot run on {problem.plan.name}: {candidate.obstacle.reason}")
+    estimator = with_masks_of_units(candidate)
+    check_estimators(problem)
     if (n_seeds := len(set(estimator.replicates()))) < FEWEST_SEEDS:
-        raise UsageError(f"{name} has networks of {n_seeds} seeds, and intervals over seeds take {FEWEST_SEEDS}")
+        raise UsageError(
+            f"{candidate.selector} has networks of {n_seeds} seeds, and intervals over seeds take {FEWEST_SEEDS}"
+        )
     return estimator
 
 

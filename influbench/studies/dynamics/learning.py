@@ -26,12 +26,13 @@ import torch
 from torch import Tensor
 
 from influbench.plan import DynamicsTable
-from influbench.results import UNKNOWN, Claim, GroupCurves, Statistic, Verdict
+from influbench.results import UNKNOWN, Claim, GroupCurves, Statistic
 from influbench.seeds import derive, hash_integers
 from influbench.statistics.learning_curves import HALF, initial_slope, overlap, time_of
 from influbench.statistics.resampling import percentile_interval, weighted_means, weights
-from influbench.studies.difficulty import by_difficulty
-from influbench.studies.masked_networks import Course
+from influbench.studies.dynamics.difficulty import by_difficulty
+from influbench.studies.dynamics.masked_networks import Course
+from influbench.studies.verdicts import Range, above, below, judged
 
 TRUE, WRONG = "true labels", "wrong labels"
 SIMULTANEOUS, HALF_TIME, SLOPE, WITHIN = "simultaneous", "faster to half", "faster at first", "within real data"
@@ -137,19 +138,18 @@ class Learning:
     def claims(self, problem: str, *, steps_per_epoch: int) -> tuple[Claim, ...]:
         """The claims that can be asked of these points, with their verdicts."""
         steps, settings, claims = self._course.steps, self._settings, []
-        at_once = {"refuted": (-inf, settings.apart_below), "supported": (settings.together_above, inf)}
+        at_once = {"refuted": below(settings.apart_below), "supported": above(settings.together_above)}
         if len(self._by_label) == 2:
             true, wrong = self._by_label[TRUE], self._by_label[WRONG]
             found = overlap(steps, true.memorization, wrong.memorization, tail=settings.tail)
             claims.append(claim(SIMULTANEOUS, problem, found, **at_once))
             half_times = [time_of(steps, course.seen, HALF) for course in (wrong, true)]
-            claims.append(
-                claim(HALF_TIME, problem, half_times[0] / half_times[1], refuted=(-inf, 1), supported=(1, inf))
-            )
+            ratio = half_times[0] / half_times[1]
+            claims.append(claim(HALF_TIME, problem, ratio, refuted=below(1), supported=above(1)))
             until = settings.initial_epochs * steps_per_epoch
             slopes = [initial_slope(steps, course.seen, until=until) for course in (wrong, true)]
             rising = torch.where(slopes[1] > 0, slopes[1], torch.nan)
-            claims.append(claim(SLOPE, problem, slopes[0] / rising, refuted=(1, inf), supported=(-inf, 1)))
+            claims.append(claim(SLOPE, problem, slopes[0] / rising, refuted=above(1), supported=below(1)))
         if self._by_difficulty:
             easiest, hardest = self._by_difficulty[0], self._by_difficulty[-1]
             found = overlap(steps, easiest.seen, hardest.seen, tail=settings.tail)
@@ -206,30 +206,11 @@ class Learning:
         )
 
 
-def claim(
-    id_: str, problem: str, resampled: Tensor, *, refuted: tuple[float, float], supported: tuple[float, float]
-) -> Claim:
-    """The claim with the verdict of its statistic (1 + n_resamples,), whose row 0 is the value.
-
-    It is supported or refuted if the whole 95 % interval lies in the open range that stands for that.
-    """
+def claim(id_: str, problem: str, resampled: Tensor, *, refuted: Range, supported: Range) -> Claim:
+    """The claim with the verdict of its statistic (1 + n_resamples,), whose row 0 is the value."""
+    rule = f"supported {_in_words(supported)}, not supported {_in_words(refuted)}, by the whole interval"
     found = percentile_interval(resampled)
-    verdict: Verdict = "undecided"
-    if found.low is not None and found.high is not None:
-        if supported[0] < found.low and found.high < supported[1]:
-            verdict = "supported"
-        elif refuted[0] < found.low and found.high < refuted[1]:
-            verdict = "not supported"
-    return Claim(
-        id=id_,
-        statement=CLAIMS[id_],
-        problem=problem,
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        rule=f"supported {_in_words(supported)}, not supported {_in_words(refuted)}, by the whole interval",
-        verdict=verdict,
-    )
+    return judged(id_, CLAIMS[id_], problem, found, rule=rule, supported=supported, refuted=refuted)
 
 
 def ties(ids: Tensor, seed: int) -> Tensor:
@@ -237,7 +218,7 @@ def ties(ids: Tensor, seed: int) -> Tensor:
     return hash_integers(seed, ids)
 
 
-def _in_words(bounds: tuple[float, float]) -> str:
+def _in_words(bounds: Range) -> str:
     low, high = bounds
     return f"below {high:g}" if low == -inf else f"above {low:g}"
 

@@ -1,0 +1,1 @@
+"""What are the scores of turn-over dropout made of?"""
