@@ -12,14 +12,23 @@ from torch import Tensor
 from influbench.errors import UsageError
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.models.mlp import Mlp
+from influbench.problem import TrainingProblem
 from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table
 from influbench.store.cache import Cache
+from influbench.studies.decomposition.retraining import MaskedRetraining
 from influbench.studies.decomposition.study import decomposition
-from influbench.studies.decomposition.terms import TERMS, Halves, Parts, against_effects, decompose, in_shares
+from influbench.studies.decomposition.terms import TERMS, Halves, Parts, against_effects, in_halves, in_shares, of_mask
 from tests.engine.test_run import plan
 from tests.plugins import registry
 from tests.problems import ResidualModel, blobs, line, problem, trainer
+
+
+def decompose(problem: TrainingProblem, estimator: TurnOverDropout) -> tuple[Halves, Halves | None]:
+    """Influence and memorization (None for regression), averaged over halves of the estimator's masks."""
+    found = [of_mask(problem, estimator, number) for number in range(estimator.n_masks)]
+    memorization = [parts for _, parts in found if parts is not None]
+    return in_halves([influence for influence, _ in found]), in_halves(memorization) if memorization else None
 
 
 @pytest.mark.parametrize(
@@ -121,6 +130,25 @@ def test_the_study_covers_every_problem_and_estimator(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=reason):
             decomposition(of.changed(estimators=(name,)), cache=Cache(tmp_path / "cache"), registry=registry())
+
+
+def test_a_study_goes_on_from_the_masks_that_are_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache(tmp_path / "cache")
+    few, more = (
+        plan([f"turn_over_dropout[n_masks={n}]"], dataset='"blobs"', model='"mlp[hidden=[8]]"') for n in (2, 3)
+    )
+    decomposition(few, cache=cache, registry=registry())
+    computed: list[str] = []
+    compute = MaskedRetraining.compute
+
+    def counted(self: MaskedRetraining, name: str) -> dict[str, Tensor]:
+        computed.append(name)
+        return compute(self, name)
+
+    monkeypatch.setattr(MaskedRetraining, "compute", counted)
+    resumed = decomposition(more, cache=cache, registry=registry())
+    assert computed == ["mask-00002"]
+    assert resumed == decomposition(more, cache=Cache(tmp_path / "other"), registry=registry())
 
 
 def test_a_problem_that_cannot_be_trained_is_named_before_anything_is(tmp_path: Path) -> None:

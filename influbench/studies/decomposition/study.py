@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 
-from influbench.engine.preparation import Prepared, Resources, resolved
-from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
+from influbench.engine.preparation import Candidate, Prepared, Resources, resolved
 from influbench.estimators.turn_over_dropout.sealing import sealing
 from influbench.plan import Plan
-from influbench.problem import TrainingProblem
 from influbench.registry import Registry, installed
 from influbench.results import Decomposed, DecompositionStudy, Estimand, Term, Where
-from influbench.shards import gather
+from influbench.shards import Shard, gather
 from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table, within_classes
 from influbench.store.cache import Cache
-from influbench.studies.decomposition.terms import against_effects, decompose, in_shares
+from influbench.studies.decomposition.retraining import MaskedRetraining
+from influbench.studies.decomposition.terms import against_effects, in_shares
 from influbench.studies.preparation import check_estimators, prepared_for_study, with_masks_of_units
 from influbench.studies.progress import Progress, told
 from influbench.truth.leave_one_out import Truth
@@ -44,8 +43,10 @@ def decomposition(
     for problem, of_problem in zip(prepared, chosen, strict=True):
         truth = _truth(plan, problem, cache, resources, progress)
         for candidate, estimator in of_problem:
-            name, view = str(candidate.selector), candidate.problems[0]
-            decomposed.append(_decomposed(problem.plan.name, name, estimator, view, truth, progress))
+            retraining = MaskedRetraining(problem.trainer, estimator, candidate.problems[0].seed, cache)
+            what = f"{candidate.selector} on {problem.plan.name}"
+            shards = told(retraining.gather(resources.executor), estimator.n_masks, what=what, progress=progress)
+            decomposed.append(_decomposed(problem, candidate, retraining, shards, truth))
     return DecompositionStudy(plan=plan.name, seed=plan.seed, n_seeds=plan.truth.seeds, decomposed=tuple(decomposed))
 
 
@@ -58,38 +59,28 @@ def _truth(plan: Plan, problem: Prepared, cache: Cache, resources: Resources, pr
 
 
 def _decomposed(
-    problem: str,
-    name: str,
-    estimator: TurnOverDropout,
-    view: TrainingProblem,
-    truth: Truth,
-    progress: Progress,
+    problem: Prepared, candidate: Candidate, retraining: MaskedRetraining, shards: list[Shard], truth: Truth
 ) -> Decomposed:
-    n_trained, n_train, n_test = 0, len(view.data.train), len(view.data.test)
-
-    def trained(n: int) -> None:
-        nonlocal n_trained
-        n_trained += n
-        progress(f"{name} on {problem}", n_trained, estimator.n_masks * n_train)
-
-    influence, memorization = decompose(view, estimator, progress=trained)
-    everywhere = whole_table(n_train, n_test)
+    view, estimator = candidate.problems[0], retraining.estimator
+    influence, memorization = retraining.assemble(shards)
+    train, test = view.data.train, view.data.test
+    everywhere = whole_table(len(train), len(test))
     estimands: dict[Where, tuple[Estimand, ...]] = {
         "influence": against_effects(influence, everywhere, Yardstick(truth.influence, everywhere))
     }
     terms_of_memorization: tuple[Term, ...] = ()
     if memorization is not None and truth.memorization is not None:
-        within, one_column = within_classes(view.data.train.labels, view.data.test.labels), whole_table(n_train, 1)
+        within, one_column = within_classes(train.labels, test.labels), whole_table(len(train), 1)
         estimands["within_class"] = against_effects(influence, within, Yardstick(truth.influence, within))
         of_memorization = Yardstick(truth.memorization[:, :, None], one_column)
         estimands["memorization"] = against_effects(memorization, one_column, of_memorization)
         terms_of_memorization = in_shares(memorization.all, one_column, of_memorization.mean)
     found = sealing(view, estimator.masks(view), frozen=estimator.frozen(view))
     return Decomposed(
-        problem=problem,
-        estimator=name,
+        problem=problem.plan.name,
+        estimator=str(candidate.selector),
         sealed_share=found.share,
-        n_trainings=round(view.meter.trainings),
+        n_trainings=retraining.n_trainings,
         influence=in_shares(influence.all, everywhere, truth.influence.mean(0)),
         memorization=terms_of_memorization,
         estimands=estimands,

@@ -37,8 +37,6 @@ _MASKED_EFFECTS: dict[str, Callable[["Parts"], Tensor]] = {
     "masked training, whole network": lambda parts: parts.whole_network,
 }
 
-Progress = Callable[[int], None]
-
 
 @dataclass(frozen=True, eq=False)
 class Parts:
@@ -125,26 +123,17 @@ class _OfOwner:
         return of_owners[:, None].expand(-1, ids.shape[-1], -1)
 
 
-def decompose(
-    problem: Problem, estimator: TurnOverDropout, *, progress: Progress = lambda _n_trained: None
-) -> tuple[Halves, Halves | None]:
-    """Influence and memorization (None for regression), averaged over halves of the estimator's masks.
+def of_mask(problem: Problem, estimator: TurnOverDropout, number: int) -> tuple[Parts, Parts | None]:
+    """Influence and memorization (None for regression) by one of the estimator's masks.
 
-    Trains every mask's network once more for each train point; `progress` is told how many were trained.
+    Trains the mask's network once, and once more for each train point.
     """
-    masks, frozen = estimator.masks(problem), estimator.frozen(problem)
-    influence: list[Parts] = []
-    memorization: list[Parts] = []
-    for number, replicate in enumerate(estimator.replicates()):
-        swapped = masks.swapped[number : number + 1]
-        training = _MaskedTraining(
-            problem, replace(masks, seeds=[masks.seeds[number]], swapped=swapped), replicate, frozen
-        )
-        with_i, without_i = training.on_all(), training.on_all_but_one(progress)
-        influence.append(with_i[0].without(without_i[0]))
-        if problem.data.n_classes is not None:
-            memorization.append(with_i[1].without(without_i[1]))
-    return _in_halves(influence), _in_halves(memorization) if memorization else None
+    masks = estimator.masks(problem)
+    of_one = replace(masks, seeds=[masks.seeds[number]], swapped=masks.swapped[number : number + 1])
+    training = _MaskedTraining(problem, of_one, estimator.replicates()[number], estimator.frozen(problem))
+    with_i, without_i = training.on_all(), training.on_all_but_one()
+    has_memorization = problem.data.n_classes is not None
+    return with_i[0].without(without_i[0]), with_i[1].without(without_i[1]) if has_memorization else None
 
 
 def against_effects(halves: Halves, blocks: Sequence[Block], truth: Yardstick) -> tuple[Estimand, ...]:
@@ -208,7 +197,7 @@ class _MaskedTraining:
         on_test = _Measured(torch.cat(halves[0]), torch.cat(halves[1]), runs.measured(test).expand(len(train), -1))
         return on_test, self._on_themselves(runs, train, self.masks, self.masks.flipped())
 
-    def on_all_but_one(self, progress: Progress) -> tuple[_Measured, _Measured]:
+    def on_all_but_one(self) -> tuple[_Measured, _Measured]:
         """The same of the networks without the point of each row."""
         train, test = self.problem.data.train, self.problem.data.test
         parts = []
@@ -225,7 +214,6 @@ class _MaskedTraining:
             own, flipped = (_OfOwner(half, left_out.ids) for half in (self.masks, self.masks.flipped()))
             on_test = _Measured(runs.measured(test, masks=own), runs.measured(test, masks=flipped), runs.measured(test))
             parts.append((on_test, self._on_themselves(runs, left_out, own, flipped)))
-            progress(len(left_out))
         on_tests, on_themselves = (_joined(of_kind) for of_kind in zip(*parts, strict=True))
         return on_tests, on_themselves
 
@@ -243,7 +231,7 @@ def _joined(parts: Sequence[_Measured]) -> _Measured:
     return _Measured(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(_Measured)))
 
 
-def _in_halves(parts: Sequence[Parts]) -> Halves:
+def in_halves(parts: Sequence[Parts]) -> Halves:
     n_first = 2 * -(-len(parts) // 4) if len(parts) > 2 else 1  # masks 2 k and 2 k + 1 may be antithetic: one half
     second = parts[n_first:]
     return Halves(_mean(parts[:n_first]), _mean(second) if second else None, n_first, len(second))
