@@ -16,11 +16,10 @@ from influbench.cli import main
 from influbench.plan import parse_plan
 from influbench.report.chart import cost_charts
 from influbench.report.comparison import print_comparison
-from influbench.report.decomposition import print_decomposition
 from influbench.report.numbers import decimal, interval, trainings
 from influbench.report.trace import trace_tables
 from influbench.results import Cell, ComparedRuns, DecompositionStudy, Result, Results, Where
-from influbench.store.run_directory import read_result
+from influbench.store.run_directory import read_found, read_result
 from tests.report.printing import text_of
 from tests.report.test_terminal import printed
 
@@ -309,14 +308,13 @@ def test_who_finds_wrong_labels_in_the_docs_is_who_does_in_the_stored_run() -> N
 
 
 def test_the_docs_quote_the_stored_decomposition() -> None:
-    path = ROOT / "benchmarks" / "results" / "decomposition" / "digits.json"
-    study = DecompositionStudy.model_validate_json(path.read_text())
-    shown = rendered(lambda console: print_decomposition(console, study))
+    folder = ROOT / "benchmarks" / "results" / "decomposition"
+    shown = rendered(lambda console: print_study(console, read_found(folder / "digits")))  # type: ignore[arg-type]
     page = "docs/explanation/turn-over-dropout.md"
     quoted = [block for block in blocks(page, "") if "mask noise" in block or "Which effect?" in block]
     assert len(quoted) == 3
     assert all(table.rstrip() in shown for table in quoted)
-    wide = DecompositionStudy.model_validate_json(path.with_name("width.json").read_text()).decomposed[-1]
+    wide = DecompositionStudy.model_validate_json((folder / "width.json").read_text()).decomposed[-1]
     masked, _, plain = (one.spearman for one in wide.estimands["influence"])
     text = " ".join((ROOT / page).read_text().split())
     assert f"reach {decimal(masked.value)} under the mask and {decimal(plain.value)} of the plain training" in text
