@@ -17,6 +17,7 @@ from influbench.plan import parse_plan
 from influbench.report.chart import cost_charts
 from influbench.report.comparison import print_comparison
 from influbench.report.numbers import decimal, interval, trainings
+from influbench.report.studies import print_study
 from influbench.report.trace import trace_tables
 from influbench.results import Cell, ComparedRuns, DecompositionStudy, Result, Results, Where
 from influbench.store.run_directory import read_found, read_result
