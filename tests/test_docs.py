@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -122,6 +123,11 @@ def test_a_decision_is_explained_as_the_docs_show(tmp_path: Path, monkeypatch: p
         assert ran.exit_code == 0, ran.output
     assert (tmp_path / "out" / "gallery.png").is_file()
     assert (tmp_path / "two.png").is_file()
+    (python,) = blocks(page, "python")
+    names: dict[str, Any] = {}
+    exec(python, names)
+    assert "Who helps it?" in str(names["explained"])
+    assert (tmp_path / "out" / "gallery-same_label.png").is_file()
 
 
 def test_the_plan_of_the_docs_is_one() -> None:

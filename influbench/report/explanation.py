@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -20,21 +20,27 @@ _NAME, _LONGEST_NAME = 20, 40  # characters of the column of names, with its mar
 
 def print_explanation(console: Console, explanation: Explanation) -> None:
     """Print who helps and hurts this point, as wide as the console."""
-    console.print()
-    console.print(Padding(_header(explanation), (0, 2)))
-    console.print()
+    for part in explanation_report(explanation, width=console.width):
+        console.print(part)
+
+
+def explanation_report(explanation: Explanation, *, width: int) -> Iterator[RenderableType]:
+    """The parts of what is said of a point, for so many columns."""
+    yield Text()
+    yield Padding(_header(explanation), (0, 2))
+    yield Text()
     if explanation.memorization:
-        console.print(_memorization(explanation))
-        console.print()
+        yield _memorization(explanation)
+        yield Text()
     helps, hurts = _TITLES[explanation.side]
     accounts = explanation.accounts
     for title, lists in (
         (helps, {account.name: account.helps for account in accounts}),
         (hurts, {account.name: account.hurts for account in accounts}),
     ):
-        console.print(_table(title, lists, width=console.width))
-        console.print()
-    console.print(Padding(Text("\n".join(_notes(explanation)), style="dim"), (0, 2)))
+        yield _table(title, lists, width=width)
+        yield Text()
+    yield Padding(Text("\n".join(_notes(explanation)), style="dim"), (0, 2))
 
 
 def _header(explanation: Explanation) -> Text:
