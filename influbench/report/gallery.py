@@ -13,7 +13,7 @@ from influbench.engine.stored import TRUTH
 from influbench.errors import UsageError
 from influbench.report.explanation import label
 from influbench.report.numbers import count, decimal, effect
-from influbench.store.files import write_bytes
+from influbench.store.files import named_by_a_user, write_bytes
 
 _SUFFIX = ".png"
 _TILE, _LARGEST = 96, 192  # pixels to a side that small pictures are blown up to, and that large ones are thinned to
@@ -81,10 +81,8 @@ def write_gallery(gallery: Gallery, path: Path) -> None:
         raise UsageError(f"{path} must end in {_SUFFIX}")
     file = BytesIO()
     draw(sheet(gallery)).save(file, format="PNG", optimize=True)
-    try:
+    with named_by_a_user(path):
         write_bytes(path, file.getvalue())
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}; name another file with -o") from None
 
 
 def sheet(gallery: Gallery) -> Sheet:

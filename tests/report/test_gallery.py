@@ -195,7 +195,7 @@ def test_what_cannot_be_drawn_is_one_sentence(tmp_path: Path) -> None:
         drawn(plan(["random", "raises"], dataset=DIGITS), tmp_path / "failed", by="raises")
     with pytest.raises(UsageError, match=r"^gallery\.svg must end in \.png$"):
         write_gallery(found, Path("gallery.svg"))
-    with pytest.raises(UsageError, match=r"^cannot write /dev/null/x\.png: .*; name another file with -o"):
+    with pytest.raises(UsageError, match=r"^cannot write /dev/null/x\.png: .*, or name another file"):
         write_gallery(found, Path("/dev/null/x.png"))
 
 
