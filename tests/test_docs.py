@@ -333,7 +333,7 @@ def test_the_docs_draw_the_stored_crossing_and_trace() -> None:
     for folder, last in (("crossing-digits", "Capitals"), ("trace", "influence within class, against")):
         result = read_result(ROOT / "benchmarks" / "results" / folder)
         assert isinstance(result, Result)
-        parts = [*trace_tables(result), *cost_charts(result, wide=False)]
+        parts = [*trace_tables(result, width=80), *cost_charts(result, width=80, wide=False)]
         shown = rendered(lambda console, parts=parts: [console.print(part) for part in parts])  # type: ignore[misc]
         assert shown.partition(last)[0].strip("\n ") in page
 

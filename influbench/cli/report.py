@@ -22,6 +22,6 @@ def report_command(directory: Path, details: bool, as_json: bool) -> None:
     if as_json:
         click.echo(to_json(result))
         return
-    from rich.console import Console
+    from influbench.report.console import Console
 
     (print_details if details else print_report)(Console(), result)

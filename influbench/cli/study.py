@@ -36,9 +36,8 @@ def decomposition_command(
 
     Each mask's network is trained once more for each train point, without it.
     """
-    from rich.console import Console
-
     from influbench.plan import read_plan
+    from influbench.report.console import Console
     from influbench.report.decomposition import print_decomposition
     from influbench.report.progress import named_bar
     from influbench.store.cache import default_cache
@@ -68,11 +67,10 @@ def informativeness_command(
     Groups of train points are removed and the network is trained again, and trained on each group alone. Which groups,
     and what decides, stands in the plan's [informativeness]. What is trained is stored: an interrupted study goes on.
     """
-    from rich.console import Console
-
     from influbench.engine import Resources
     from influbench.executors import Here, LocalProcesses
     from influbench.plan import read_plan
+    from influbench.report.console import Console
     from influbench.report.informativeness import print_informativeness
     from influbench.report.progress import named_bar
     from influbench.store.cache import default_cache
@@ -113,11 +111,10 @@ def dynamics_command(
     What the claims stand or fall with is in the plan's [dynamics]. Trainings are stored as they are done: an
     interrupted study goes on where it stopped.
     """
-    from rich.console import Console
-
     from influbench.engine import Resources
     from influbench.executors import Here, LocalProcesses
     from influbench.plan import read_plan
+    from influbench.report.console import Console
     from influbench.report.dynamics import print_dynamics
     from influbench.report.progress import named_bar
     from influbench.store.cache import default_cache

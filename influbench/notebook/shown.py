@@ -4,7 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from io import StringIO
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+import rich.console
+from rich.console import ConsoleOptions, RenderableType, RenderResult
+
+from influbench.report.console import Console
 
 _PAGE_WIDTH = 140
 
@@ -20,15 +23,14 @@ class Shown(ABC):
         """The parts of the report, for so many columns."""
 
     def __str__(self) -> str:
-        console = Console(file=StringIO(), width=_PAGE_WIDTH, color_system=None)
-        console.print(self)
-        assert isinstance(console.file, StringIO)
-        return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+        text = StringIO()
+        Console(file=text, width=_PAGE_WIDTH, color_system=None).print(self)
+        return text.getvalue().removesuffix("\n")
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: rich.console.Console, options: ConsoleOptions) -> RenderResult:
         yield from self._report(options.max_width)
 
     def _repr_html_(self) -> str:
-        console = Console(file=StringIO(), width=_PAGE_WIDTH, record=True)
+        console = rich.console.Console(file=StringIO(), width=_PAGE_WIDTH, record=True)
         console.print(self)
         return console.export_html(inline_styles=True, code_format=_HTML)

@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from influbench.report.names import Name
 from influbench.report.numbers import count, decimal, effect
 from influbench.report.tables import new_table
 from influbench.results import Effect, Explanation, Point, Strongest
@@ -64,12 +65,12 @@ def label(point: Point) -> str:
 
 def _memorization(explanation: Explanation) -> Table:
     table = new_table()
-    table.add_column("  How memorised is it?", overflow="fold", min_width=_NAME)
+    table.add_column("  How memorised is it?", min_width=_NAME)
     table.add_column("score", no_wrap=True, justify="right")
     table.add_column("rank", no_wrap=True, justify="right")
     for account in explanation.memorization:
         rank = f"{account.rank} of {explanation.n_train}"
-        table.add_row(_name(account.name), Text(effect(account.value), style="bold"), rank)
+        table.add_row(Name(account.name), Text(effect(account.value), style="bold"), rank)
     return table
 
 
@@ -88,24 +89,20 @@ def _table(title: str, lists: dict[str, Strongest], *, width: int) -> Table:
     pitch = widest + (2 if most * (widest + 2) <= room else 1)
     per_line = min(most, max(1, room // pitch))
     table = new_table(narrow=True)
-    table.add_column(f"  {title}", overflow="fold", width=min(_NAME + room - per_line * pitch, _LONGEST_NAME))
+    table.add_column(f"  {title}", width=min(_NAME + room - per_line * pitch, _LONGEST_NAME))
     table.add_column("found", no_wrap=True, min_width=of_found)
     for _ in range(per_line):
         table.add_column("", no_wrap=True, min_width=pitch - 1)
     for name in lists:
         lines = [entries[name][start : start + per_line] for start in range(0, len(entries[name]), per_line)]
         for number, line in enumerate(lines or [[Text("none", style="dim")]]):
-            first = (_name(name), founds[name]) if number == 0 else ("", "")
+            first = (Name(name), founds[name]) if number == 0 else ("", "")
             table.add_row(*first, *line)
     return table
 
 
 def _width(text: Text) -> int:
     return max(map(len, text.plain.split("\n")))
-
-
-def _name(name: str) -> Padding:
-    return Padding(Text(name, overflow="fold"), (0, 0, 0, 2))
 
 
 def _entry(point: Effect, *, marked: bool) -> Text:
