@@ -176,21 +176,23 @@ class Plan(_Table):
         subsets: int | None = None,
         repeats: int | None = None,
     ) -> "Plan":
-        """This plan with what a command line replaces."""
+        """This plan with what a caller replaces. PlanError where a value does not fit."""
         given = {"seeds": n_seeds, "reliability": reliability, "max_seeds": max_seeds, "subsets": subsets}
-        truth = self.truth.model_copy(update={key: value for key, value in given.items() if value is not None})
+        truth = {**dict(self.truth), **{key: value for key, value in given.items() if value is not None}}
         problem = self.problem.model_copy(
             update={"dataset": datasets or self.problem.dataset, "model": models or self.problem.model}
         )
-        return self.model_copy(
-            update={
-                "problem": problem,
-                "estimators": estimators or self.estimators,
-                "truth": truth,
-                "seed": self.seed if seed is None else seed,
-                "repeats": self.repeats if repeats is None else repeats,
-            }
-        )
+        replaced = {
+            "problem": problem,
+            "estimators": estimators or self.estimators,
+            "truth": truth,
+            "seed": self.seed if seed is None else seed,
+            "repeats": self.repeats if repeats is None else repeats,
+        }
+        try:
+            return Plan.model_validate({**dict(self), **replaced})
+        except ValidationError as error:
+            raise PlanError(_first_problem(error)) from None
 
     def to_toml(self) -> str:
         """The plan as TOML that reads back as this plan."""

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
+from torch import nn
 
 from influbench.cli import main
+from influbench.errors import ModelError
 from influbench.plan import parse_plan
 from influbench.report.chart import cost_charts
 from influbench.report.comparison import print_comparison
@@ -21,6 +24,7 @@ from influbench.report.studies import print_study
 from influbench.report.trace import trace_tables
 from influbench.results import Cell, ComparedRuns, DecompositionStudy, Result, Results, Where
 from influbench.store.run_directory import read_found, read_result
+from influbench.training.replicas import Replicas
 from tests.report.printing import text_of
 from tests.report.test_terminal import printed
 
@@ -66,6 +70,52 @@ def test_the_estimators_of_the_docs_run(
     assert "failed" not in {cell.status for cell in result.cells}  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("page", "file", "dataset", "model"),
+    [
+        ("README.md", "net.py", "Rings", "Net"),
+        ("docs/how-to/write-a-plugin.md", "mine.py", "Stripes", "Convolutions"),
+    ],
+)
+def test_the_models_and_data_sets_of_the_docs_run_and_keep_the_contract(
+    page: str, file: str, dataset: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (source,) = (block for block in blocks(page, "python") if block.startswith(f"# {file}\n"))
+    Path(file).write_text(source)
+    Path("plan.toml").write_text(PLAN)
+    words = ["run", "plan.toml", "-d", f"./{file}:{dataset}", "-m", f"./{file}:{model}", "-e", "grad_dot", "-o", "out"]
+    ran = CliRunner().invoke(main, words)
+    assert ran.exit_code == 0, ran.output
+    data_checked = CliRunner().invoke(main, ["check", f"./{file}:{dataset}"])
+    assert data_checked.exit_code == 0, data_checked.output
+    checked = CliRunner().invoke(main, ["check", f"./{file}:{model}", "--json"])
+    assert checked.exit_code == 0, checked.output
+
+
+@pytest.mark.parametrize(
+    ("layer", "refused"),
+    [
+        ("nn.BatchNorm1d(4)", "couples the examples of a batch"),
+        ("nn.Dropout(0.0)", "draws random numbers"),
+        ("nn.RReLU()", "draws random numbers"),
+        ("nn.TransformerEncoderLayer(4, 1)", "draws random numbers"),
+        ("nn.LayerNorm(4)", ""),
+        ("nn.GroupNorm(2, 4)", ""),
+    ],
+)
+def test_the_docs_say_which_layers_are_refused(layer: str, refused: str) -> None:
+    module = nn.Sequential(nn.Linear(4, 4), eval(layer))
+    if not refused:
+        Replicas(module)
+        return
+    with pytest.raises(ModelError, match=refused):
+        Replicas(module)
+    page = (ROOT / "docs" / "how-to" / "write-a-plugin.md").read_text()
+    name = type(module[1]).__name__
+    assert {"BatchNorm1d": "**Batch norm** is refused", "Dropout": "**Dropout**"}.get(name, name) in page
+
+
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("small.toml").write_text(PLAN)
@@ -76,7 +126,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_checks_of_the_docs_run_and_find_what_is_exempt(tmp_path: Path) -> None:
-    suite, exempt = blocks("docs/how-to/write-a-plugin.md", "python")
+    _, suite, exempt = blocks("docs/how-to/write-a-plugin.md", "python")
     path = tmp_path / "test_suite.py"
     path.write_text(suite)
     ran = subprocess.run(
@@ -122,6 +172,11 @@ def test_a_decision_is_explained_as_the_docs_show(tmp_path: Path, monkeypatch: p
         assert ran.exit_code == 0, ran.output
     assert (tmp_path / "out" / "gallery.png").is_file()
     assert (tmp_path / "two.png").is_file()
+    (python,) = blocks(page, "python")
+    names: dict[str, Any] = {}
+    exec(python, names)
+    assert "Who helps it?" in str(names["explained"])
+    assert (tmp_path / "out" / "gallery-same_label.png").is_file()
 
 
 def test_the_plan_of_the_docs_is_one() -> None:
@@ -326,7 +381,7 @@ def test_the_docs_draw_the_stored_crossing_and_trace() -> None:
     for folder, last in (("crossing-digits", "Capitals"), ("trace", "influence within class, against")):
         result = read_result(ROOT / "benchmarks" / "results" / folder)
         assert isinstance(result, Result)
-        parts = [*trace_tables(result), *cost_charts(result, wide=False)]
+        parts = [*trace_tables(result, width=80), *cost_charts(result, width=80, wide=False)]
         shown = rendered(lambda console, parts=parts: [console.print(part) for part in parts])  # type: ignore[misc]
         assert shown.partition(last)[0].strip("\n ") in page
 

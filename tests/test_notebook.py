@@ -4,20 +4,43 @@ import sys
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
 import influbench
-from influbench.api import Estimate, Estimator, Problem
+from influbench.api import Data, Dataset, Estimate, Estimator, Problem
+from influbench.engine.explanation import explain_test
+from influbench.engine.stored import read_stored
 from influbench.errors import UsageError
 from influbench.estimators.tracin import TracIn
 from influbench.models.mlp import Mlp
 from influbench.plan import read_plan
+from influbench.report.explanation import print_explanation
 from influbench.results import to_json
 from influbench.store.run_directory import read_result
-from tests.plugins import Blobs, Raises
+from influbench.testing.problems import pictures
+from tests.plugins import Blobs, Needy, NoDataclass, Raises
+from tests.report.printing import text_of
+
+
+@dataclass(frozen=True)
+class Pictures(Dataset):
+    """What looks like pictures."""
+
+    def load(self, seed: int) -> Data:
+        return pictures()
+
+
+@dataclass
+class Thawed(Estimator):
+    """Could be changed."""
+
+    def estimate(self, problem: Problem) -> Estimate:
+        return Products().estimate(problem)
 
 
 @dataclass(frozen=True)
@@ -27,8 +50,18 @@ class Products(Estimator):
     power: int = 1
 
     def estimate(self, problem: Problem) -> Estimate:
-        return Estimate((problem.data.train.inputs @ problem.data.test.inputs.T) ** self.power)
+        return Estimate((problem.data.train.inputs.flatten(1) @ problem.data.test.inputs.flatten(1).T) ** self.power)
 
+
+OF_A_FILE = """
+from dataclasses import dataclass
+from influbench import Estimate, Estimator
+
+@dataclass(frozen=True)
+class Products(Estimator):
+    def estimate(self, problem):
+        return Estimate(problem.data.train.inputs @ problem.data.test.inputs.T)
+"""
 
 PLAN = {
     "estimators": ["random"],
@@ -69,8 +102,51 @@ def test_a_result_is_what_the_directory_holds(found: influbench.Result) -> None:
     truth, products = found.scores("truth"), found.scores("Products")
     assert torch.equal(truth["train_ids"], products["train_ids"])
     assert products["influence"].shape == (24, 8)
-    with pytest.raises(UsageError, match=r"no scores of 'Product' are stored; did you mean 'Products'\?"):
-        found.scores("Product")
+    for given in (Products(), Products):
+        assert torch.equal(found.scores(given)["influence"], products["influence"])
+    assert torch.equal(found.scores(TracIn(n_checkpoints=2))["train_ids"], truth["train_ids"])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        ("Product", r"no scores of 'Product' are stored; did you mean 'Products'\?"),
+        (
+            Raises,
+            r"no scores of 'Raises' are stored, as it failed: Raises \(tests\.plugins\) raised RuntimeError: no luck",
+        ),
+        (3, r"3 is neither a name nor an influbench\.Estimator"),
+    ],
+)
+def test_why_there_are_no_scores_is_one_sentence(found: influbench.Result, estimator: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        found.scores(estimator)
+
+
+def test_a_point_is_explained_as_on_the_command_line(found: influbench.Result) -> None:
+    stored = read_stored(found.directory)
+    explained = found.explain(test=stored.example("test"), k=2)
+    assert to_json(explained.record) == to_json(explain_test(stored, stored.example("test"), k=2))
+    told = text_of(lambda console: console.print(explained), 100)
+    assert told == text_of(lambda console: print_explanation(console, explained.record), 100)
+    assert "Who helps it?" in told
+    assert "Who helps it?" in explained._repr_html_()
+    assert repr(explained).startswith("<influbench explanation of test point ")
+    assert found.explain(train=stored.example("train")).record.memorization
+    for nothing in ({}, {"test": 1, "train": 1}):
+        with pytest.raises(UsageError, match="choose one point: a test point, for instance"):
+            found.explain(**nothing)
+    with pytest.raises(UsageError, match="k = 0 does not fit; give a whole number from 1 on"):
+        found.explain(test=stored.example("test"), k=0)
+
+
+def test_a_gallery_is_drawn_of_data_that_nobody_installed(tmp_path: Path) -> None:
+    given = {"estimators": Products, "dataset": Pictures(), "directory": tmp_path / "out", "quiet": True}
+    drawn = influbench.run(PLAN, **given)  # type: ignore[arg-type]
+    assert drawn.gallery() == tmp_path / "out" / "gallery.png"
+    assert drawn.gallery(by=Products) == tmp_path / "out" / "gallery-Products.png"
+    assert drawn.gallery(tmp_path / "few.png", k=1).is_file()
+    assert (tmp_path / "out" / "gallery-Products.png").read_bytes() != drawn.gallery().read_bytes()
 
 
 def test_a_result_shows_itself(found: influbench.Result) -> None:
@@ -96,7 +172,25 @@ def test_a_frame_has_a_row_for_each_cell(found: influbench.Result, monkeypatch: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"estimators": "random"}, r"estimators is a text; give a list: estimators=\['random'\]"),
+        ({"estimators": []}, "no estimator is given; name at least one, or leave the argument out to take the plan's"),
+        ({"dataset": ()}, "no data set is given"),
+        ({"estimators": Needy}, r"Needy\(\) raised TypeError: .*'power'; give an instance in place of the class"),
+        ({"estimators": Thawed()}, r"Thawed is no frozen dataclass; write @dataclass\(frozen=True\) above it"),
+        ({"estimators": [Thawed]}, "Thawed is no frozen dataclass"),
+        ({"estimators": NoDataclass()}, "NoDataclass is no frozen dataclass"),
+        ({"estimators": NoDataclass}, "NoDataclass is no frozen dataclass"),
+        ({"dataset": Path("nowhere.npz")}, r"cannot read nowhere\.npz: No such file or directory"),
+        ({"model": Path("net.py")}, r"net\.py is a file; name the class in it, for instance net\.py:Mine"),
+        ({"seeds": 0}, r"seeds = 0 in \[truth\] does not fit; input should be greater than or equal to 1"),
+        ({"seeds": "2"}, r"seeds = '2' in \[truth\] does not fit; input should be a valid integer"),
+        ({"seeds": 2.5}, r"seeds = 2\.5 in \[truth\] does not fit; input should be a valid integer"),
+        ({"seed": -1}, "seed = -1 does not fit; input should be greater than or equal to 0"),
+        ({"subsets": -1}, r"subsets = -1 in \[truth\] does not fit"),
+        ({"repeats": 0}, "repeats = 0 does not fit; input should be greater than or equal to 1"),
+        ({"reliability": 1.5}, r"reliability = 1\.5 in \[truth\] does not fit; input should be less than 1"),
+        ({"workers": 0}, "workers = 0 does not fit; give a whole number from 1 on"),
+        ({"workers": "2"}, "workers = '2' does not fit; give a whole number from 1 on"),
+        ({"memory": 2.5}, r"memory = 2\.5 does not fit; give a whole number from 1 on"),
         ({"estimators": [3]}, r"3 is neither a name nor an influbench\.Estimator"),
         ({"estimators": [Mlp()]}, r"neither a name nor an influbench\.Estimator"),
         ({"estimators": ["tracinn"]}, r"unknown estimator 'tracinn'; did you mean 'tracin'\?"),
@@ -108,6 +202,22 @@ def test_a_frame_has_a_row_for_each_cell(found: influbench.Result, monkeypatch: 
 def test_what_does_not_fit_is_one_sentence(arguments: dict[str, object], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         influbench.run(**{"plan": PLAN, "directory": tmp_path / "out", **arguments})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("estimators", [Products, Products(), "Products_of_a_file", [Products], (Products(),)])
+def test_one_thing_needs_no_list(estimators: Any, tmp_path: Path) -> None:
+    if estimators == "Products_of_a_file":
+        (tmp_path / "mine.py").write_text(OF_A_FILE)
+        estimators = tmp_path / "mine.py:Products"
+    found = influbench.run(PLAN, estimators=estimators, dataset=Blobs, seeds=1, directory=tmp_path / "out", quiet=True)
+    assert [(cell.estimator.rpartition(":")[2], cell.status) for cell in found.cells] == [("Products", "ok")]
+
+
+def test_data_may_be_given_by_their_path(tmp_path: Path) -> None:
+    inputs = np.random.default_rng(0).random((30, 5), dtype=np.float32)
+    np.savez(tmp_path / "points.npz", inputs=inputs, labels=np.arange(30) % 2)
+    found = influbench.run(PLAN, dataset=tmp_path / "points.npz", seeds=1, directory=tmp_path / "out", quiet=True)
+    assert found.problems[0].problem.dataset == str(tmp_path / "points.npz")
 
 
 def test_a_plan_may_be_given_as_itself(tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ import click
 if TYPE_CHECKING:
     from dataclasses import Field
 
-    from rich.console import Console
-
     from influbench.registry import Kind, Registry
+    from influbench.report.console import Console
 
 _TITLES = {"estimator": "Estimators", "dataset": "Data sets", "model": "Models"}
 
@@ -27,8 +26,9 @@ def list_command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_catalogue(registry, plans), indent=2))
         return
-    from rich.console import Console
     from rich.text import Text
+
+    from influbench.report.console import Console
 
     console = Console()
     for kind in KINDS:
@@ -78,22 +78,38 @@ def show_command(words: tuple[str, ...]) -> None:
 def _show(registry: "Registry", kind: "Kind", name: str) -> None:
     from dataclasses import fields
 
-    from rich.console import Console
     from rich.padding import Padding
 
     from influbench.registry import description
+    from influbench.report.console import Console
 
     entry, owner = registry.entry(kind, name), registry.load(kind, name)
     console = Console(highlight=False)
     console.print(f"[bold]{name}[/bold]  {_TITLES[kind].lower().removesuffix('s')} of {entry.distribution}")
     console.print(Padding(_paragraphs(description(owner) or entry.spec.summary), (1, 2)), markup=False)
-    if parameters := [f for f in fields(owner) if f.init]:
+    if kind == "dataset" and entry.preset:
+        console.print(Padding(_what_it_holds(registry, name), (0, 2, 1, 2)), markup=False)
+    if parameters := [f for f in fields(owner) if f.init and f.name not in entry.preset]:
         rows = [(f.name, _type_name(f.type), _default(f)) for f in parameters]
         _print_table(console, "Parameters", rows)
     if kind == "model":
         console.print(f"  {_how_it_runs(registry, name)}\n", markup=False)
     if entry.spec.reference:
         console.print(f"  Reference: {entry.spec.reference}", markup=False)
+
+
+def _what_it_holds(registry: "Registry", name: str) -> str:
+    """How many points of a file are trained and tested on unless its parameters say otherwise."""
+    from influbench.errors import InflubenchError
+    from influbench.registry import Selector
+
+    try:
+        data = registry.create("dataset", Selector(name, {})).load(0)
+    except InflubenchError as error:
+        return f"It cannot be loaded: {error}"
+    shape = "x".join(map(str, data.train.inputs.shape[1:]))
+    labels = "regression" if data.n_classes is None else f"{data.n_classes} classes"
+    return f"{len(data.train)} train points and {len(data.test)} test points of {shape} numbers, {labels}."
 
 
 def _how_it_runs(registry: "Registry", name: str) -> str:

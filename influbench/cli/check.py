@@ -16,11 +16,10 @@ def check_command(words: tuple[str, ...], tolerance: float | None, as_json: bool
 
     The same checks are `influbench.testing` for a plugin's own tests.
     """
-    from rich.console import Console
-
     from influbench.cli.names import kind_of
     from influbench.registry import KINDS, installed, parse_selector
     from influbench.report.checks import print_checks
+    from influbench.report.console import Console
     from influbench.results import CheckedPlugin, to_json
     from influbench.testing import dataset_checks, estimator_checks, model_checks
 

@@ -22,23 +22,13 @@ def explain_command(
     Of a test point, the train points that help and hurt it most. Of a train point, how memorised it is, and the test
     points that it helps and hurts most.
     """
-    from rich.console import Console
-
-    from influbench.engine.explanation import explain_test, explain_train
+    from influbench.engine.explanation import explain_point
     from influbench.engine.stored import read_stored
-    from influbench.errors import UsageError
+    from influbench.report.console import Console
     from influbench.report.explanation import print_explanation
     from influbench.results import to_json
 
-    stored = read_stored(directory, problem)
-    if test_id is not None and train_id is None:
-        explanation = explain_test(stored, test_id, k=k)
-    elif train_id is not None and test_id is None:
-        explanation = explain_train(stored, train_id, k=k)
-    else:
-        raise UsageError(
-            f"choose one point, for instance --test {stored.example('test')} or --train {stored.example('train')}"
-        )
+    explanation = explain_point(read_stored(directory, problem), test=test_id, train=train_id, k=k)
     if as_json:
         click.echo(to_json(explanation))
     else:

@@ -7,7 +7,19 @@ import click
 
 @click.command("gallery", short_help="Draw what a run found, where inputs are pictures.")
 @click.argument("directory", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file, a .png.  [default: RUN/gallery.png]")
+@click.option(
+    "-e",
+    "--estimator",
+    default="truth",
+    metavar="NAME[PARAMETER=VALUE]",
+    help="Draw by this estimator, as the run names it. Default: by the truth.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file, a .png.  [default: RUN/gallery.png, or RUN/gallery-NAME.png by an estimator]",
+)
 @click.option(
     "--test",
     "tests",
@@ -24,16 +36,18 @@ import click
     help="How many that help and that hurt a test point.",
 )
 @click.option("--problem", metavar="NAME", help="Which one, where RUN has several problems, as the report names it.")
-def gallery_command(directory: Path, output: Path | None, tests: tuple[int, ...], k: int, problem: str | None) -> None:
+def gallery_command(
+    directory: Path, estimator: str, output: Path | None, tests: tuple[int, ...], k: int, problem: str | None
+) -> None:
     """Draw what the run in directory RUN found, where its inputs are pictures.
 
     The most and the least memorised train points, and the train points that help and hurt some test points most, by the
-    truth. The data are loaded again from the run's plan.
+    truth or by an estimator. The data are loaded again from the run's plan.
     """
-    from influbench.engine.gallery import gallery
+    from influbench.engine.gallery import gallery, gallery_file
     from influbench.engine.stored import read_stored
     from influbench.report.gallery import write_gallery
 
-    output = output or directory / "gallery.png"
-    write_gallery(gallery(read_stored(directory, problem), tests=tests, k=k), output)
+    output = output or gallery_file(directory, estimator)
+    write_gallery(gallery(read_stored(directory, problem), by=estimator, tests=tests, k=k), output)
     click.echo(f"The gallery is in {output}.")

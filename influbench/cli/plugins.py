@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def plugins_command(as_json: bool) -> None:
     """List the installed packages that register something: what it is, or why they did not load."""
-    from rich.console import Console
-
     from influbench.registry import installed
+    from influbench.report.console import Console
     from influbench.report.plugins import print_plugins
 
     registry = installed()

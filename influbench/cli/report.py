@@ -23,7 +23,7 @@ def report_command(directory: Path, details: bool, as_json: bool) -> None:
     if as_json:
         click.echo(to_json(found))
         return
-    from rich.console import Console
+    from influbench.report.console import Console
 
     if not isinstance(found, Result | Results):
         print_study(Console(), found)

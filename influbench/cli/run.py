@@ -134,8 +134,7 @@ def _executor(workers: int | None, dask: str | None) -> "Executor":
 
 
 def _print_report(directory: Path, result: "Result | Results") -> None:
-    from rich.console import Console
-
+    from influbench.report.console import Console
     from influbench.report.terminal import print_report
     from influbench.report.written import print_where
 
@@ -147,8 +146,7 @@ def _print_forecasts(forecasts: "list[Forecast]", refused: "list[Failure]", *, a
     import json
     from dataclasses import asdict
 
-    from rich.console import Console
-
+    from influbench.report.console import Console
     from influbench.report.forecast import print_forecasts
 
     if as_json:

@@ -113,10 +113,9 @@ def _study(
     quiet: bool,
 ) -> None:
     """Ask, write what was found, and show it."""
-    from rich.console import Console
-
     from influbench.engine import Resources
     from influbench.executors import Here, LocalProcesses
+    from influbench.report.console import Console
     from influbench.report.progress import named_bar
     from influbench.report.studies import print_study
     from influbench.report.written import print_where

@@ -12,7 +12,7 @@ from influbench.engine.preparation import problem_data
 from influbench.errors import UnknownNameError, UsageError, did_you_mean
 from influbench.plan import Plan, ProblemPlan
 from influbench.registry import Registry, installed
-from influbench.store.files import write_bytes
+from influbench.store.files import named_by_a_user, write_bytes
 
 _SUFFIX = ".npz"
 
@@ -39,10 +39,8 @@ def write_data(plan: Plan, path: Path, *, problem: str | None = None, registry: 
     data, _ = problem_data(plan, chosen, registry or installed())
     file = BytesIO()
     np.savez(file, **_arrays(data))
-    try:
+    with named_by_a_user(path):
         write_bytes(path, file.getvalue())
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}; name another file with -o") from None
     return WrittenData(chosen.dataset, chosen.random_labels, len(data.train), len(data.test))
 
 

@@ -5,9 +5,25 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from influbench.engine.stored import Stored
+from influbench.engine.stored import TRUTH, Stored
+from influbench.errors import UsageError
 from influbench.results import Account, Effect, Explanation, MemorizationAccount, Side, Strongest
 from influbench.statistics.retrieval import membership
+
+
+def explain_point(stored: Stored, *, test: int | None, train: int | None, k: int = 5) -> Explanation:
+    """What is said of the test point or of the train point of this id, of which one is given.
+
+    UsageError if none or both are, or if there is no such point.
+    """
+    if test is not None and train is None:
+        return explain_test(stored, test, k=k)
+    if train is not None and test is None:
+        return explain_train(stored, train, k=k)
+    raise UsageError(
+        f"choose one point: a test point, for instance {stored.example('test')}, or a train point, for instance "
+        f"{stored.example('train')}"
+    )
 
 
 def explain_test(stored: Stored, test_id: int, *, k: int = 5) -> Explanation:
@@ -45,7 +61,7 @@ def _explanation(stored: Stored, side: Side, row: int, effects: Mapping[str, Ten
     """`effects` (n,) by account: of all points of the other side on this one, or of this one on all of them."""
     record = stored.result.problem
     others: Side = "test" if side == "train" else "train"
-    truth = effects["truth"]
+    truth = effects[TRUTH]
     return Explanation(
         problem=record.name,
         measure=record.measure,
@@ -59,8 +75,8 @@ def _explanation(stored: Stored, side: Side, row: int, effects: Mapping[str, Ten
         accounts=tuple(
             Account(
                 name=name,
-                helps=_strongest(stored, others, of_account, None if name == "truth" else truth, sign=1, k=k),
-                hurts=_strongest(stored, others, of_account, None if name == "truth" else truth, sign=-1, k=k),
+                helps=_strongest(stored, others, of_account, None if name == TRUTH else truth, sign=1, k=k),
+                hurts=_strongest(stored, others, of_account, None if name == TRUTH else truth, sign=-1, k=k),
             )
             for name, of_account in effects.items()
         ),

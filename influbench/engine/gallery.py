@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -9,12 +10,12 @@ from torch import Tensor
 from influbench.api import Data
 from influbench.engine.explanation import strongest
 from influbench.engine.preparation import problem_data
-from influbench.engine.stored import Stored
+from influbench.engine.stored import TRUTH, Stored
 from influbench.errors import UsageError
 from influbench.plan import read_plan
 from influbench.registry import Registry, installed
-from influbench.results import Point, Quantity, Side
-from influbench.store.run_directory import PLAN
+from influbench.results import Point, Side
+from influbench.store.run_directory import PLAN, file_name
 
 _DECISIONS = 4  # test points that are shown where none is named
 _CHANNELS = (1, 3)  # grey, or red, green and blue
@@ -22,17 +23,20 @@ _CHANNELS = (1, 3)  # grey, or red, green and blue
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A point with what it looks like, and its memorization or its influence on a test point."""
+    """A point with what it looks like, and its memorization or its influence on a test point.
+
+    `of_probability` tells that the score is a difference of probabilities, and in no other unit.
+    """
 
     point: Point
     pixels: Tensor  # (height, width, 1 or 3) uint8
-    quantity: Quantity | None = None
     score: float | None = None
+    of_probability: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """A test point with its strongest proponents and opponents by the truth, strongest first."""
+    """A test point with its strongest proponents and opponents, strongest first."""
 
     test: Picture
     proponents: Sequence[Picture]
@@ -41,12 +45,14 @@ class Decision:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """What is drawn of one problem of a run; `most` and `least` memorised are empty for regression.
+    """What is drawn of one problem of a run, by the truth or an estimator.
 
+    `most` and `least` memorised, or `decisions`, are empty where that account does not speak of them.
     `black` and `white` are the values of inputs that are drawn so; what is between them is drawn in proportion.
     """
 
     stored: Stored
+    by: str  # "truth", or an estimator's name
     most: Sequence[Picture]
     least: Sequence[Picture]
     decisions: Sequence[Decision]
@@ -54,41 +60,51 @@ class Gallery:
     white: float
 
 
-def gallery(stored: Stored, *, tests: Sequence[int] = (), k: int = 5, registry: Registry | None = None) -> Gallery:
+def gallery(
+    stored: Stored, *, by: str = TRUTH, tests: Sequence[int] = (), k: int = 5, registry: Registry | None = None
+) -> Gallery:
     """The 2 k most and least memorised train points, and the k strongest proponents and opponents of test points.
 
-    `tests` are ids; without them, the test points of the largest total absolute influence. The data are loaded again
-    from the run's plan. UsageError where they are no pictures, or not the points that the scores are of.
+    `by` is whose scores these are: "truth", or an estimator of the run. `tests` are ids; without them, the test points
+    of the largest total absolute influence by the truth, whoever is drawn. The data are loaded again from the run's
+    plan. UsageError where they are no pictures, or not the points that the scores are of.
     """
+    scores = stored.account(by)
     columns = [stored.row("test", test_id) for test_id in tests] or stored.most_affected(_DECISIONS).tolist()
     data = _data(stored, registry or installed())
     look, black, white = _look(stored, data)
 
-    def trained_on(rows: Tensor, quantity: Quantity, scores: Tensor) -> list[Picture]:
+    def trained_on(rows: Tensor, of: Tensor) -> list[Picture]:
         return [
-            Picture(stored.point("train", row), look("train", row), quantity, float(scores[row]))
+            Picture(stored.point("train", row), look("train", row), float(of[row]), of is memorization and by == TRUTH)
             for row in rows.tolist()
         ]
 
-    memorization = stored.truth.get("memorization", torch.empty(0))
+    memorization = scores.get("memorization", torch.empty(0))
     descending, n = memorization.argsort(descending=True, stable=True), min(2 * k, len(memorization) // 2)
     decisions = [
         Decision(
             Picture(stored.point("test", column), look("test", column)),
-            proponents=trained_on(strongest(effects, k), "influence", effects),
-            opponents=trained_on(strongest(-effects, k), "influence", effects),
+            proponents=trained_on(strongest(effects, k), effects),
+            opponents=trained_on(strongest(-effects, k), effects),
         )
-        for column in columns
-        for effects in [stored.truth["influence"][:, column]]
+        for column in (columns if "influence" in scores else ())
+        for effects in [scores["influence"][:, column]]
     ]
     return Gallery(
         stored,
-        most=trained_on(descending[:n], "memorization", memorization),
-        least=trained_on(descending.flip(0)[:n], "memorization", memorization),
+        by,
+        most=trained_on(descending[:n], memorization),
+        least=trained_on(descending.flip(0)[:n], memorization),
         decisions=decisions,
         black=black,
         white=white,
     )
+
+
+def gallery_file(directory: Path, by: str) -> Path:
+    """Where a gallery of the run in this directory is drawn unless its user names another file."""
+    return directory / ("gallery.png" if by == TRUTH else f"gallery-{file_name(by)}.png")
 
 
 def _data(stored: Stored, registry: Registry) -> Data:

@@ -11,6 +11,7 @@ from influbench.errors import StoreError, UnknownNameError, UsageError, did_you_
 from influbench.results import Point, Result, Results, Side
 from influbench.store.run_directory import read_result, read_scores, scores_place
 
+TRUTH = "truth"  # its name among the estimators'
 _IDS = ("train_ids", "test_ids")
 
 
@@ -35,7 +36,12 @@ class Stored:
     @property
     def accounts(self) -> dict[str, Mapping[str, Tensor]]:
         """The truth and every estimator, by name."""
-        return {"truth": self.truth, **self.estimates}
+        return {TRUTH: self.truth, **self.estimates}
+
+    def account(self, name: str) -> Mapping[str, Tensor]:
+        """The scores of an estimator, or of "truth". UsageError, with why, where none are stored."""
+        place_of_scores(self.result, name)
+        return self.accounts[name]
 
     def point(self, side: Side, row: int) -> Point:
         """The train or test point of this row."""
@@ -70,6 +76,22 @@ class Stored:
         return values.argsort(descending=True, stable=True)[:n]
 
 
+def place_of_scores(result: Result, name: str) -> str:
+    """Where a run's directory holds the scores of an estimator, or of "truth". UsageError, with why, if nowhere."""
+    if name == TRUTH:
+        return scores_place(result.problem.name, TRUTH)
+    cells = [cell for cell in result.cells if cell.name == name]
+    for cell in cells:
+        if cell.scores:
+            return cell.scores
+        if cell.status != "ok":
+            why = "it failed" if cell.status == "failed" else "it is unsupported"
+            raise UsageError(f"no scores of {name!r} are stored, as {why}: {cell.reason}")
+    known = list(dict.fromkeys([TRUTH, *(cell.name for cell in result.cells if cell.scores)]))
+    hint = did_you_mean(name, known) or f"; there are those of {', '.join(map(repr, known))}"
+    raise UnknownNameError(f"no scores of {name!r} are stored{hint}")
+
+
 def read_stored(directory: Path, problem: str | None = None) -> Stored:
     """What the run in this directory stored of this problem, which need not be named where there is one.
 
@@ -77,7 +99,7 @@ def read_stored(directory: Path, problem: str | None = None) -> Stored:
     """
     result = _chosen(directory, read_result(directory), problem)
     name = result.problem.name
-    truth_place = scores_place(name, "truth")
+    truth_place = scores_place(name, TRUTH)
     if not (directory / truth_place).is_file():
         raise UsageError(
             f"{directory} holds no scores of {name}, only what was found; run its plan.toml again with -o NEW_DIRECTORY"

@@ -124,5 +124,6 @@ def _places(found: Tensor | None, wanted: Tensor, which: str) -> Sequence[int] |
         noun = f"{which} id{'s' * (len(unknown) != 1)}"
         faults.append(f"has {len(unknown)} {noun} that the data lack (one is {min(unknown)})")
     if faults:
-        raise EstimateError(" and ".join(faults))
+        remedy = "; `influbench data` writes the points of a plan, a data set and a --seed"
+        raise EstimateError(" and ".join(faults) + remedy)
     return [place[id_] for id_ in ids]

@@ -17,7 +17,7 @@ from influbench.errors import (
     did_you_mean,
 )
 from influbench.registry.entries import NOUNS, Broken, Distribution, Entry, Kind
-from influbench.registry.files import class_in_file, description, entry_of_file, is_file
+from influbench.registry.files import class_in_file, description, entry_of_file, how_to_name, is_file
 from influbench.registry.selectors import Selector, written
 
 _CONTRACTS: dict[Kind, type] = {"estimator": api.Estimator, "dataset": api.Dataset, "model": api.Model}
@@ -58,8 +58,7 @@ class Registry:
         if not found and (of_file := entry_of_file(kind, name)):
             return of_file
         if not found:
-            in_a_file = f"; a class in a file is ./FILE.py:{name.rpartition(':')[2]}" if ":" in name else ""
-            hint = in_a_file or did_you_mean(name, self.names(kind)) or self._excuse()
+            hint = how_to_name(kind, name) or did_you_mean(name, self.names(kind)) or self._excuse()
             raise UnknownNameError(f"unknown {NOUNS[kind]} {name!r}{hint}")
         if len(found) > 1:
             owners = sorted({str(entry.distribution) for entry in found})

@@ -13,8 +13,10 @@ import cloudpickle
 from influbench.api import Spec
 from influbench.errors import WHATEVER_A_PLUGIN_RAISES, PluginError, UsageError, did_you_mean
 from influbench.registry.entries import Distribution, Entry, Kind
+from influbench.registry.selectors import Selector
 
 _CLASS = re.compile(r"(?P<path>.+\.py):(?P<name>\w+)")
+_SCORES = (".safetensors", ".csv", ".npy")
 _DATA = {".npz": "influbench.datasets.files:Npz", ".csv": "influbench.datasets.files:Csv"}
 
 
@@ -28,6 +30,13 @@ def entry_of_file(kind: Kind, name: str) -> Entry | None:
     if kind == "dataset" and path.suffix in _DATA:
         return Entry(kind, Spec(name, _DATA[path.suffix], ""), Distribution(str(path)), {"path": name})
     return None
+
+
+def how_to_name(kind: Kind, name: str) -> str:
+    """What a file is named by that was named otherwise, for an error; empty where no file seems to be meant."""
+    if kind == "estimator" and Path(name).suffix.lower() in _SCORES:
+        return f"; scores in a file are {Selector('from_file', {'path': name})}"
+    return f"; a class in a file is ./FILE.py:{name.rpartition(':')[2]}" if ":" in name else ""
 
 
 def is_file(target: str) -> bool:

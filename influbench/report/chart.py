@@ -15,7 +15,8 @@ from influbench.report.numbers import decimal
 from influbench.report.tables import COLUMN_TITLES
 from influbench.results import Cell, Result, Where
 
-_ROWS, _COLUMNS = 10, 60
+_ROWS, _COLUMNS, _FEWEST_COLUMNS = 10, 60, 20
+_BESIDE = 19  # characters beside a chart's columns: margins, heights, and what the last tick's label may take
 _LEAST = 0.1  # trainings; what costs less stands at the left, with what costs nothing
 _FEWEST = 3
 _SEVERAL = "*"
@@ -32,17 +33,18 @@ class _Point:
         return log10(max(_LEAST, self.trainings))
 
 
-def cost_charts(result: Result, *, wide: bool) -> Iterator[RenderableType]:
+def cost_charts(result: Result, *, width: int, wide: bool) -> Iterator[RenderableType]:
     """A chart for influence (within class where that is known) and one for memorization, side by side if `wide`.
 
     Not drawn where fewer than three estimators have an agreement, or all cost the same.
     """
     letters, charts = _letters(result.cells), []
+    n_columns = max(_FEWEST_COLUMNS, min(_COLUMNS, width - _BESIDE))
     for where in _columns(result):
         points = list(_points(result, where, letters))
         if len(points) >= _FEWEST and len({point.trainings for point in points}) > 1:
             title = Text(f"{' '.join(COLUMN_TITLES[where].split())}, against trainings\n", style="bold")
-            charts.append(title.append(Text(_drawn(points), style="not bold")))
+            charts.append(title.append(Text(_drawn(points, n_columns), style="not bold")))
     if not charts:
         return
     legend = [f"{letter} {name}" for name, letter in letters.items()]
@@ -75,12 +77,12 @@ def _points(result: Result, where: Where, letters: Mapping[str, str]) -> Iterato
             yield _Point(letter.upper() if cell.name in front else letter, cost, agreement.value)
 
 
-def _drawn(points: Sequence[_Point]) -> str:
+def _drawn(points: Sequence[_Point], n_columns: int) -> str:
     """Letters in a frame; the lower axis counts trainings in powers of ten."""
     first, last = floor(min(point.decade for point in points)), ceil(max(point.decade for point in points))
     bottom, top = min(point.value for point in points), max(point.value for point in points)
-    per_decade, per_value = (_COLUMNS - 1) / max(1, last - first), (_ROWS - 1) / max(top - bottom, 1e-9)
-    rows = [[" "] * _COLUMNS for _ in range(_ROWS)]
+    per_decade, per_value = (n_columns - 1) / max(1, last - first), (_ROWS - 1) / max(top - bottom, 1e-9)
+    rows = [[" "] * n_columns for _ in range(_ROWS)]
     for point in points:
         row = rows[round((top - point.value) * per_value)]
         column = round((point.decade - first) * per_decade)

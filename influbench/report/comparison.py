@@ -7,10 +7,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from influbench.report.names import Name
 from influbench.report.numbers import UNKNOWN, count, decimal, interval
-from influbench.report.tables import COLUMN_TITLES, new_table
+from influbench.report.tables import COLUMN_TITLES, new_table, side_by_side
 from influbench.results import ComparedColumn, ComparedRuns, OverProblems, Statistic
 
+_WIDTHS, _WIDTHS_WITH_RANKS = (18, 14), (20, 20)  # characters beside the columns of means, and of each
 _WIDTH_OF_NAMES, _WIDTH_OF_VALUES = 32, 6  # columns of text for a problem's name, and for each estimator beside it
 
 
@@ -19,10 +21,11 @@ def print_comparison(console: Console, compared: ComparedRuns) -> None:
     numbers = _numbers(compared)
     several = len(compared.problems) > 1
     console.print()
-    console.print(Text(f"  {_what(compared)}"), soft_wrap=False)
+    console.print(Padding(Text(_what(compared)), (0, 2)))
     console.print()
-    console.print(_overview(compared, numbers, with_ranks=several))
-    console.print()
+    for table in _overviews(compared, numbers, with_ranks=several, width=console.width):
+        console.print(table)
+        console.print()
     if several:
         at_a_time = max(1, (console.width - _WIDTH_OF_NAMES - _WIDTH_OF_VALUES) // _WIDTH_OF_VALUES)
         for column in compared.columns:
@@ -48,20 +51,26 @@ def _what(compared: ComparedRuns) -> str:
     return f"{of}, from {count(len(compared.runs), 'run')}: {', '.join(compared.runs)}"
 
 
-def _overview(compared: ComparedRuns, numbers: dict[str, int], *, with_ranks: bool) -> Table:
+def _overviews(compared: ComparedRuns, numbers: dict[str, int], *, with_ranks: bool, width: int) -> Iterator[Table]:
+    """Means and ranks of every column, in one table if that fits."""
+    name, value = _WIDTHS_WITH_RANKS if with_ranks else _WIDTHS
+    for columns in side_by_side(compared.columns, [value] * len(compared.columns), width - name):
+        yield _overview(columns, numbers, with_ranks=with_ranks)
+
+
+def _overview(columns: Sequence[ComparedColumn], numbers: dict[str, int], *, with_ranks: bool) -> Table:
     """A row for each estimator: mean agreement with letters, and mean rank."""
     table = new_table(narrow=True)
     if with_ranks:
         table.add_column("", justify="right", no_wrap=True, min_width=4)
-    table.add_column("Who agrees better?" if with_ranks else "  Who agrees better?", overflow="fold", min_width=14)
-    for column in compared.columns:
+    table.add_column("Who agrees better?" if with_ranks else "  Who agrees better?", min_width=14)
+    for column in columns:
         title = COLUMN_TITLES[column.where]
         table.add_column(f"{title}\nmean       rank" if with_ranks else title, no_wrap=True)
     for name, number in numbers.items():
-        numbered = [Text(str(number)), Text(name, overflow="fold")]
         table.add_row(
-            *(numbered if with_ranks else [Padding(numbered[1], (0, 0, 0, 2))]),
-            *(_mean_and_rank(_find(column, name), with_rank=with_ranks) for column in compared.columns),
+            *([Text(str(number)), Name(name, indent=0)] if with_ranks else [Name(name)]),
+            *(_mean_and_rank(_find(column, name), with_rank=with_ranks) for column in columns),
         )
     return table
 
@@ -92,7 +101,7 @@ def _by_problem(
 ) -> Table:
     """A row for each problem: the truth's ceiling, then estimators by number, those in bold not clearly behind."""
     table = new_table(narrow=True)
-    table.add_column(f"  {' '.join(COLUMN_TITLES[column.where].split())}", overflow="fold", min_width=16)
+    table.add_column(f"  {' '.join(COLUMN_TITLES[column.where].split())}", min_width=16)
     table.add_column("ceil.", justify="right", no_wrap=True)
     for one in shown:
         table.add_column(str(numbers[one.name]), justify="right", no_wrap=True, min_width=4)
@@ -102,8 +111,7 @@ def _by_problem(
             continue
         values = [_value(one, place) for one in shown]
         mark = "" if place in column.in_common else " *"
-        name = Padding(Text(f"{problem.name}{mark}", overflow="fold"), (0, 0, 0, 2))
-        table.add_row(name, Text(decimal(ceiling.value), style="dim"), *values)
+        table.add_row(Name(f"{problem.name}{mark}"), Text(decimal(ceiling.value), style="dim"), *values)
     return table
 
 

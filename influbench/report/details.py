@@ -7,10 +7,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from influbench.report.names import Name
 from influbench.report.numbers import UNKNOWN, count, decimal
-from influbench.report.tables import new_table
+from influbench.report.tables import new_table, side_by_side
 from influbench.results import Cell, Details, Quantity, Result, Results, Statistic
 
+_NAME = 16  # characters of the column of names at the least
 _NOTES = {
     "influence": (
         "quarters: of the test points' Spearman correlations. sig.: share of them that is not 0 (false "
@@ -33,20 +35,30 @@ def print_details(console: Console, result: Result | Results) -> None:
             cells = [cell for cell in one.cells if cell.quantity == quantity and cell.details is not None]
             if cells:
                 console.print()
-                console.print(_table(quantity, sorted(cells, key=lambda cell: -(cell.spearman.value or -2.0))))
-                console.print()
+                in_order = sorted(cells, key=lambda cell: -(cell.spearman.value or -2.0))
+                for table in _tables(quantity, in_order, width=console.width):
+                    console.print(table)
+                    console.print()
                 console.print(Padding(Text(" ".join(_notes(quantity, cells)), style="dim"), (0, 2)))
 
 
-def _table(quantity: Quantity, cells: Sequence[Cell]) -> Table:
-    table = new_table(narrow=True)
-    table.add_column(f"  {quantity.capitalize()}", overflow="fold", min_width=16)
+def _tables(quantity: Quantity, cells: Sequence[Cell], *, width: int) -> Iterator[Table]:
+    """All statistics, in one table if that fits."""
     rows = [(cell, dict(_values(cell))) for cell in cells]
-    for title in rows[0][1]:
-        table.add_column(title, justify="right", no_wrap=True)
-    for cell, values in rows:
-        table.add_row(Padding(Text(cell.name, overflow="fold"), (0, 0, 0, 2)), *map(Text, values.values()))
-    return table
+    titles = list(rows[0][1])
+    widths = [1 + max(_width(text) for text in (title, *(values[title] for _, values in rows))) for title in titles]
+    for shown in side_by_side(titles, widths, width - _NAME):
+        table = new_table(narrow=True)
+        table.add_column(f"  {quantity.capitalize()}", min_width=_NAME)
+        for title in shown:
+            table.add_column(title, justify="right", no_wrap=True)
+        for cell, values in rows:
+            table.add_row(Name(cell.name), *(Text(values[title]) for title in shown))
+        yield table
+
+
+def _width(text: str) -> int:
+    return max(map(len, text.split("\n")))
 
 
 def _values(cell: Cell) -> Iterator[tuple[str, str]]:

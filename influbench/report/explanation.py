@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from influbench.report.names import Name
 from influbench.report.numbers import count, decimal, effect
 from influbench.report.tables import new_table
 from influbench.results import Effect, Explanation, Point, Strongest
@@ -20,21 +21,27 @@ _NAME, _LONGEST_NAME = 20, 40  # characters of the column of names, with its mar
 
 def print_explanation(console: Console, explanation: Explanation) -> None:
     """Print who helps and hurts this point, as wide as the console."""
-    console.print()
-    console.print(Padding(_header(explanation), (0, 2)))
-    console.print()
+    for part in explanation_report(explanation, width=console.width):
+        console.print(part)
+
+
+def explanation_report(explanation: Explanation, *, width: int) -> Iterator[RenderableType]:
+    """The parts of what is said of a point, for so many columns."""
+    yield Text()
+    yield Padding(_header(explanation), (0, 2))
+    yield Text()
     if explanation.memorization:
-        console.print(_memorization(explanation))
-        console.print()
+        yield _memorization(explanation)
+        yield Text()
     helps, hurts = _TITLES[explanation.side]
     accounts = explanation.accounts
     for title, lists in (
         (helps, {account.name: account.helps for account in accounts}),
         (hurts, {account.name: account.hurts for account in accounts}),
     ):
-        console.print(_table(title, lists, width=console.width))
-        console.print()
-    console.print(Padding(Text("\n".join(_notes(explanation)), style="dim"), (0, 2)))
+        yield _table(title, lists, width=width)
+        yield Text()
+    yield Padding(Text("\n".join(_notes(explanation)), style="dim"), (0, 2))
 
 
 def _header(explanation: Explanation) -> Text:
@@ -58,12 +65,12 @@ def label(point: Point) -> str:
 
 def _memorization(explanation: Explanation) -> Table:
     table = new_table()
-    table.add_column("  How memorised is it?", overflow="fold", min_width=_NAME)
+    table.add_column("  How memorised is it?", min_width=_NAME)
     table.add_column("score", no_wrap=True, justify="right")
     table.add_column("rank", no_wrap=True, justify="right")
     for account in explanation.memorization:
         rank = f"{account.rank} of {explanation.n_train}"
-        table.add_row(_name(account.name), Text(effect(account.value), style="bold"), rank)
+        table.add_row(Name(account.name), Text(effect(account.value), style="bold"), rank)
     return table
 
 
@@ -82,24 +89,20 @@ def _table(title: str, lists: dict[str, Strongest], *, width: int) -> Table:
     pitch = widest + (2 if most * (widest + 2) <= room else 1)
     per_line = min(most, max(1, room // pitch))
     table = new_table(narrow=True)
-    table.add_column(f"  {title}", overflow="fold", width=min(_NAME + room - per_line * pitch, _LONGEST_NAME))
+    table.add_column(f"  {title}", width=min(_NAME + room - per_line * pitch, _LONGEST_NAME))
     table.add_column("found", no_wrap=True, min_width=of_found)
     for _ in range(per_line):
         table.add_column("", no_wrap=True, min_width=pitch - 1)
     for name in lists:
         lines = [entries[name][start : start + per_line] for start in range(0, len(entries[name]), per_line)]
         for number, line in enumerate(lines or [[Text("none", style="dim")]]):
-            first = (_name(name), founds[name]) if number == 0 else ("", "")
+            first = (Name(name), founds[name]) if number == 0 else ("", "")
             table.add_row(*first, *line)
     return table
 
 
 def _width(text: Text) -> int:
     return max(map(len, text.plain.split("\n")))
-
-
-def _name(name: str) -> Padding:
-    return Padding(Text(name, overflow="fold"), (0, 0, 0, 2))
 
 
 def _entry(point: Effect, *, marked: bool) -> Text:

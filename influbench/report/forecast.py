@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from influbench.report.names import Name
 from influbench.report.numbers import seconds, size
 from influbench.report.tables import new_table
 from influbench.results import Failure, Forecast
@@ -14,12 +15,12 @@ from influbench.results import Failure, Forecast
 def print_forecasts(console: Console, forecasts: Sequence[Forecast], refused: Sequence[Failure] = ()) -> None:
     """Print a row for each problem."""
     table = new_table()
-    table.add_column("  Ground truth of", overflow="fold", min_width=16)
+    table.add_column("  Ground truth of", min_width=16)
     for name in ("trainings", "stored", "time", "memory", "disk"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in forecasts:
         table.add_row(
-            Padding(Text(one.problem, overflow="fold"), (0, 0, 0, 2)),
+            Name(one.problem),
             f"{one.n_trainings:,}",
             f"{100 * one.n_shards_stored / one.n_shards:.0f} %",
             seconds(one.seconds),
@@ -31,8 +32,8 @@ def print_forecasts(console: Console, forecasts: Sequence[Forecast], refused: Se
     for failure in refused:
         console.print(Padding(Text(f"{failure.status}: {failure.problem}: {failure.reason}"), (1, 2, 0, 2)))
     total = seconds(sum(one.seconds for one in forecasts))
-    console.print(
-        f"\n  About {total} for the ground truth, from a few timed steps; the estimators come on top of it. Memory is "
-        "that of each process that trains.",
-        highlight=False,
+    note = (
+        f"About {total} for the ground truth, from a few timed steps; the estimators come on top of it. Memory is that "
+        "of each process that trains."
     )
+    console.print(Padding(Text(note), (1, 2, 0, 2)))

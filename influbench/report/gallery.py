@@ -9,10 +9,11 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from influbench.engine.gallery import Gallery, Picture
+from influbench.engine.stored import TRUTH
 from influbench.errors import UsageError
 from influbench.report.explanation import label
 from influbench.report.numbers import count, decimal, effect
-from influbench.store.files import write_bytes
+from influbench.store.files import named_by_a_user, write_bytes
 
 _SUFFIX = ".png"
 _TILE, _LARGEST = 96, 192  # pixels to a side that small pictures are blown up to, and that large ones are thinned to
@@ -22,7 +23,7 @@ _LINE = 1.4  # height of a line, in sizes of its letters
 _PAPER, _INK, _GREY, _FRAME = "#ffffff", "#1b1f24", "#66707a", "#c9ced4"
 _RED, _BLUE, _ORANGE = "#c0182b", "#1f6aa5", "#b4571b"  # wrong labels, proponents, opponents
 _GROUPS = (("test point", _INK), ("helped most by", _BLUE), ("hurt most by", _ORANGE))
-_MEMORIZATION = "Below each: the probability of its label when trained with it minus that without, and its id."
+_MEMORIZATION = "the probability of its label when trained with it minus that without"
 
 
 @dataclass(frozen=True)
@@ -80,21 +81,20 @@ def write_gallery(gallery: Gallery, path: Path) -> None:
         raise UsageError(f"{path} must end in {_SUFFIX}")
     file = BytesIO()
     draw(sheet(gallery)).save(file, format="PNG", optimize=True)
-    try:
+    with named_by_a_user(path):
         write_bytes(path, file.getvalue())
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}; name another file with -o") from None
 
 
 def sheet(gallery: Gallery) -> Sheet:
     """Where everything stands: tiles in columns as wide as the widest caption."""
     pitch = max([*map(_extent, _pictures(gallery)), *(_width(title, _TEXT) for title, _ in _GROUPS)]) + _GAP
-    k = max(1, *(max(len(one.proponents), len(one.opponents)) for one in gallery.decisions))
+    k = max([1, *(max(len(one.proponents), len(one.opponents)) for one in gallery.decisions)])
     n_columns = max(2 * k + 1, len(gallery.most))
     made = Sheet(2 * _MARGIN + n_columns * pitch - _GAP + 2 * _GROUP)
     _write_title(made, gallery)
-    _place_memorised(made, "Most memorised train points", gallery.most, pitch=pitch)
-    _place_memorised(made, "Least memorised train points", gallery.least, pitch=pitch)
+    below = _below("each", gallery, _MEMORIZATION)
+    _place_memorised(made, "Most memorised train points", below, gallery.most, pitch=pitch)
+    _place_memorised(made, "Least memorised train points", below, gallery.least, pitch=pitch)
     _place_decisions(made, gallery, k=k, pitch=pitch)
     _write_legend(made, gallery)
     made.height += _MARGIN
@@ -129,7 +129,9 @@ def _write_title(made: Sheet, gallery: Gallery) -> None:
     result = gallery.stored.result
     known = result.truth.influence.reliability.value
     reliability = "" if known is None else f" (reliability of influence {decimal(known)})"
-    made.write("Memorization and influence" if gallery.most else "Influence", size=_TITLE)
+    shown = [title for title, has in (("memorization", gallery.most), ("influence", gallery.decisions)) if has]
+    by = "" if gallery.by == TRUTH else f" by {gallery.by}"
+    made.write(f"{' and '.join(shown).capitalize()}{by}", size=_TITLE)
     made.height += 6
     made.write(result.problem.name)
     made.write(
@@ -154,22 +156,30 @@ def _write_legend(made: Sheet, gallery: Gallery) -> None:
         made.write(f"Inputs of {gallery.black:.3g} are black, those of {gallery.white:.3g} white.", colour=_GREY)
 
 
-def _place_memorised(made: Sheet, title: str, pictures: Sequence[Picture], *, pitch: int) -> None:
-    """A section of one row, from margin to margin; nothing for regression."""
+def _below(point: str, gallery: Gallery, effect: str) -> str:
+    """What the numbers are: the truth's effect, or an estimator's score for it."""
+    of_truth = gallery.by == TRUTH
+    return f"Below {point}: {effect if of_truth else f'the score of {gallery.by}, in units of its own'}, and its id."
+
+
+def _place_memorised(made: Sheet, title: str, below: str, pictures: Sequence[Picture], *, pitch: int) -> None:
+    """A section of one row, from margin to margin; nothing where nothing is told."""
     if not pictures:
         return
-    _write_heading(made, title, _MEMORIZATION)
+    _write_heading(made, title, below)
     spread = (made.width - 2 * _MARGIN + _GAP - pitch) // max(1, len(pictures) - 1)
     made.height = _place(made, pictures, left=_MARGIN, top=made.height, pitch=max(pitch, spread))
 
 
 def _place_decisions(made: Sheet, gallery: Gallery, *, k: int, pitch: int) -> None:
     """A section with a row for each test point: itself, its proponents, its opponents, each group below a bar."""
+    if not gallery.decisions:
+        return
     measure = gallery.stored.result.problem.measure
     _write_heading(
         made,
         "Who helps and who hurts a test point",
-        f"Below each train point: {measure} of the test point when trained with it minus that without, and its id.",
+        _below("each train point", gallery, f"{measure} of the test point when trained with it minus that without"),
     )
     lefts = (_MARGIN, _MARGIN + pitch + _GROUP, _MARGIN + (k + 1) * pitch + 2 * _GROUP)
     widths = (pitch - _GAP, k * pitch - _GAP, k * pitch - _GAP)
@@ -205,7 +215,7 @@ def _caption(picture: Picture) -> Iterator[tuple[str, str]]:
     """Its label; below it score and id."""
     point, score = picture.point, ""
     if picture.score is not None:
-        score = f"{(decimal if picture.quantity == 'memorization' else effect)(picture.score)}   "
+        score = f"{(decimal if picture.of_probability else effect)(picture.score)}   "
     yield (f"label {label(point)}, wrong", _RED) if point.wrong else (f"label {label(point)}", _INK)
     yield f"{score}id {point.id}", _GREY
 

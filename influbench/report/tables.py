@@ -1,5 +1,8 @@
 """What the tables of all reports have in common."""
 
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -7,12 +10,26 @@ from rich.text import Text
 from influbench.report.numbers import UNKNOWN, decimal, interval
 from influbench.results import Statistic, Where
 
+T = TypeVar("T")
+
 COLUMN_TITLES: dict[Where, str] = {
     "influence": "influence\nall points",
     "within_class": "influence\nwithin class",
     "memorization": "memorization",
     "lds": "random\nsubsets (LDS)",
 }
+
+
+def side_by_side(columns: Sequence[T], widths: Sequence[int], room: int) -> Iterator[Sequence[T]]:
+    """Columns, each of some width, in groups that fit into the room; one that does not fit stands alone."""
+    start, taken = 0, 0
+    for place, width in enumerate(widths):
+        if taken + width > room and place > start:
+            yield columns[start:place]
+            start, taken = place, 0
+        taken += width
+    if columns:
+        yield columns[start:]
 
 
 def new_table(*, narrow: bool = False) -> Table:

@@ -1,6 +1,6 @@
 """The report in a terminal: how reliable the truth is, who predicted it how well, and at what cost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -9,13 +9,22 @@ from rich.table import Table
 from rich.text import Text
 
 from influbench.report.chart import cost_charts
+from influbench.report.names import Name
 from influbench.report.numbers import UNKNOWN, count, decimal, interval, seconds, share, trainings
-from influbench.report.tables import COLUMN_TITLES, new_table, on_one_line
+from influbench.report.tables import COLUMN_TITLES, new_table, on_one_line, side_by_side
 from influbench.report.trace import trace_tables
 from influbench.results import Cell, Result, Results, Statistic, Trust, Where
 
 _WIDE, _WIDE_COLUMN = 54, 28  # characters that a row needs to fit on one line, besides its columns and for each
+_NARROW, _NARROW_COLUMN = 26, 16  # and to fit on two
+_TRUST, _TRUST_COLUMN = 21, 19
 _FEW = 10  # points; with fewer, intervals are not to be relied on
+_STATISTICS: dict[Where, tuple[str, str]] = {  # of a cell: the agreement, and its share of the ceiling
+    "influence": ("spearman", "of_ceiling"),
+    "within_class": ("within_class", "within_class_of_ceiling"),
+    "memorization": ("spearman", "of_ceiling"),
+    "lds": ("lds", "lds_of_ceiling"),
+}
 _LETTERS = {"spearman": "letters", "within_class": "within_class_letters", "lds": "lds_letters"}
 _STATUS_STYLE = {"ok": "green", "unsupported": "yellow", "failed": "red"}
 
@@ -40,19 +49,17 @@ def report(result: Result | Results, *, width: int) -> Iterator[RenderableType]:
 
 
 def _problem_report(result: Result, *, width: int) -> Group:
-    n_columns = sum(column is not None for column in _trusts(result).values())
-    wide = width >= _WIDE + _WIDE_COLUMN * n_columns
+    columns = [where for where, trust in _trusts(result).items() if trust is not None]
+    wide = width >= _WIDE + _WIDE_COLUMN * len(columns)
     return Group(
         Text(),
         _header(result),
         Text(),
-        _trust_table(result),
-        Text(),
-        _agreement_table(result, wide=wide),
-        Text(),
+        *_trust_tables(result, columns, width=width),
+        *_agreement_tables(result, columns, width=width, wide=wide),
         *_wrong_labels(result),
-        *trace_tables(result),
-        *cost_charts(result, wide=wide),
+        *trace_tables(result, width=width),
+        *cost_charts(result, width=width, wide=wide),
         Padding(_notes(result), (0, 2)),
     )
 
@@ -103,11 +110,18 @@ def _reuse(result: Result) -> str:
     return f" ({truth.n_shards_reused} of {truth.n_shards} shards stored before, reused)"
 
 
-def _trust_table(result: Result) -> Table:
+def _trust_tables(result: Result, columns: Sequence[Where], *, width: int) -> Iterator[RenderableType]:
+    """How far each column's truth can be trusted: in one table if that fits."""
+    for shown in side_by_side(columns, [_TRUST_COLUMN] * len(columns), width - _TRUST):
+        yield _trust_table(result, shown)
+        yield Text()
+
+
+def _trust_table(result: Result, columns: Sequence[Where]) -> Table:
     truth = result.truth
     table = new_table()
     table.add_column("  Is the truth reliable?", no_wrap=True)
-    known = {name: trust for name, trust in _trusts(result).items() if trust is not None}
+    known = {name: trust for name, trust in _trusts(result).items() if trust is not None and name in columns}
     for name in known:
         table.add_column(_title(name, result), no_wrap=True)
     of_all = count(truth.n_seeds, "seed")
@@ -130,22 +144,25 @@ def _seeds_needed(trust: Trust, n_seeds: int) -> Text:
     return Text(" " + ", ".join(f"> {most}" if n is None else str(n) for n in trust.seeds_needed.values()))
 
 
-def _agreement_table(result: Result, *, wide: bool) -> Table:
+def _agreement_tables(result: Result, columns: Sequence[Where], *, width: int, wide: bool) -> Iterator[RenderableType]:
+    """Who agrees how well: in one table if that fits."""
+    widths = [_WIDE_COLUMN if wide else _NARROW_COLUMN] * len(columns)
+    for shown in side_by_side(columns, widths, width - (_WIDE if wide else _NARROW)):
+        yield _agreement_table(result, shown, wide=wide)
+        yield Text()
+
+
+def _agreement_table(result: Result, columns: Sequence[Where], *, wide: bool) -> Table:
     table = new_table()
-    table.add_column("  Who predicts it?", overflow="fold", min_width=16)
-    table.add_column(_title("influence", result), no_wrap=True)
-    if result.truth.influence.within_class:
-        table.add_column(_title("within_class", result), no_wrap=True)
-    if result.truth.memorization:
-        table.add_column(_title("memorization", result), no_wrap=True)
-    if result.truth.subsets:
-        table.add_column(_title("lds", result), no_wrap=True)
+    table.add_column("  Who predicts it?", min_width=16)
+    for where in columns:
+        table.add_column(_title(where, result), no_wrap=True)
     for name in ("trainings", "time") if wide else ("trainings\ntime",):
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
         table.add_column("status", no_wrap=True)
     for influence, memorization in _rows(result):
-        table.add_row(*_row(result, influence, memorization, wide=wide))
+        table.add_row(*_row(columns, influence, memorization, wide=wide))
     return table
 
 
@@ -155,12 +172,11 @@ def _wrong_labels(result: Result) -> Iterator[RenderableType]:
     if not found:
         return
     table = new_table()
-    table.add_column("  Who finds the wrong labels?", overflow="fold", min_width=16)
+    table.add_column("  Who finds the wrong labels?", min_width=16)
     table.add_column("area under the ROC curve", no_wrap=True)
     table.add_column("trainings", justify="right", no_wrap=True)
     for cell in sorted(found, key=lambda cell: -(cell.wrong_labels_auroc.value or 0.0)):
-        name = Padding(Text(cell.name, overflow="fold"), (0, 0, 0, 2))
-        table.add_row(name, on_one_line(cell.wrong_labels_auroc), trainings(cell.training_equivalents))
+        table.add_row(Name(cell.name), on_one_line(cell.wrong_labels_auroc), trainings(cell.training_equivalents))
     yield table
     yield Text()
 
@@ -207,26 +223,19 @@ def _rows(result: Result) -> list[tuple[Cell | None, Cell | None]]:
     return sorted(rows, key=order, reverse=True)
 
 
-def _row(result: Result, influence: Cell | None, memorization: Cell | None, *, wide: bool) -> list[RenderableType]:
+def _row(
+    columns: Sequence[Where], influence: Cell | None, memorization: Cell | None, *, wide: bool
+) -> list[RenderableType]:
     cell = influence or memorization
     assert cell is not None
-    name = Text(cell.name, overflow="fold")
-    if cell.status != "ok" and not wide:
-        name.append(f"\n{cell.status}", style=_STATUS_STYLE[cell.status])
-    texts: list[RenderableType] = [
-        Padding(name, (0, 0, 0, 2)),
-        _agreement(influence, "spearman", "of_ceiling", wide=wide),
+    status = Text(cell.status, style=_STATUS_STYLE[cell.status])
+    name = Name(cell.name, below=None if cell.status == "ok" or wide else status)
+    agreements = [
+        _agreement(memorization if where == "memorization" else influence, *_STATISTICS[where], wide=wide)
+        for where in columns
     ]
-    if result.truth.influence.within_class:
-        texts.append(_agreement(influence, "within_class", "within_class_of_ceiling", wide=wide))
-    if result.truth.memorization:
-        texts.append(_agreement(memorization, "spearman", "of_ceiling", wide=wide))
-    if result.truth.subsets:
-        texts.append(_agreement(influence, "lds", "lds_of_ceiling", wide=wide))
     cost = [Text(trainings(cell.training_equivalents)), Text(seconds(cell.seconds))]
-    if wide:
-        return [*texts, *cost, Text(cell.status, style=_STATUS_STYLE[cell.status])]
-    return [*texts, Text("\n").join(cost)]
+    return [name, *agreements, *([*cost, status] if wide else [Text("\n").join(cost)])]
 
 
 def _agreement(cell: Cell | None, statistic: str, of_ceiling: str, *, wide: bool) -> Text:

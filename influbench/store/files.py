@@ -1,7 +1,8 @@
 """Whole files or none: a temporary file, fsync, then a rename. Arrays carry a checksum."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -11,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from influbench.errors import StoreError
+from influbench.errors import StoreError, UsageError
 
 _CHECKSUM = "checksum"
 
@@ -39,6 +40,17 @@ def write_bytes(path: Path, content: bytes, *, keep_existing: bool = False) -> N
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def named_by_a_user(path: Path) -> Iterator[None]:
+    """Within, the file that a user named is written; UsageError where its folder is missing or it cannot be written."""
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: there is no folder {path.parent}; make it, or name another file")
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; name another file") from None
 
 
 def write_arrays(path: Path, arrays: Arrays, *, keep_existing: bool = False) -> None:

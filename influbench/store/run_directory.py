@@ -98,7 +98,7 @@ def read_scores(directory: Path, place: str) -> dict[str, Tensor]:
 
 def scores_place(problem: str, name: str) -> str:
     """Where the scores of one estimator (or "truth") of a problem are stored, in the directory."""
-    return f"scores/{_file_name(problem)}/{_file_name(name)}.safetensors"
+    return f"scores/{file_name(problem)}/{file_name(name)}.safetensors"
 
 
 def truth_beside(place: str) -> str:
@@ -155,7 +155,7 @@ def _processor() -> str:
         return platform.processor() or "unknown"
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
     """`name` as one file name, different for different names; what is too long ends in its hash."""
     quoted = quote(name, safe="=[],")
     if len(quoted) <= _LONGEST:

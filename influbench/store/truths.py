@@ -10,7 +10,7 @@ from torch import Tensor
 
 from influbench.errors import StoreError, UnknownNameError, UsageError
 from influbench.store.cache import Cache, named
-from influbench.store.files import Arrays, read_arrays, write_arrays, write_bytes
+from influbench.store.files import Arrays, named_by_a_user, read_arrays, write_arrays, write_bytes
 
 _FOLDER, _ABOUT, _FORMAT = "truth", "about.json", "influbench.truth/1"
 
@@ -72,10 +72,8 @@ class Truths:
             "about": json.dumps(truth.about),
             "shards": json.dumps(seconds),
         }
-        try:
+        with named_by_a_user(path):
             write_arrays(path, Arrays(tensors, notes))
-        except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}") from None
 
     def take(self, path: Path) -> tuple[str, int]:
         """Store what another lab exported: its key, and how many of its shards were not here before."""

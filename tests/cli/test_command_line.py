@@ -24,6 +24,14 @@ def test_run_prints_the_report_that_report_shows_again(influbench: Influbench, q
     assert ran.stderr == ""
 
 
+def test_no_line_of_a_pipe_ends_in_blanks(influbench: Influbench, quick_plan: Path) -> None:
+    assert influbench("run", quick_plan, "-q", "-o", "out").exit_code == 0
+    for words in (["report", "out"], ["run", quick_plan, "--dry-run"], ["list"], ["show", "subset"], ["plugins"]):
+        told = influbench(*words)
+        assert told.exit_code == 0, told.output
+        assert [line for line in told.stdout.splitlines() if line != line.rstrip()] == []
+
+
 def test_json_is_one_object_and_the_stored_result(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
     ran = influbench("run", quick_plan, "-o", "out", "--json", "--seeds", 3, "--seed", 5, "-e", "random")
     assert ran.exit_code == 0, ran.stderr
@@ -86,6 +94,11 @@ def test_a_failed_cell_is_exit_code_1_and_the_others_finish(
         (["-e", "tracin[n_checkpoint=3]"], "tracin has no parameter 'n_checkpoint'; did you mean 'n_checkpoints'?"),
         (["-e", "tracin[n_checkpoints=0]"], "tracin[n_checkpoints=0]: n_checkpoints must be at least 1, got 0"),
         (["-e", "subset["], "cannot read 'subset['; write NAME or NAME[parameter=value,...]"),
+        (["-e", "./scores.csv"], "unknown estimator './scores.csv'; scores in a file are from_file[path=./scores.csv]"),
+        (
+            ["-e", "my scores.npy"],
+            "unknown estimator 'my scores.npy'; scores in a file are from_file[path='my scores.npy']",
+        ),
         (["digit"], "unknown plan 'digit'; did you mean 'digits'?"),
         (["nowhere.toml"], "cannot read the plan nowhere.toml: No such file or directory"),
         (["--seeds", "0"], "Invalid value for '--seeds': 0 is not in the range x>=1."),
@@ -271,6 +284,9 @@ def test_stored_truths_are_listed_shared_checked_and_cleared(
     assert listed["problem"] == "digits[n_train=70,n_test=20], mlp[hidden=[8]]"
     assert key[:12] in influbench("truth", "list").stdout
     assert json.loads(influbench("truth", "show", key[:6]).stdout)["model"] == "mlp[hidden=[8]]"
+    nowhere = influbench("truth", "export", key[:6], "new/shared")
+    sentence = "Error: cannot write new/shared: there is no folder new; make it, or name another file\n"
+    assert (nowhere.exit_code, nowhere.stderr) == (2, sentence)
     assert "2 seeds of digits" in influbench("truth", "export", key[:6], "shared").stdout
     assert influbench("truth", "clear", "--all", "--yes").exit_code == 0
     assert json.loads(influbench("truth", "list", "--json").stdout)["truths"] == []

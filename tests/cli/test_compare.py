@@ -17,13 +17,14 @@ def two_runs(influbench: Influbench, quick_plan: Path) -> tuple[str, str]:
     return "before", "after"
 
 
-@pytest.mark.parametrize("columns", [80, 160])
+@pytest.mark.parametrize("columns", [60, 80, 160])
 def test_versions_are_shown_side_by_side_and_their_difference_in_words(
     influbench: Influbench, two_runs: tuple[str, str], columns: int
 ) -> None:
     shown = influbench("compare", *two_runs, columns=columns)
     assert shown.exit_code == 0, shown.stderr
     assert max(map(len, shown.stdout.splitlines())) <= columns
+    assert "…" not in shown.stdout
     words = " ".join(shown.stdout.split())
     assert "mlp[hidden=[8]], from 2 runs: before, after" in words
     assert "subset@before" in words

@@ -28,6 +28,20 @@ def test_the_points_of_one_problem_are_chosen_by_its_name(influbench: Influbench
     assert "digits[n_train=70,n_test=20] with random_labels=0.5 are in points.npz" in chosen.stdout
 
 
+def test_points_of_another_data_set_are_written(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
+    told = influbench("data", quick_plan, "-d", "wine[n_train=30,n_test=9]", "-o", "points.npz")
+    assert told.stdout == "30 train points and 9 test points of wine[n_train=30,n_test=9] are in points.npz.\n"
+    unknown = influbench("data", quick_plan, "-d", "whine", "-o", "points.npz")
+    assert (unknown.exit_code, unknown.stderr) == (2, "Error: unknown data set 'whine'; did you mean 'wine'?\n")
+
+
+def test_a_folder_is_not_made(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
+    told = influbench("data", quick_plan, "-o", "new/folder/points.npz")
+    sentence = "cannot write new/folder/points.npz: there is no folder new/folder; make it, or name another file"
+    assert (told.exit_code, told.stdout, told.stderr) == (2, "", f"Error: {sentence}\n")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_file_must_be_named(influbench: Influbench) -> None:
     assert influbench("data").exit_code == 2
     wrong = influbench("data", "-o", "points")

@@ -50,7 +50,10 @@ def test_the_json_is_what_is_printed(influbench: Influbench, ran: Path) -> None:
 def test_one_point_must_be_chosen_and_known(influbench: Influbench, ran: Path) -> None:
     stored = read_stored(ran)
     known = {"test": stored.example("test"), "train": stored.example("train")}
-    sentence = f"Error: choose one point, for instance --test {known['test']} or --train {known['train']}\n"
+    sentence = (
+        f"Error: choose one point: a test point, for instance {known['test']}, or a train point, for instance "
+        f"{known['train']}\n"
+    )
     for words in ([], ["--test", known["test"], "--train", known["train"]]):
         told = influbench("explain", "out", *words)
         assert (told.exit_code, told.stdout, told.stderr) == (2, "", sentence)
@@ -77,6 +80,16 @@ def test_a_gallery_is_drawn_into_the_run_directory(influbench: Influbench, ran: 
     assert unknown.exit_code == 2
     assert f"no test point with the id 123456; there is, for instance, {test_id}" in unknown.stderr
     assert influbench("run", "out/plan.toml", "-q", "-o", "out").exit_code == 0  # what is drawn is not in the way
+
+
+def test_a_gallery_by_an_estimator_has_a_file_of_its_own(influbench: Influbench, ran: Path) -> None:
+    told = influbench("gallery", "out", "-e", "same_label")
+    assert (told.exit_code, told.stdout, told.stderr) == (0, "The gallery is in out/gallery-same_label.png.\n", "")
+    assert (ran / "gallery-same_label.png").is_file()
+    assert not (ran / "gallery.png").exists()
+    unknown = influbench("gallery", "out", "-e", "same_labels")
+    assert (unknown.exit_code, unknown.stdout) == (2, "")
+    assert unknown.stderr == "Error: no scores of 'same_labels' are stored; did you mean 'same_label'?\n"
 
 
 def test_what_is_no_picture_is_one_sentence(influbench: Influbench, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from influbench.errors import PluginError, UsageError
@@ -59,6 +60,17 @@ def test_an_estimator_and_a_model_from_a_file_are_run_in_other_processes(
     shown = influbench("show", "./mine.py:Mine")
     assert "estimator of mine.py" in shown.output
     assert "power" in shown.output
+
+
+def test_data_in_a_file_are_shown_as_they_are_split(influbench: Influbench, tmp_path: Path) -> None:
+    np.savez(tmp_path / "points.npz", inputs=np.zeros((40, 1, 5)), labels=np.arange(40) % 2)
+    shown = influbench("show", "dataset", "./points.npz").stdout
+    assert "  27 train points and 13 test points of 1x5 numbers, 2 classes.\n" in shown
+    assert shown.endswith("Parameters\n  n_train  int | None  None\n  n_test   int | None  None\n\n")
+    (tmp_path / "points.csv").write_text("a,b\n1,2\n")
+    told = " ".join(influbench("show", "./points.csv").stdout.split())
+    assert "It cannot be loaded: points.csv has no column 'label'; it has a, b" in told
+    assert "label str 'label'" in told
 
 
 def test_an_edited_file_is_read_again(mine: Path) -> None:

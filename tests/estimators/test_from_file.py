@@ -153,16 +153,16 @@ def csv_text(path: Path, change: Callable[[str], str]) -> Path:
 
 FIRST, LAST = int(TRAIN[0]), int(TRAIN[-1])
 WRONG: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "lacks 1 of 20 train ids (one is LAST)": ("csv", lambda path: write_csv(path, INFLUENCE[:19], TRAIN[:19])),
-    "lacks 3 of 8 test ids (one is TEST)": (
+    "lacks 1 of 20 train ids (one is LAST)REMEDY": ("csv", lambda path: write_csv(path, INFLUENCE[:19], TRAIN[:19])),
+    "lacks 3 of 8 test ids (one is TEST)REMEDY": (
         "csv",
         lambda path: write_csv(path, INFLUENCE[:, 3:], columns=TEST[3:]),
     ),
-    "lacks 1 of 20 train ids (one is LAST) and has 1 train id that the data lack (one is 5000)": (
+    "lacks 1 of 20 train ids (one is LAST) and has 1 train id that the data lack (one is 5000)REMEDY": (
         "csv",
         lambda path: write_csv(path, rows=some(TRAIN, 5000, 19)),
     ),
-    "has 2 train ids that the data lack (one is 5000)": (
+    "has 2 train ids that the data lack (one is 5000)REMEDY": (
         "csv",
         lambda path: write_csv(path, torch.ones(22, 8), torch.cat([TRAIN, torch.tensor([5000, 5001])])),
     ),
@@ -283,6 +283,7 @@ def test_what_does_not_fit_is_one_sentence(sentence: str, tmp_path: Path) -> Non
     with pytest.raises(EstimateError) as caught:
         estimate(path)
     expected = sentence.replace("FIRST", str(FIRST)).replace("LAST", str(LAST)).replace("TEST", str(int(TEST[0])))
+    expected = expected.replace("REMEDY", "; `influbench data` writes the points of a plan, a data set and a --seed")
     expected = expected.replace("HEADER", ",".join(map(str, TEST.tolist()))[:35])
     said = str(caught.value)
     assert "\n" not in said

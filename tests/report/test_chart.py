@@ -19,7 +19,7 @@ def cell(estimator: str, name: str, cost: float | None, value: float | None) -> 
 
 def drawn(result: Result, *, wide: bool = False) -> list[str]:
     with (console := Console(width=80, color_system=None)).capture() as capture:
-        for part in cost_charts(result, wide=wide):
+        for part in cost_charts(result, width=160 if wide else 80, wide=wide):
             console.print(part)
     return [line.rstrip() for line in capture.get().splitlines()]
 

@@ -23,11 +23,13 @@ DIGITS = '"digits[n_train=40,n_test=10]"'
 NOISY = "random_labels = 0.5"
 
 
-def drawn(of: Plan, tmp_path: Path, *, tests: tuple[int, ...] = (), k: int = 2) -> Gallery:
+def drawn(of: Plan, tmp_path: Path, *, by: str = "truth", tests: tuple[int, ...] = (), k: int = 2) -> Gallery:
     if not (tmp_path / "out").exists():
-        for _ in run(of, directory=tmp_path / "out", cache=Cache(tmp_path / "cache"), registry=registry()):
+        for _ in run(
+            of, directory=tmp_path / "out", cache=Cache(tmp_path / "cache"), registry=registry(raises="Raises")
+        ):
             pass
-    return gallery(read_stored(tmp_path / "out"), tests=tests, k=k, registry=registry())
+    return gallery(read_stored(tmp_path / "out"), by=by, tests=tests, k=k, registry=registry())
 
 
 def pictures(folder: Path, shape: tuple[int, ...], *, low: float = 0.0, high: float = 1.0) -> str:
@@ -101,6 +103,33 @@ def test_what_is_shown_is_in_the_order_of_the_truth(tmp_path: Path) -> None:
     assert [one.test.point.id for one in drawn(of, tmp_path, tests=tuple(chosen)).decisions] == chosen
 
 
+def test_an_estimator_is_drawn_on_the_test_points_of_the_truth(tmp_path: Path) -> None:
+    of = plan(["random", "same_label", "train_loss", "raises"], dataset=DIGITS)
+    by_truth, found = drawn(of, tmp_path), drawn(of, tmp_path, by="random")
+    assert [one.test.point.id for one in found.decisions] == [one.test.point.id for one in by_truth.decisions]
+    scores = found.stored.estimates["random"]
+    train_ids, column = scores["train_ids"], scores["test_ids"].tolist().index(found.decisions[0].test.point.id)
+    best = scores["influence"][:, column].topk(2)
+    assert [one.point.id for one in found.decisions[0].proponents] == train_ids[best.indices].tolist()
+    assert [one.score for one in found.decisions[0].proponents] == best.values.tolist()
+    assert found.most[0].point.id == int(train_ids[scores["memorization"].argmax()])
+    words = [one.text for one in sheet(found).words]
+    assert words[0] == "Memorization and influence by random"
+    assert "Below each: the score of random, in units of its own, and its id." in words
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("same_label", "Influence by same_label"), ("train_loss", "Memorization by train_loss")]
+)
+def test_what_an_estimator_does_not_tell_has_no_section(tmp_path: Path, name: str, title: str) -> None:
+    made = sheet(drawn(plan(["same_label", "train_loss"], dataset=DIGITS), tmp_path, by=name))
+    words = [one.text for one in made.words]
+    assert words[0] == title
+    assert ("Most memorised train points" in words) == (name == "train_loss")
+    assert ("Who helps and who hurts a test point" in words) == (name == "same_label")
+    assert draw(made).size == (made.width, made.height)
+
+
 @pytest.mark.parametrize("k", [1, 5])
 @pytest.mark.parametrize(
     ("shape", "longest_side"),
@@ -162,9 +191,11 @@ def test_what_cannot_be_drawn_is_one_sentence(tmp_path: Path) -> None:
         UsageError, match=r"has no test point with the id 7 \(a train point has it\); there is, for instance, 7000"
     ):
         drawn(plan(["random"]), tmp_path / "pictures", tests=(7,))
+    with pytest.raises(UsageError, match=r"^no scores of 'raises' are stored, as it failed: raises .* no luck today"):
+        drawn(plan(["random", "raises"], dataset=DIGITS), tmp_path / "failed", by="raises")
     with pytest.raises(UsageError, match=r"^gallery\.svg must end in \.png$"):
         write_gallery(found, Path("gallery.svg"))
-    with pytest.raises(UsageError, match=r"^cannot write /dev/null/x\.png: .*; name another file with -o"):
+    with pytest.raises(UsageError, match=r"^cannot write /dev/null/x\.png: .*, or name another file"):
         write_gallery(found, Path("/dev/null/x.png"))
 
 

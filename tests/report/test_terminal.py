@@ -9,7 +9,7 @@ from rich.console import Console
 from influbench.report import numbers
 from influbench.report.details import print_details
 from influbench.report.terminal import print_report
-from influbench.results import Failure, Result, Results, Statistic, TracePoint
+from influbench.results import Failure, Result, Results, Statistic, SubsetTruth, TracePoint
 from tests.report.printing import text_of
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -149,6 +149,30 @@ def test_a_trace_has_a_table_for_each_kind_of_agreement() -> None:
     assert sum(" ceiling " in line for line in text.splitlines()) >= 3
     (influence,) = (cell for cell in cells if cell.quantity == "influence")
     assert text.count(numbers.interval(influence.within_class)) >= len(steps) * 3
+
+
+def with_subsets(result: Result) -> Result:
+    """The same with a second truth, so that there are four columns."""
+    truth = result.truth
+    subsets = SubsetTruth(estimand="", n_subsets=64, ratio=0.5, n_trainings=64, trust=truth.influence)
+    return result.model_copy(update={"truth": truth.model_copy(update={"subsets": subsets})})
+
+
+@pytest.mark.parametrize("width", [50, 60, 70, 80, 100, 160])
+@pytest.mark.parametrize("result", [RESULT, with_subsets(RESULT)], ids=["three columns", "four"])
+def test_nothing_is_cut_where_the_terminal_is_narrow(result: Result, width: int) -> None:
+    text = printed(result, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for cell in result.cells:
+        if cell.spearman.value is not None:
+            assert numbers.interval(cell.spearman) in text
+    for trust in (result.truth.influence, result.truth.memorization):
+        assert trust is not None
+        assert numbers.interval(trust.reliability) in text
+    details = text_of(lambda console: print_details(console, result), width)
+    assert max(map(len, details.splitlines())) <= width
+    assert "…" not in details
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 137, 138, 150])

@@ -1,0 +1,187 @@
+"""What a run found, for Python."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from torch import Tensor
+
+from influbench import results
+from influbench.api import Estimator
+from influbench.engine.explanation import explain_point
+from influbench.engine.gallery import gallery, gallery_file
+from influbench.engine.stored import place_of_scores, read_stored
+from influbench.errors import UsageError
+from influbench.notebook.naming import Named, name_of
+from influbench.notebook.shown import Shown
+from influbench.notebook.values import check_counts
+from influbench.registry import Registry, installed
+from influbench.report.explanation import explanation_report
+from influbench.report.gallery import write_gallery
+from influbench.report.terminal import report
+from influbench.store.run_directory import read_result, read_scores
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def read(directory: str | Path) -> "Result":
+    """What the run in this directory found."""
+    return Result(Path(directory), read_result(Path(directory)))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One estimator's agreement on one problem and quantity: a row of `Result.frame()`.
+
+    Agreements are Spearman correlations as in the report, with the ends of their 95 % intervals; None where there is
+    none. `of_ceiling` are shares of the noise ceiling. `trainings` is the cost in ordinary trainings.
+    """
+
+    problem: str
+    estimator: str
+    quantity: str
+    status: str
+    reason: str | None
+    spearman: float | None
+    spearman_low: float | None
+    spearman_high: float | None
+    of_ceiling: float | None
+    letters: str | None
+    within_class: float | None
+    within_class_low: float | None
+    within_class_high: float | None
+    within_class_of_ceiling: float | None
+    lds: float | None
+    n: int
+    trainings: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation(Shown):
+    """Who helps and hurts one point of a run. It shows itself as `influbench explain` does.
+
+    `record` is all of it, as `influbench explain --json` prints it.
+    """
+
+    record: results.Explanation
+
+    def __repr__(self) -> str:
+        return f"<influbench explanation of {self.record.side} point {self.record.point.id} of {self.record.problem}>"
+
+    def _report(self, width: int) -> Iterator[RenderableType]:
+        return explanation_report(self.record, width=width)
+
+
+@dataclass(frozen=True, repr=False)
+class Result(Shown):
+    """What a run found. It shows itself as the report, in a terminal by rich and in a notebook as HTML.
+
+    `record` is all of it, as in result.json.
+    """
+
+    directory: Path
+    record: results.Result | results.Results
+    _registry: Registry = field(default_factory=installed, compare=False)
+
+    @property
+    def problems(self) -> list[results.Result]:
+        """One for each problem of the plan that could be run."""
+        return [self.record] if isinstance(self.record, results.Result) else list(self.record.results)
+
+    @property
+    def cells(self) -> list[Row]:
+        """Every estimator on every problem, one row for each quantity, in the order of the report."""
+        return [_row(problem.problem.name, cell) for problem in self.problems for cell in problem.cells]
+
+    def frame(self) -> "DataFrame":
+        """The cells as a table of pandas. UsageError where pandas is not installed."""
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            raise UsageError("frame() needs pandas: pip install pandas; `cells` is the same without it") from None
+        return DataFrame([asdict(cell) for cell in self.cells])
+
+    def scores(self, estimator: Named[Estimator], problem: str | None = None) -> dict[str, Tensor]:
+        """The scores of an estimator, or of "truth": `influence`, `memorization`, with `train_ids` and `test_ids`.
+
+        An estimator is named as the report names it, or is the instance or class that was run. UsageError, with why,
+        where no scores of it are stored.
+        """
+        return read_scores(self.directory, place_of_scores(self._problem(problem), self._name(estimator)))
+
+    def explain(
+        self, *, test: int | None = None, train: int | None = None, k: int = 5, problem: str | None = None
+    ) -> Explanation:
+        """Who helps and hurts the test point, or what the train point does, of this id, as `influbench explain` tells.
+
+        The k strongest of each kind. UsageError unless one point is chosen that the problem has.
+        """
+        check_counts(k=k)
+        stored = read_stored(self.directory, self._problem(problem).problem.name)
+        return Explanation(explain_point(stored, test=test, train=train, k=k))
+
+    def gallery(
+        self,
+        path: str | Path | None = None,
+        *,
+        by: Named[Estimator] = "truth",
+        tests: Sequence[int] = (),
+        k: int = 5,
+        problem: str | None = None,
+    ) -> Path:
+        """Draw what is memorised, and who helps and hurts test points, by the truth or an estimator; the file's path.
+
+        As `influbench gallery`, whose default file it is. UsageError where the inputs are no pictures.
+        """
+        check_counts(k=k)
+        stored = read_stored(self.directory, self._problem(problem).problem.name)
+        drawn = gallery(stored, by=self._name(by), tests=tests, k=k, registry=self._registry)
+        written = gallery_file(self.directory, drawn.by) if path is None else Path(path)
+        write_gallery(drawn, written)
+        return written
+
+    def _name(self, estimator: object) -> str:
+        return name_of(self._registry, "estimator", estimator)[1]
+
+    def _problem(self, name: str | None) -> results.Result:
+        """The problem of this name, which need not be given where there is one."""
+        found = [one for one in self.problems if name in (None, one.problem.name)]
+        if len(found) == 1:
+            return found[0]
+        if not self.problems:
+            raise UsageError(f"{self.directory} holds no scores: all of its problems failed")
+        raise UsageError(f"name one problem of {', '.join(repr(one.problem.name) for one in self.problems)}")
+
+    def __repr__(self) -> str:
+        n = len({(cell.problem, cell.estimator) for cell in self.cells})
+        return f"<influbench result of {self.record.plan}: {n} estimates, in {self.directory}>"
+
+    def _report(self, width: int) -> Iterator[RenderableType]:
+        return report(self.record, width=width)
+
+
+def _row(problem: str, cell: results.Cell) -> Row:
+    return Row(
+        problem=problem,
+        estimator=cell.name,
+        quantity=cell.quantity,
+        status=cell.status,
+        reason=cell.reason,
+        spearman=cell.spearman.value,
+        spearman_low=cell.spearman.low,
+        spearman_high=cell.spearman.high,
+        of_ceiling=cell.of_ceiling.value,
+        letters=cell.letters,
+        within_class=cell.within_class.value,
+        within_class_low=cell.within_class.low,
+        within_class_high=cell.within_class.high,
+        within_class_of_ceiling=cell.within_class_of_ceiling.value,
+        lds=cell.lds.value,
+        n=cell.n,
+        trainings=cell.training_equivalents,
+        seconds=cell.seconds,
+    )

@@ -1,0 +1,11 @@
+"""Values that the command line checks as it reads them."""
+
+from influbench.errors import UsageError
+
+
+def check_counts(**numbers: object) -> None:
+    """UsageError that names the first that is no whole number from 1 on; None is left to what is called."""
+    for name, number in numbers.items():
+        if number is None or (isinstance(number, int) and not isinstance(number, bool) and number >= 1):
+            continue
+        raise UsageError(f"{name} = {number!r} does not fit; give a whole number from 1 on")
