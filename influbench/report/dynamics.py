@@ -8,10 +8,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from influbench.report.claims import claims_table, value_of
 from influbench.report.curves import SEVERAL, Chart, drawn
 from influbench.report.numbers import UNKNOWN, count, decimal
 from influbench.report.tables import new_table, on_one_line, on_two_lines
-from influbench.results import Claim, DynamicsStudy, GroupCurves, MemorizationAt, ProblemDynamics, Statistic
+from influbench.results import Claim, DynamicsStudy, GroupCurves, MemorizationAt, ProblemDynamics, Statistic, Verdict
 
 _WIDE = 140  # characters at which charts stand side by side
 _SHOWN_STEPS = 6
@@ -45,6 +46,7 @@ def print_dynamics(console: Console, study: DynamicsStudy) -> None:
     console.print()
     for problem in study.problems:
         if claims := [claim for claim in study.claims if claim.problem == problem.problem]:
+            console.print(Padding(Text(problem.problem, style="bold"), (0, 2)))
             console.print(_claims(problem, claims))
             console.print()
     console.print(Padding(Text(_in_words(study), style="dim"), (0, 2)))
@@ -113,25 +115,34 @@ def _charts(problem: ProblemDynamics) -> Iterator[Chart]:
 
 def _by_label(groups: Sequence[GroupCurves]) -> Table:
     table = new_table(narrow=True)
-    for title in ("  By label", "\nmemorised", "\nonset", "half\nmemorised", "half\nseen", "half\nleft out"):
+    for title in ("  By label", "\nmemorised", *_time_titles(groups)):
         table.add_column(title, no_wrap=True, vertical="bottom")
     for group in groups:
-        times = (group.onset, group.half_memorised, group.half_seen, group.half_left_out)
-        table.add_row(f"  {group.name}\n  n = {group.n:,}", on_two_lines(group.final_memorization), *map(_time, times))
+        name, memorised = f"  {group.name}\n  n = {group.n:,}", on_two_lines(group.final_memorization)
+        table.add_row(name, memorised, *map(_time, _times(group)))
     return table
 
 
 def _by_difficulty(groups: Sequence[GroupCurves]) -> Table:
     """Values alone, so that a group is a line; their intervals are in the JSON."""
     table = new_table()
-    titles = ("  By difficulty", "n", "difficulty", "\nmemorised", "\nonset", "half\nmemorised", "half\nseen")
-    for title in (*titles, "half\nleft out"):
+    titles = ("  By difficulty", "n", "difficulty", "\nmemorised", *_time_titles(groups))
+    for title in titles:
         table.add_column(title, no_wrap=True, vertical="bottom", justify="left" if title == titles[0] else "right")
     for group in groups:
-        times = (group.onset, group.half_memorised, group.half_seen, group.half_left_out)
         numbers = (f"{group.n:,}", f"{group.difficulty:.2f}", decimal(group.final_memorization.value))
-        table.add_row(f"  {group.name}", *numbers, *(_number(time.value) for time in times))
+        table.add_row(f"  {group.name}", *numbers, *(_number(time.value) for time in _times(group)))
     return table
+
+
+def _time_titles(groups: Sequence[GroupCurves]) -> list[str]:
+    left_out = [] if groups[0].left_out is None else ["half\nleft out"]
+    return ["\nonset", "half\nmemorised", "half\nseen", *left_out]
+
+
+def _times(group: GroupCurves) -> list[Statistic]:
+    left_out = [] if group.left_out is None else [group.half_left_out]
+    return [group.onset, group.half_memorised, group.half_seen, *left_out]
 
 
 def _agreement(agreement: dict[str, tuple[MemorizationAt, ...]]) -> Table:
@@ -151,16 +162,12 @@ def _some(rows: Sequence[tuple[MemorizationAt, ...]]) -> list[tuple[Memorization
 
 def _claims(problem: ProblemDynamics, claims: Sequence[Claim]) -> Table:
     """A line for each claim, and one for what leaving points out says of the first; that has no verdict."""
-    table = new_table()
-    table.add_column(f"  {problem.problem}", overflow="fold")
-    table.add_column("", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    rows: list[tuple[str, RenderableType, Verdict | None]] = []
     for claim in claims:
-        found = Statistic(value=claim.value, low=claim.low, high=claim.high)
-        table.add_row(f"  {claim.statement}", on_one_line(found), Text(claim.verdict, style="bold"))
+        rows.append((claim.statement, on_one_line(value_of(claim)), claim.verdict))
         if claim.id == "simultaneous" and problem.left_out_overlap.value is not None:
-            table.add_row("    the same by leaving out", on_one_line(problem.left_out_overlap))
-    return table
+            rows.append(("the same by leaving out", on_one_line(problem.left_out_overlap), None))
+    return claims_table(rows)
 
 
 def _time(found: Statistic) -> Text:

@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from influbench.report.claims import claims_table, value_of
 from influbench.report.group_curves import drawn
 from influbench.report.numbers import count, decimal, share
 from influbench.report.tables import new_table, on_one_line, on_two_lines
@@ -23,7 +24,6 @@ from influbench.results import (
 _WIDE = 120
 _PER = 1000  # removed examples to which drops are scaled
 _LETTERS = {"hard": "h", "easy": "e", "wrong": "w", "random": "r"}
-_STYLES = {"supported": "green", "not supported": "red", "undecided": "yellow"}
 _NOTE = (
     "drop: what the measure of the test points loses when a group is removed and the network trained again, per 1,000 "
     "removed examples; positive: the group helps. Beside it the same minus that of random groups, and what an "
@@ -131,18 +131,12 @@ def _legend(problem: ProblemInformativeness) -> str:
 
 
 def _claims(claims: Sequence[Claim]) -> Table:
-    table = new_table()
-    table.add_column("  Claim", overflow="fold")
-    table.add_column("value", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for claim in claims:
-        found = Statistic(value=claim.value, low=claim.low, high=claim.high)
-        of_verdicts = claim.id == AGREEMENT
-        value = Text(f"{share(found):>5}", style="bold") if of_verdicts else on_one_line(_scaled(found))
-        table.add_row(
-            Padding(Text(claim.statement), (0, 0, 0, 2)), value, Text(claim.verdict, style=_STYLES[claim.verdict])
-        )
-    return table
+    return claims_table([(claim.statement, _value(claim), claim.verdict) for claim in claims])
+
+
+def _value(claim: Claim) -> Text:
+    found = value_of(claim)
+    return Text(f"{share(found):>5}", style="bold") if claim.id == AGREEMENT else on_one_line(_scaled(found))
 
 
 def _scaled(found: Statistic) -> Statistic:
