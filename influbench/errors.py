@@ -41,8 +41,31 @@ class PluginError(InflubenchError):
     """A plugin's own code raised where influbench called it."""
 
 
-# What is caught where a plugin's code runs: also that it ends the process, but not that a user interrupts it.
-WHATEVER_A_PLUGIN_RAISES = (Exception, SystemExit)
+class EscapedError(Exception):
+    """Stands for what a plugin's code raised and cannot be passed on as it is, in its words: "SystemExit: 3"."""
+
+
+_LONGEST_MESSAGE = 400
+
+
+def told(error: BaseException) -> str:
+    """A stranger's error in a line: "RuntimeError: no luck". The whole message stays in the traceback."""
+    message = first_line(error)
+    if isinstance(error, EscapedError):
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, cut where it is long."""
+    try:
+        message = str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as failure:
+        return f"its message cannot be shown, because that raises {type(failure).__name__}"
+    line = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}..."
 
 
 def did_you_mean(name: str, known: "list[str] | tuple[str, ...]") -> str:

@@ -5,6 +5,7 @@ every worker once. A piece that is lost with its worker, or that raises what is 
 again; one that fails three times raises what it raised last.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -20,7 +21,8 @@ import cloudpickle
 import torch
 from loky import get_reusable_executor
 
-from influbench.errors import InflubenchError, TrainingError, UsageError
+from influbench.errors import EscapedError, InflubenchError, TrainingError, UsageError, told
+from influbench.isolation import isolated
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -109,7 +111,7 @@ class LocalProcesses:
                 future.cancel()
 
     def _pool(self) -> Any:
-        return get_reusable_executor(max_workers=self.n_workers, timeout=_IDLE_SECONDS, initializer=_use_one_thread)
+        return get_reusable_executor(max_workers=self.n_workers, timeout=_IDLE_SECONDS, initializer=_prepare_worker)
 
 
 @dataclass
@@ -190,13 +192,34 @@ def _on_shared(function: Callable[[Any, str], T], place: str, item: str) -> T:
     content = Path(place).name
     if content not in _SHARED:
         _SHARED.clear()
-        _SHARED[content] = cloudpickle.loads(Path(place).read_bytes())
-    return function(_SHARED[content], item)
+        with isolated():  # it imports plugins
+            _SHARED[content] = cloudpickle.loads(Path(place).read_bytes())
+    try:
+        return function(_SHARED[content], item)
+    except Exception as error:
+        if _can_be_sent(error):
+            raise
+        raise EscapedError(told(error)) from error
+
+
+def _can_be_sent(error: Exception) -> bool:
+    """Whether another process can read it: an exception with arguments of its own often cannot be made again."""
+    try:
+        cloudpickle.loads(cloudpickle.dumps(error))
+    except Exception:
+        return False
+    return True
 
 
 def _on_given(function: Callable[[S, str], T], shared: S, item: str) -> T:
     _use_one_thread()
     return function(shared, item)
+
+
+def _prepare_worker() -> None:
+    """In a worker process, whose standard output is that of the run: only reports go there."""
+    sys.stdout = sys.stderr
+    _use_one_thread()
 
 
 def _use_one_thread() -> None:

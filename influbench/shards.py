@@ -10,6 +10,7 @@ from torch import Tensor
 
 from influbench.errors import StoreError
 from influbench.executors import Executor
+from influbench.isolation import isolated
 from influbench.store.cache import Cache
 from influbench.store.files import Arrays
 
@@ -67,5 +68,6 @@ def _read(cache: Cache, place: str, name: str, warnings: dict[str, str]) -> Shar
 
 def _timed(work: Work, name: str) -> tuple[Mapping[str, Tensor], float]:
     start = perf_counter()
-    tensors = work.compute(name)
+    with isolated():
+        tensors = work.compute(name)
     return tensors, perf_counter() - start

@@ -44,6 +44,17 @@ def always_raises(folder: str, item: str) -> str:
     return item
 
 
+class OddError(Exception):
+    """Cannot be made again from what it is pickled as."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} {second}")
+
+
+def raises_oddly(shared: str, item: str) -> str:
+    raise OddError("never", "works")
+
+
 def refuses(folder: str, item: str) -> str:
     with (Path(folder) / "calls").open("a") as calls:
         calls.write("x")

@@ -4,9 +4,11 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 import torch
+from torch import nn
 
-from influbench.api import Data, Dataset, Estimate, Estimator, Problem, Spec, Split
+from influbench.api import Data, Dataset, Estimate, Estimator, Model, Problem, Recipe, Spec, Split
 from influbench.registry import Distribution, Entry, Kind, Registry, installed
 from tests.problems import blobs, line
 
@@ -54,6 +56,95 @@ class Leaves(Estimator):
 
     def estimate(self, problem: Problem) -> Estimate:
         raise SystemExit(3)
+
+
+@dataclass(frozen=True)
+class Skips(Estimator):
+    """Raises what is no Exception."""
+
+    def estimate(self, problem: Problem) -> Estimate:
+        pytest.skip("not today")
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+@dataclass(frozen=True)
+class Mute(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        raise MuteError
+
+
+@dataclass(frozen=True)
+class Wordy(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        raise RuntimeError("\n" + 3 * ("long" * 1000 + "\n") + "and the end")
+
+
+@dataclass(frozen=True)
+class NoType(Estimator):
+    k = 3
+
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate()
+
+
+@dataclass(frozen=True)
+class OddType(Estimator):
+    k: "nowhere" = 3  # type: ignore[name-defined] # noqa: F821
+
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate()
+
+
+@dataclass(frozen=True)
+class Chatty(Estimator):
+    """Prints, and leaves new tensors on another device."""
+
+    def estimate(self, problem: Problem) -> Estimate:
+        print("done soon")  # noqa: T201
+        torch.set_default_device("meta")
+        return Estimate(torch.rand(len(problem.data.train), len(problem.data.test), device="cpu"))
+
+
+@dataclass(frozen=True)
+class ChattyBlobs(Blobs):
+    def load(self, seed: int) -> Data:
+        data = super().load(seed)
+        print("loaded")  # noqa: T201
+        torch.set_default_device("meta")
+        return data
+
+
+class Murmur(nn.Linear):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        print("forward")  # noqa: T201
+        return super().forward(inputs)
+
+
+@dataclass(frozen=True)
+class ChattyNet(Model):
+    """Prints wherever it is called; with `leaves`, ends the process when it is trained in a stack."""
+
+    leaves: bool = False
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe(epochs=1, batch_size=10)
+
+    def build(self, data: Data) -> nn.Module:
+        print("built")  # noqa: T201
+        assert data.n_classes
+        network = Murmur(data.train.inputs.shape[1], data.n_classes)
+        torch.set_default_device("meta")
+        return network
+
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if self.leaves and len(labels) > 40:
+            raise SystemExit(3)
+        return super().loss(outputs, labels)
 
 
 @dataclass(frozen=True)
@@ -223,7 +314,7 @@ def registry_with(*further: Entry, **names: str) -> Registry:
 
 def registry(**names: str) -> Registry:
     """All that is installed, and the classes of this module that are given: `registry(raises="Raises")`."""
-    kinds: dict[type, Kind] = {Estimator: "estimator", Dataset: "dataset"}
+    kinds: dict[type, Kind] = {Estimator: "estimator", Dataset: "dataset", Model: "model"}
     entries = []
     for name, target in {"blobs": "Blobs", "line": "Line", **names}.items():
         kind = next(kind for base, kind in kinds.items() if issubclass(globals()[target], base))

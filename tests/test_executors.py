@@ -5,13 +5,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import torch
 from distributed import LocalCluster
 
-from influbench.errors import TrainingError, UsageError
+from influbench.errors import EscapedError, TrainingError, UsageError
 from influbench.executors import Dask, Executor, Here, LocalProcesses
 from influbench.shards import gather
 from influbench.store.cache import Cache
@@ -66,6 +67,11 @@ def test_a_piece_that_fails_three_times_raises_what_it_raised(elsewhere: Executo
         collect()
     assert (tmp_path / "calls").read_text() == "xxx"
     assert set(done) == {"a", "b"}
+
+
+def test_an_error_that_cannot_be_sent_is_sent_in_words() -> None:
+    with closing(LocalProcesses(1)) as processes, pytest.raises(EscapedError, match="OddError: never works"):
+        list(processes.run(work.raises_oddly, "", ["a"]))
 
 
 def test_our_own_errors_are_not_tried_again(elsewhere: Executor, tmp_path: Path) -> None:

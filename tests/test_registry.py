@@ -1,16 +1,27 @@
 """Finding plugins: broken ones keep their reason, and names give one clear sentence."""
 
-from importlib.metadata import EntryPoint
+import random
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from influbench.api import Spec
 from influbench.errors import PluginError, UnknownNameError, UsageError
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.models.mlp import Mlp
-from influbench.registry import Entry, Registry, Selector, collect, installed, parse_selector
+from influbench.registry import (
+    Distribution,
+    Entry,
+    Registry,
+    Selector,
+    changed_on_import,
+    collect,
+    installed,
+    parse_selector,
+)
 from tests.plugins import STRANGERS, registry
 
 
@@ -25,6 +36,9 @@ GOOD = """
 def influbench_estimators():
     return [Spec("theirs", "nowhere.at:All", "a stranger's")]
 """
+
+
+RETURNS = "@hookimpl\ndef influbench_models():\n    return {}"
 
 
 def test_built_ins_come_in_by_the_same_door() -> None:
@@ -61,13 +75,47 @@ def test_nothing_is_imported_before_it_is_used(tmp_path: Path, monkeypatch: pyte
             "@hookimpl\ndef influbench_estimator():\n    return []",
             "unknown hook 'influbench_estimator'; did you mean 'influbench_estimators'?",
         ),
-        ("@hookimpl\ndef influbench_models():\n    return ['mlp']", "a hook returned 'mlp'; expected influbench.Spec"),
+        ("import pytest\npytest.skip('at import', allow_module_level=True)", "Skipped: at import"),
+        ("raise RuntimeError('one\\ntwo')", "RuntimeError: one"),
+        (RETURNS.format("None"), "influbench_models returned None; return a list of influbench.Spec"),
+        (
+            RETURNS.format("Spec('m', 'a:B', 's')"),
+            "influbench_models returned a Spec; return a list of influbench.Spec",
+        ),
+        (RETURNS.format("(yield)"), "influbench_models returned a generator; return a list of influbench.Spec"),
+        ("@hookimpl\nasync def influbench_models(): pass", "influbench_models returned a coroutine; return a list of"),
+        (
+            RETURNS.format("['mlp']"),
+            "influbench_models returned a list with a str in it; return a list of influbench.S",
+        ),
+        (RETURNS.format("[Spec(3, 'a:B', 's')]"), "the name of a Spec is an int; write a text"),
+        (RETURNS.format("[Spec('m', 'a:B', None)]"), "the Spec of model 'm' has None as its summary; write a text"),
+        (
+            RETURNS.format("[Spec('m', 'a:B', '', None)]"),
+            "the Spec of model 'm' has None as its reference; write a text",
+        ),
+        (
+            RETURNS.format("[Spec('m', Spec, '')]"),
+            "the Spec of model 'm' has a type as its target; write 'package.module",
+        ),
+        *(
+            (RETURNS.format(f"[Spec('m', {target!r}, '')]"), f"the Spec of model 'm' has target {target!r}; write 'pac")
+            for target in ("", "a.B", "a:", ":B", "a b:C", "a.py:B", "a:B.C", "a..b:C")
+        ),
+        *(
+            (
+                RETURNS.format(f"[Spec({name!r}, 'a:B', '')]"),
+                f"model {name!r} has a name that a plan cannot hold; ",
+            )
+            for name in ("", " m", "a b", "a,b", "a[b]", "a]", "m.py", "m.npz", "m.csv", "-m", "a/b", "a:b", "all")
+        ),
         (
             "@hookimpl\ndef influbench_models():\n    return [Spec('m', 'a:B', 's', api_version=99)]",
             "'m' was written for plugin contract 99, this is 1",
         ),
         ("def influbench_models():\n    return []", "it registers nothing; mark its functions"),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_a_broken_plugin_keeps_its_reason_and_disturbs_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, reason: str
@@ -78,16 +126,60 @@ def test_a_broken_plugin_keeps_its_reason_and_disturbs_nobody(
     assert found.names("estimator") == ["theirs"]
     (broken,) = found.broken
     assert broken.reason.startswith(reason)
+    assert "\n" not in broken.reason
     with pytest.raises(UnknownNameError, match=r"plugins that did not load, see `influbench plugins`"):
         found.entry("model", "m")
 
 
 def test_one_name_from_two_distributions_names_both() -> None:
-    theirs = Entry("estimator", Spec("tracin", "tests.plugins:Raises", "theirs"), STRANGERS)
-    both = Registry((*installed().entries, theirs))
-    with pytest.raises(UsageError, match=r"'tracin' is registered by influbench .* and strangers 1\.0; uninstall one"):
-        both.load("estimator", "tracin")
-    assert both.load("estimator", "random")
+    spec = Spec("twin", "tests.plugins:Raises", "theirs")
+    both = Registry(tuple(Entry("estimator", spec, who) for who in (STRANGERS, Distribution("others", "2.0"))))
+    with pytest.raises(UsageError, match=r"'twin' is registered by others 2\.0 and strangers 1\.0; uninstall one"):
+        both.load("estimator", "twin")
+
+
+def test_a_name_of_influbench_stays_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = """
+@hookimpl
+def influbench_estimators():
+    return [Spec(name, "tests.plugins:Raises", "") for name in ("tracin", "digits", "theirs")]
+"""
+    found = collect([*entry_points(group="influbench"), point(tmp_path, monkeypatch, source, "taker")])
+    assert found.entry("estimator", "tracin").distribution.is_influbench
+    assert found.load("estimator", "theirs") is found.load("estimator", "digits")  # data sets are named apart
+    assert not found.broken
+    (remark,) = found.remarks
+    assert remark.distribution == found.entry("estimator", "theirs").distribution
+    assert remark.text.startswith("its estimator 'tracin' cannot be used: influbench has one of that name; register it")
+
+
+@pytest.mark.parametrize("where", ["in the plugin's own module", "in that of the class"])
+def test_what_an_import_changes_is_put_back_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    changing = """
+import random, torch
+print("hello")
+random.seed(1), torch.manual_seed(1)
+torch.set_default_device("meta"), torch.set_default_dtype(torch.float64), torch.set_grad_enabled(False)
+"""
+    name = f"changing_{len(where)}"
+    hooks, other = (changing, "") if where.startswith("in the plugin") else ("", changing)
+    target = "from tests.plugins import Needy\nclass Own(Needy): pass\n"
+    (tmp_path / f"{name}_class.py").write_text(target + other)
+    random_states = torch.get_rng_state(), random.getstate()
+    found = collect(
+        [point(tmp_path, monkeypatch, f"{hooks}{GOOD}".replace("nowhere.at:All", f"{name}_class:Own"), name)]
+    )
+    owner = found.load("estimator", "theirs")
+    assert torch.equal(random_states[0], torch.get_rng_state())
+    assert random_states[1] == random.getstate()
+    assert str(torch.get_default_device()) == "cpu"
+    settings = ["the default device", "the gradient mode", "the default dtype"]
+    assert changed_on_import(owner) == ([] if hooks else settings)
+    told = f"{name} changed {' and '.join(settings)} on import, which is put back"
+    assert [remark.text for remark in found.remarks] == ([told] if hooks else [])
+    assert capsys.readouterr() == ("", "hello\n")
 
 
 def test_a_class_of_the_wrong_kind_is_refused() -> None:
@@ -135,6 +227,8 @@ def test_parameters_reach_their_fields_in_their_types() -> None:
         ("model", "zzz", r"unknown model 'zzz'$"),
         ("estimator", "subset[n_model=3]", r"subset has no parameter 'n_model'; did you mean 'n_models'\?"),
         ("estimator", "random[n=3]", r"random has no parameter 'n'; it has none"),
+        ("estimator", "bare[k=4]", r"bare has no parameter 'k'; a field needs a type: write `k: int = 3` in NoType$"),
+        ("estimator", "bare[exempt=4]", r"bare has no parameter 'exempt'; it has none"),
         ("estimator", "subset[n_models=many]", r"subset: n_models=many does not fit; input should be a valid integer"),
         ("estimator", "subset[n_models=1]", r"subset\[n_models=1\]: n_models must be at least 2, got 1"),
         ("estimator", "needy", r"needy needs a value for 'power': needy\[power=...\]"),
@@ -144,4 +238,11 @@ def test_parameters_reach_their_fields_in_their_types() -> None:
 )
 def test_wrong_names_and_values_are_one_sentence(kind: Any, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        registry(needy="Needy").create(kind, parse_selector(text))
+        registry(needy="Needy", bare="NoType").create(kind, parse_selector(text))
+
+
+def test_a_type_that_cannot_be_read_is_the_plugins_fault() -> None:
+    with pytest.raises(
+        PluginError, match=r"odd\[k=1\] \(strangers 1\.0\): the types of its fields cannot be read: NameE"
+    ):
+        registry(odd="OddType").create("estimator", parse_selector("odd[k=1]"))

@@ -37,6 +37,8 @@ def list_command(as_json: bool) -> None:
     _print_table(console, "Plans", [(name, summary, "influbench") for name, summary in plans.items()])
     for broken in registry.broken:
         console.print(Text(f"warning: {broken.distribution} did not load: {broken.reason}", style="yellow"))
+    for remark in registry.remarks:
+        console.print(Text(f"warning: {remark.distribution}: {remark.text}", style="yellow"))
 
 
 def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[dict[str, str]]]:
@@ -53,6 +55,7 @@ def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[di
         **things,
         "plans": [{"name": name, "summary": summary} for name, summary in plans.items()],
         "broken": [{"distribution": str(b.distribution), "reason": b.reason} for b in registry.broken],
+        "remarks": [{"distribution": str(r.distribution), "text": r.text} for r in registry.remarks],
     }
 
 
@@ -68,7 +71,7 @@ def show_command(words: tuple[str, ...]) -> None:
     registry, plans = installed(), shipped_plans()
     names: dict[Kind | Literal["plan"], list[str]] = {one: registry.names_with(one, name) for one in KINDS}
     names["plan"] = list(plans)
-    kind = kind_of(name, kinds, names, command="show")
+    kind = kind_of(name, kinds, names, command="show", excuse=registry.excuse())
     if kind == "plan":
         click.echo(plans[name].rstrip())
     else:
@@ -117,7 +120,8 @@ def _how_it_runs(registry: "Registry", name: str) -> str:
     import torch
 
     from influbench.api import Data, Split
-    from influbench.errors import ModelError, UsageError
+    from influbench.errors import UsageError
+    from influbench.isolation import isolated
     from influbench.registry import Selector
     from influbench.training.loop import Trainer
 
@@ -127,10 +131,12 @@ def _how_it_runs(registry: "Registry", name: str) -> str:
         return f"How it is trained in replicas depends on its parameters: {error}"
     for shape in ((1, 28, 28), (16,)):
         split = Split(torch.zeros(2, *shape), torch.tensor([0, 1]), torch.arange(2))
-        trainer = Trainer(Data(split, split, 2), model, model.recipe, "neg_loss", torch.float32, torch.device("cpu"))
+        data, device = Data(split, split, 2), torch.device("cpu")
         try:
-            paths = [f"{trainer.network.path(torch.device(device))} on {device}" for device in ("cpu", "cuda")]
-        except (ModelError, RuntimeError):
+            with isolated():
+                trainer = Trainer(data, model, model.recipe, "neg_loss", torch.float32, device)
+                paths = [f"{trainer.network.path(torch.device(device))} on {device}" for device in ("cpu", "cuda")]
+        except Exception:  # whatever a stranger's module raises on inputs that are not its own
             continue
         return f"Replicas run: {', '.join(paths)} (inputs of shape {shape})."
     return "It could not be built on images or on flat inputs, so that how its replicas run is not known."

@@ -26,7 +26,7 @@ def check_command(words: tuple[str, ...], tolerance: float | None, as_json: bool
     *kinds, selector = words
     registry, name = installed(), parse_selector(selector).name
     known = {kind: registry.names_with(kind, name) for kind in KINDS}
-    kind = kind_of(name, kinds, known, command="check")
+    kind = kind_of(name, kinds, known, command="check", excuse=registry.excuse())
     if kind == "estimator":
         checks = estimator_checks(selector, **({} if tolerance is None else {"tolerance": tolerance}))
     else:

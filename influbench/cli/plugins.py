@@ -45,6 +45,7 @@ def _as_json(registry: "Registry") -> dict[str, object]:
                     for broken in registry.broken
                     if broken.distribution == distribution
                 ],
+                "remarks": [remark.text for remark in registry.remarks if remark.distribution == distribution],
             }
             for distribution in registry.distributions()
         ]

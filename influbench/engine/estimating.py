@@ -1,13 +1,14 @@
 """One estimator on one problem: run apart from the process, checked, and what it changed put back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from influbench.api import Estimate, Estimator
 from influbench.engine.boundary import Pristine, checked_estimate
-from influbench.engine.process import isolated
 from influbench.errors import EstimateError
+from influbench.isolation import isolated
 from influbench.problem import TrainingProblem
+from influbench.registry import changed_on_import
 
 
 def estimated(estimator: Estimator, problem: TrainingProblem, *, who: str, steps: Sequence[int] = ()) -> list[Estimate]:
@@ -27,7 +28,12 @@ def estimated(estimator: Estimator, problem: TrainingProblem, *, who: str, steps
     finally:
         if changed := pristine.restore():
             raise EstimateError(f"wrote into the {' and the '.join(changed)} it was given; work on a copy")
-    if put_back:
-        note = f"changed {' and '.join(put_back)}, which is put back; {who} should do so itself, in a `finally`"
-        found = [replace(estimate, notes=(*estimate.notes, note)) for estimate in found]
-    return found
+    notes = tuple(_notes(put_back, changed_on_import(type(estimator)), who=who))
+    return [replace(estimate, notes=estimate.notes + notes) for estimate in found]
+
+
+def _notes(changed: Sequence[str], on_import: Sequence[str], *, who: str) -> Iterator[str]:
+    if changed:
+        yield f"changed {' and '.join(changed)}, which is put back; {who} should do so itself, in a `finally`"
+    if on_import:
+        yield f"changed {' and '.join(on_import)} on import, which is put back; {who} should change it where it is used"

@@ -10,6 +10,7 @@ import torch
 from influbench.banks import BLOCK as MODELS
 from influbench.engine.preparation import Prepared, Resources, prepare, resolved
 from influbench.executors import Dask, Here, LocalProcesses
+from influbench.isolation import isolated
 from influbench.measures import available
 from influbench.plan import ALL, Plan
 from influbench.registry import Registry, installed
@@ -33,7 +34,8 @@ def forecast(
     prepared, refused = prepare(
         resolved(plan, registry), registry, named=set(plan.estimators) - {ALL}, resources=resources, cache=cache
     )
-    return [_of_problem(plan, problem, cache, resources) for problem in prepared], refused
+    with isolated():
+        return [_of_problem(plan, problem, cache, resources) for problem in prepared], refused
 
 
 def _of_problem(plan: Plan, prepared: Prepared, cache: Cache, resources: Resources) -> Forecast:

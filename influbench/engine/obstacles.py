@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from influbench.errors import InflubenchError
+from influbench.errors import InflubenchError, first_line, told
 
 
 @dataclass(frozen=True)
@@ -18,5 +18,5 @@ class Obstacle:
 def in_words(error: BaseException, who: str = "") -> str:
     """One sentence for an error: ours speak for themselves, a stranger's is named with its type."""
     if isinstance(error, InflubenchError):
-        return f"{who}: {error}" if who else str(error)
-    return f"{who} raised {type(error).__name__}: {error}" if who else f"{type(error).__name__}: {error}"
+        return f"{who}: {first_line(error)}" if who else first_line(error)
+    return f"{who} raised {told(error)}" if who else told(error)

@@ -11,9 +11,9 @@ from influbench.api import Data, Dataset, Estimator, Model, Recipe
 from influbench.engine.boundary import check_outputs, checked_data, on_device
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
-from influbench.engine.process import isolated
-from influbench.errors import WHATEVER_A_PLUGIN_RAISES, InflubenchError, ModelError, PlanError, PluginError, UsageError
+from influbench.errors import InflubenchError, ModelError, PlanError, PluginError, UsageError
 from influbench.executors import Executor, Here
+from influbench.isolation import isolated
 from influbench.measures import available, example_losses
 from influbench.plan import ALL, Plan, ProblemPlan
 from influbench.problem import TrainingProblem
@@ -115,8 +115,7 @@ def problem_data(plan: Plan, problem: ProblemPlan, registry: Registry) -> tuple[
     named = parse_selector(problem.dataset)
     dataset: Dataset = registry.create("dataset", named)
     who, seed = registry.supplied("dataset", named), derive(plan.seed, "data")
-    with isolated(seed):
-        loaded = _try(f"data set {who}", lambda: dataset.load(seed))
+    loaded = _try(f"data set {who}", lambda: dataset.load(seed), seed=seed)
     data = checked_data(loaded, name=who, dtype=_dtype(plan))
     return draw_labels(data, fraction=problem.random_labels, seed=derive(plan.seed, "labels"))
 
@@ -133,7 +132,9 @@ def _estimator(selector: Selector, registry: Registry, *, named: bool) -> tuple[
     except InflubenchError as error:
         if named:
             raise
-        return None, Obstacle("unsupported" if isinstance(error, UsageError) else "failed", str(error), format_exc())
+        return None, Obstacle(
+            "unsupported" if isinstance(error, UsageError) else "failed", in_words(error), format_exc()
+        )
 
 
 def _problem(
@@ -151,10 +152,11 @@ def _problem(
     data = on_device(data, device)
     if plan.problem.measure not in available(data.n_classes):
         raise PlanError(f"measure {plan.problem.measure!r} needs classes, and {problem.dataset} is for regression")
+    who = registry.supplied("model", named_model)
     trainer = Trainer(
         data,
         model,
-        _recipe(plan, model),
+        _try(f"model {who}", lambda: _recipe(plan, model)),
         plan.problem.measure,
         _dtype(plan),
         device,
@@ -163,12 +165,11 @@ def _problem(
     )
     if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
-    who = registry.supplied("model", named_model)
     _try(f"model {who}", lambda: _check_model(trainer, who))
     candidates = []
     for selector, estimator, missing in estimators:
         views = [_view(plan, trainer, selector, repeat, cache, resources) for repeat in range(plan.repeats)]
-        supplied = registry.supplied("estimator", selector)
+        supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
         obstacle = missing if estimator is None else _unsupported(supplied, estimator, views[0])
         candidates.append(Candidate(selector, supplied, estimator, views, obstacle))
     ground_truth = GroundTruth(trainer, plan.seed, plan.truth.steps)
@@ -222,7 +223,7 @@ def _unsupported(who: str, estimator: Estimator, view: TrainingProblem) -> Obsta
             reason = estimator.unsupported(view)
     except ModelError as error:
         reason = str(error)
-    except WHATEVER_A_PLUGIN_RAISES as error:
+    except Exception as error:
         return Obstacle("failed", in_words(error, who), format_exc())
     if reason is not None and not isinstance(reason, str):
         told = f"{who}: unsupported returned {reason!r}, expected a sentence or None"
@@ -230,14 +231,15 @@ def _unsupported(who: str, estimator: Estimator, view: TrainingProblem) -> Obsta
     return None if reason is None else Obstacle("unsupported", reason)
 
 
-def _try(who: str, call: Callable[[], T]) -> T:
+def _try(who: str, call: Callable[[], T], *, seed: int | None = None) -> T:
     """What a plugin's code returns; PluginError if it raises anything that is not ours."""
     try:
-        return call()
+        with isolated(seed):
+            return call()
     except InflubenchError:
         raise
-    except WHATEVER_A_PLUGIN_RAISES as error:
-        raise PluginError(f"{who} raised {type(error).__name__}: {error}") from error
+    except Exception as error:
+        raise PluginError(in_words(error, who)) from error
 
 
 def _device(resources: Resources) -> torch.device:

@@ -27,7 +27,7 @@ from influbench.engine.fronts import fronts
 from influbench.engine.judgement import Judge, Trace, influence_yardstick, unjudged
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.preparation import Candidate, Prepared, Resources, prepare, resolved
-from influbench.errors import WHATEVER_A_PLUGIN_RAISES, InflubenchError, PluginError, UsageError
+from influbench.errors import InflubenchError, PluginError, UsageError
 from influbench.executors import Executor
 from influbench.plan import ALL, Plan
 from influbench.problem import TrainingProblem
@@ -229,7 +229,7 @@ def _estimate(
     """What the estimator returns, after each of `steps` if it can be traced; or what went wrong."""
     try:
         return estimated(estimator, problem, who=who, steps=steps)
-    except WHATEVER_A_PLUGIN_RAISES as error:
+    except Exception as error:
         return Obstacle("failed", in_words(error, who), format_exc())
 
 

@@ -4,17 +4,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from influbench.api import Dataset, Estimator, Model
-from influbench.errors import WHATEVER_A_PLUGIN_RAISES, UsageError
+from influbench.errors import UsageError, told
+from influbench.isolation import isolated
 from influbench.registry import Kind, Registry
-from influbench.registry.entries import NOUNS
+from influbench.registry.entries import CONTRACTS, NOUNS
 
 T = TypeVar("T")
 
 Named: TypeAlias = str | Path | T | type[T]  # what one thing may be given as
 OneOrSeveral: TypeAlias = Named[T] | Iterable[Named[T]]
-
-_CONTRACTS: dict[Kind, type] = {"estimator": Estimator, "dataset": Dataset, "model": Model}
 
 
 def names_of(registry: Registry, kind: Kind, given: object) -> tuple[Registry, tuple[str, ...]]:
@@ -39,12 +37,12 @@ def name_of(registry: Registry, kind: Kind, thing: object) -> tuple[Registry, st
 
 
 def _is_one(kind: Kind, given: object) -> bool:
-    return isinstance(given, (str, Path, type, _CONTRACTS[kind]))
+    return isinstance(given, (str, Path, type, CONTRACTS[kind]))
 
 
 def _instance(kind: Kind, thing: object) -> Any:
     """The instance itself, or one of the class with its defaults."""
-    contract, owner = _CONTRACTS[kind], thing if isinstance(thing, type) else type(thing)
+    contract, owner = CONTRACTS[kind], thing if isinstance(thing, type) else type(thing)
     if not issubclass(owner, contract):
         raise UsageError(f"{thing!r} is neither a name nor an influbench.{contract.__name__}")
     parameters = getattr(owner, "__dataclass_params__", None)
@@ -53,8 +51,7 @@ def _instance(kind: Kind, thing: object) -> Any:
     if owner is not thing:
         return thing
     try:
-        return owner()
-    except WHATEVER_A_PLUGIN_RAISES as error:
-        raise UsageError(
-            f"{owner.__name__}() raised {type(error).__name__}: {error}; give an instance in place of the class"
-        ) from error
+        with isolated():
+            return owner()
+    except Exception as error:
+        raise UsageError(f"{owner.__name__}() raised {told(error)}; give an instance in place of the class") from error

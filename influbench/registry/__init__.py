@@ -2,8 +2,9 @@
 
 from influbench.registry.catalogue import Registry
 from influbench.registry.discovery import collect, installed
-from influbench.registry.entries import KINDS, Broken, Distribution, Entry, Kind
+from influbench.registry.entries import KINDS, Broken, Distribution, Entry, Kind, Remark
 from influbench.registry.files import description
+from influbench.registry.imports import changed_on_import
 from influbench.registry.selectors import Selector, parse_selector
 
 __all__ = [
@@ -13,7 +14,9 @@ __all__ = [
     "Entry",
     "Kind",
     "Registry",
+    "Remark",
     "Selector",
+    "changed_on_import",
     "collect",
     "description",
     "installed",

@@ -1,37 +1,38 @@
 """All that can be named, and how what is named is made. Nothing is imported before it is used."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Any, get_type_hints
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing import Any
 
 from influbench import api
 from influbench.errors import (
-    WHATEVER_A_PLUGIN_RAISES,
     InflubenchError,
     PluginError,
     UnknownNameError,
     UsageError,
     did_you_mean,
+    first_line,
+    told,
 )
-from influbench.registry.entries import NOUNS, Broken, Distribution, Entry, Kind
+from influbench.isolation import isolated
+from influbench.registry.entries import CONTRACTS, NOUNS, Broken, Distribution, Entry, Kind, Remark, kind_of
 from influbench.registry.files import class_in_file, description, entry_of_file, how_to_name, is_file
-from influbench.registry.selectors import Selector, written
-
-_CONTRACTS: dict[Kind, type] = {"estimator": api.Estimator, "dataset": api.Dataset, "model": api.Model}
+from influbench.registry.imports import importing
+from influbench.registry.parameters import changed_parameters, filled
+from influbench.registry.selectors import Selector
 
 
 @dataclass(frozen=True)
 class Registry:
-    """All that is registered, by kind and name, and what could not be.
+    """All that is registered, by kind and name, what could not be, and what is to be said of it.
 
     `made` are instances that stand for what is named, by kind and written selector.
     """
 
     entries: tuple[Entry, ...]
     broken: tuple[Broken, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     made: Mapping[tuple[Kind, str], object] = field(default_factory=dict)
     _classes: dict[tuple[str, str], type] = field(default_factory=dict, repr=False, compare=False)
 
@@ -41,8 +42,9 @@ class Registry:
 
     def distributions(self) -> list[Distribution]:
         """Who registers something, or tried to: influbench first, then by name."""
-        found = {entry.distribution for entry in self.entries} | {broken.distribution for broken in self.broken}
-        return sorted(found, key=lambda one: (one.name != "influbench", one.name, one.version))
+        told_of: tuple[Entry | Broken | Remark, ...] = (*self.entries, *self.broken, *self.remarks)
+        found = {one.distribution for one in told_of}
+        return sorted(found, key=lambda one: (not one.is_influbench, one.name, one.version))
 
     def clashes(self, kind: Kind) -> dict[str, list[Distribution]]:
         """Names of a kind that are registered more than once, with who did."""
@@ -58,7 +60,7 @@ class Registry:
         if not found and (of_file := entry_of_file(kind, name)):
             return of_file
         if not found:
-            hint = how_to_name(kind, name) or did_you_mean(name, self.names(kind)) or self._excuse()
+            hint = how_to_name(kind, name) or did_you_mean(name, self.names(kind)) or self.excuse()
             raise UnknownNameError(f"unknown {NOUNS[kind]} {name!r}{hint}")
         if len(found) > 1:
             owners = sorted({str(entry.distribution) for entry in found})
@@ -75,7 +77,7 @@ class Registry:
     def supplied(self, kind: Kind, selector: Selector) -> str:
         """A selector, with who supplies what it names unless influbench does."""
         distribution = self.entry(kind, selector.name).distribution
-        return str(selector) if distribution.name == "influbench" else f"{selector} ({distribution})"
+        return str(selector) if distribution.is_influbench else f"{selector} ({distribution})"
 
     def with_instance(self, kind: Kind, instance: object) -> tuple["Registry", str]:
         """This registry with a name for an instance, and that name.
@@ -86,7 +88,7 @@ class Registry:
         target = f"{owner.__module__}:{owner.__qualname__}"
         known = [entry.spec.name for entry in self.entries if entry.kind == kind and entry.spec.target == target]
         name = known[0] if known else owner.__name__
-        written_name = str(Selector(name, _parameters(instance)))
+        written_name = str(Selector(name, changed_parameters(instance)))
         entries = self.entries
         if name not in self.names(kind):
             entries += (
@@ -100,7 +102,7 @@ class Registry:
         """The class of this name, imported now."""
         entry = self.entry(kind, name)
         if is_file(entry.spec.target):
-            return _checked_class(entry, class_in_file(entry.spec.target))
+            return _checked_class(entry, class_in_file(entry.spec.target, kind))
         if (kind, name) not in self._classes:
             self._classes[kind, name] = _checked_class(entry, _import(entry))
         return self._classes[kind, name]
@@ -110,50 +112,34 @@ class Registry:
         if (kind, str(selector)) in self.made:
             return self.made[kind, str(selector)]
         owner = self.load(kind, selector.name)
-        preset = self.entry(kind, selector.name).preset
-        known = [f.name for f in fields(owner) if f.init and f.name not in preset]
-        hints = get_type_hints(owner)
-        values = dict(preset)
-        for key, value in selector.parameters.items():
-            if key not in known:
-                has = f"it has {', '.join(known)}" if known else "it has none"
-                raise UnknownNameError(
-                    f"{selector.name} has no parameter {key!r}{did_you_mean(key, known) or f'; {has}'}"
-                )
-            values[key] = _checked(selector.name, key, value, hints[key])
-        if missing := [f.name for f in fields(owner) if _required(f) and f.name not in values]:
-            raise UsageError(f"{selector.name} needs a value for {missing[0]!r}: {selector.name}[{missing[0]}=...]")
+        who = self.supplied(kind, selector)
+        values = filled(owner, selector, self.entry(kind, selector.name).preset, who=who)
         try:
-            return owner(**values)
+            with isolated():
+                return owner(**values)
         except InflubenchError:
             raise
         except ValueError as error:
-            raise UsageError(f"{selector}: {error}") from error
-        except WHATEVER_A_PLUGIN_RAISES as error:
-            raise PluginError(f"{self.supplied(kind, selector)} raised {type(error).__name__}: {error}") from error
+            raise UsageError(f"{selector}: {first_line(error)}") from error
+        except Exception as error:
+            raise PluginError(f"{who} raised {told(error)}") from error
 
-    def _excuse(self) -> str:
+    def excuse(self) -> str:
+        """Why a name may be unknown, for the end of a sentence that says so."""
         if not self.broken:
             return ""
         names = ", ".join(sorted({broken.distribution.name for broken in self.broken}))
         return f" (plugins that did not load, see `influbench plugins`: {names})"
 
 
-def kind_of(owner: object) -> Kind | None:
-    """Which kind of plugin a class is, if any."""
-    if not isinstance(owner, type):
-        return None
-    return next((kind for kind, contract in _CONTRACTS.items() if issubclass(owner, contract)), None)
-
-
 def _import(entry: Entry) -> object:
     module, _, name = entry.spec.target.partition(":")
     try:
-        return getattr(import_module(module), name)
-    except WHATEVER_A_PLUGIN_RAISES as error:
+        with importing(module):
+            return getattr(import_module(module), name)
+    except Exception as error:
         raise PluginError(
-            f"{entry.spec.name!r} of {entry.distribution} cannot be imported from {entry.spec.target!r}: "
-            f"{type(error).__name__}: {error}"
+            f"{entry.spec.name!r} of {entry.distribution} cannot be imported from {entry.spec.target!r}: {told(error)}"
         ) from error
 
 
@@ -161,7 +147,7 @@ def _checked_class(entry: Entry, loaded: object) -> type:
     if kind_of(loaded) != entry.kind or not isinstance(loaded, type):
         raise PluginError(
             f"{entry.spec.target!r} of {entry.distribution} does not inherit influbench."
-            f"{_CONTRACTS[entry.kind].__name__}, as every {NOUNS[entry.kind]} does"
+            f"{CONTRACTS[entry.kind].__name__}, as every {NOUNS[entry.kind]} does"
         )
     parameters = getattr(loaded, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen:
@@ -170,32 +156,3 @@ def _checked_class(entry: Entry, loaded: object) -> type:
             "@dataclass(frozen=True) above it"
         )
     return loaded
-
-
-def _parameters(instance: Any) -> dict[str, object]:
-    """Fields of a dataclass that differ from their defaults and can be written in a selector."""
-    values = {f.name: getattr(instance, f.name) for f in fields(instance) if f.init}
-    defaults = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(instance)}
-    return {name: value for name, value in values.items() if _is_plain(value) and value != defaults[name]}
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return isinstance(value, bool | int | float | str)
-
-
-def _required(a_field: Any) -> bool:
-    return a_field.init and a_field.default is MISSING and a_field.default_factory is MISSING
-
-
-# names of submodules of a sequence are digits
-_NUMBERS_AS_WORDS = ConfigDict(coerce_numbers_to_str=True)
-
-
-def _checked(owner: str, key: str, value: object, hint: Any) -> object:
-    try:
-        return TypeAdapter(hint, config=_NUMBERS_AS_WORDS).validate_python(value)
-    except ValidationError as error:
-        message = error.errors()[0]["msg"]
-        raise UsageError(f"{owner}: {key}={written(value)} does not fit; {message[0].lower()}{message[1:]}") from None

@@ -1,15 +1,17 @@
 """Finds what is installed. A plugin that does not load is kept with its reason and disturbs nobody."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 import pluggy
 
 from influbench import api
-from influbench.errors import WHATEVER_A_PLUGIN_RAISES, PluginError, did_you_mean
+from influbench.errors import PluginError, did_you_mean, told
 from influbench.registry.catalogue import Registry
-from influbench.registry.entries import KINDS, Broken, Distribution, Entry
+from influbench.registry.entries import KINDS, NOUNS, Broken, Distribution, Entry, Remark
+from influbench.registry.imports import importing
+from influbench.registry.registration import checked_specs
 
 _GROUP = "influbench"
 
@@ -24,13 +26,35 @@ def collect(points: Iterable[EntryPoint]) -> Registry:
     """The registry of these entry points."""
     entries: list[Entry] = []
     broken: list[Broken] = []
+    remarks: list[Remark] = []
     for point in sorted(points, key=lambda point: (_distribution(point).name, point.name)):
+        put_back: list[str] = []
         try:
-            entries += _registered(point)
-        except WHATEVER_A_PLUGIN_RAISES as error:
-            reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+            with importing(point.module) as put_back:
+                entries += _registered(point)
+        except Exception as error:
+            reason = str(error) if isinstance(error, PluginError) else told(error)
             broken.append(Broken(_distribution(point), point.name, reason))
-    return Registry(tuple(entries), tuple(broken))
+        if put_back:
+            changed = f"{point.name} changed {' and '.join(put_back)} on import, which is put back"
+            remarks.append(Remark(_distribution(point), changed))
+    usable, unusable = _apart_from_ours(entries)
+    return Registry(tuple(usable), tuple(broken), (*unusable, *remarks))
+
+
+def _apart_from_ours(entries: Sequence[Entry]) -> tuple[list[Entry], list[Remark]]:
+    """All entries but those of others whose name influbench has given away itself, and a remark on each of these."""
+    ours = {(entry.kind, entry.spec.name) for entry in entries if entry.distribution.is_influbench}
+    taken = [e for e in entries if not e.distribution.is_influbench and (e.kind, e.spec.name) in ours]
+    remarks = [
+        Remark(
+            entry.distribution,
+            f"its {NOUNS[entry.kind]} {entry.spec.name!r} cannot be used: influbench has one of that name; "
+            "register it by another",
+        )
+        for entry in taken
+    ]
+    return [entry for entry in entries if entry not in taken], remarks
 
 
 def _registered(point: EntryPoint) -> list[Entry]:
@@ -45,24 +69,16 @@ def _registered(point: EntryPoint) -> list[Entry]:
         misspelt = [name for name in vars(manager.hook) if name not in hooks and not name.startswith("_")]
         hint = did_you_mean(misspelt[0], hooks) if misspelt else ""
         raise PluginError(f"unknown hook {', '.join(map(repr, misspelt)) or error}{hint}") from error
-    entries = []
-    for kind in KINDS:
-        for specs in getattr(manager.hook, f"influbench_{kind}s")():
-            entries += [Entry(kind, _checked_spec(spec), _distribution(point)) for spec in specs]
+    hooks_of = {kind: getattr(manager.hook, f"influbench_{kind}s").get_hookimpls() for kind in KINDS}
+    entries = [
+        Entry(kind, spec, _distribution(point))
+        for kind, hooks in hooks_of.items()
+        for hook in hooks  # called here, since pluggy leaves out what returns None
+        for spec in checked_specs(kind, hook.function())
+    ]
     if not entries:
         raise PluginError("it registers nothing; mark its functions with @influbench.hookimpl")
     return entries
-
-
-def _checked_spec(spec: object) -> api.Spec:
-    if not isinstance(spec, api.Spec):
-        raise PluginError(f"a hook returned {spec!r}; expected influbench.Spec records")
-    if spec.api_version != api.API_VERSION:
-        raise PluginError(
-            f"{spec.name!r} was written for plugin contract {spec.api_version}, this is {api.API_VERSION}; "
-            "install a version of it that fits"
-        )
-    return spec
 
 
 def _distribution(point: EntryPoint) -> Distribution:

@@ -11,8 +11,9 @@ from types import ModuleType
 import cloudpickle
 
 from influbench.api import Spec
-from influbench.errors import WHATEVER_A_PLUGIN_RAISES, PluginError, UsageError, did_you_mean
-from influbench.registry.entries import Distribution, Entry, Kind
+from influbench.errors import PluginError, UsageError, did_you_mean, told
+from influbench.registry.entries import NOUNS, Distribution, Entry, Kind, kind_of
+from influbench.registry.imports import importing
 from influbench.registry.selectors import Selector
 
 _CLASS = re.compile(r"(?P<path>.+\.py):(?P<name>\w+)")
@@ -44,14 +45,23 @@ def is_file(target: str) -> bool:
     return _CLASS.fullmatch(target) is not None
 
 
-def class_in_file(target: str) -> object:
-    """What has this name in this file, which is run now. UsageError where there is no such file or name."""
+def is_of_file(name: str) -> bool:
+    """Whether a name ends as those of files do."""
+    return Path(name).suffix in (".py", *_DATA)
+
+
+def class_in_file(target: str, kind: Kind | None = None) -> object:
+    """What has this name in this file, which is run now. UsageError where there is no such file or name.
+
+    The error names those that the file has, of this kind or of any.
+    """
     match = _CLASS.fullmatch(target)
     assert match is not None
     module = _run(Path(match["path"]))
     if not hasattr(module, match["name"]):
-        classes = [name for name, value in vars(module).items() if isinstance(value, type) and _is_of(module, value)]
-        hint = did_you_mean(match["name"], classes) or f"; it has {', '.join(classes) or 'no class'}"
+        classes = [name for name, value in vars(module).items() if _is_plugin_of(module, value, kind)]
+        none = f"no {NOUNS[kind]}" if kind else f"no {', '.join(NOUNS.values())}"
+        hint = did_you_mean(match["name"], classes) or f"; it has {', '.join(classes) or none}"
         raise UsageError(f"{match['path']} has no {match['name']!r}{hint}")
     return getattr(module, match["name"])
 
@@ -72,18 +82,22 @@ def _run(path: Path) -> ModuleType:
     sys.modules[name] = module
     sys.path.insert(0, str(path.resolve().parent))  # as when it is run as a script, for the files beside it
     try:
-        spec.loader.exec_module(module)
-    except WHATEVER_A_PLUGIN_RAISES as error:
+        with importing(name):
+            spec.loader.exec_module(module)
+    except BaseException as error:
         del sys.modules[name]
-        raise PluginError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        if not isinstance(error, Exception):
+            raise
+        raise PluginError(f"{path} cannot be imported: {told(error)}") from error
     finally:
         sys.path.remove(str(path.resolve().parent))
     cloudpickle.register_pickle_by_value(module)
     return module
 
 
-def _is_of(module: ModuleType, value: type) -> bool:
-    return value.__module__ == module.__name__
+def _is_plugin_of(module: ModuleType, value: object, kind: Kind | None) -> bool:
+    found = kind_of(value)
+    return found is not None and kind in (None, found) and getattr(value, "__module__", "") == module.__name__
 
 
 def description(owner: type) -> str:

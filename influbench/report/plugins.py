@@ -31,6 +31,9 @@ def _told(registry: Registry, distribution: Distribution) -> Iterator[Text]:
     for broken in registry.broken:
         if broken.distribution == distribution:
             yield Text(f"{broken.entry_point} did not load: {broken.reason}", style="red")
+    for remark in registry.remarks:
+        if remark.distribution == distribution:
+            yield Text(remark.text, style="yellow")
     for kind in KINDS:
         for name, owners in registry.clashes(kind).items():
             if distribution in owners:

@@ -1,7 +1,8 @@
 """Progress bars for the engine's events, on standard error."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -23,10 +24,13 @@ from influbench.results import Result, Results
 
 
 def follow(events: Iterable[Event], *, quiet: bool) -> tuple[Path, Result | Results]:
-    """Draw the events until the run is done, and return where it is written and what it found."""
+    """Draw the events until the run is done, and return where it is written and what it found.
+
+    What is printed meanwhile goes to standard error, for a model may print.
+    """
     console = Console(stderr=True)
     shown = not quiet and console.is_terminal
-    with _Bars(console, disable=not shown) as bars:
+    with redirect_stdout(sys.stderr), _Bars(console, disable=not shown) as bars:
         for event in events:
             bars.show(event)
             if isinstance(event, RunDone):
@@ -36,9 +40,13 @@ def follow(events: Iterable[Event], *, quiet: bool) -> tuple[Path, Result | Resu
 
 @contextmanager
 def named_bar(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that is moved by calls with what is done, how much of it, and of how much."""
+    """A bar that is moved by calls with what is done, how much of it, and of how much.
+
+    What is printed meanwhile goes to standard error, for a model may print.
+    """
     console = Console(stderr=True)
-    with Progress(console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+    bar = Progress(console=console, disable=quiet or not console.is_terminal, transient=True)
+    with redirect_stdout(sys.stderr), bar as progress:
         task = progress.add_task("", total=None)
         yield lambda what, n_done, n: progress.update(task, description=what, completed=n_done, total=n)
 

@@ -7,8 +7,9 @@ from traceback import extract_tb
 from typing import Any
 from unittest import SkipTest
 
-from influbench.engine.process import isolated
-from influbench.errors import WHATEVER_A_PLUGIN_RAISES, did_you_mean
+from influbench.errors import EscapedError, did_you_mean, told
+from influbench.isolation import isolated
+from influbench.registry import changed_on_import
 from influbench.results import CheckOutcome
 
 
@@ -74,11 +75,20 @@ class Check:
             return "not applicable", str(reason), ""
         except ContractError as error:
             return "failed", str(error), self.promise.remedy
-        except WHATEVER_A_PLUGIN_RAISES as error:
-            frame = extract_tb(error.__traceback__)[-1]
+        except Exception as error:
+            raised = error.__cause__ if isinstance(error, EscapedError) and error.__cause__ else error
+            frame = extract_tb(raised.__traceback__)[-1]
             where = f"{Path(frame.filename).name}, line {frame.lineno}"
-            return "failed", f"raised {type(error).__name__}: {error} ({where})", ""
+            return "failed", f"raised {told(raised)} ({where})", ""
         return "passed", "", ""
+
+
+def assert_unchanged(changed: Sequence[str], owner: type, what: str) -> None:
+    """ContractError if `what` has changed some of the process, or if importing the plugin's class has."""
+    if changed:
+        raise ContractError(f"{what} changed {' and '.join(changed)}")
+    if on_import := changed_on_import(owner):
+        raise ContractError(f"its import changed {' and '.join(on_import)}")
 
 
 def checks_of(promises: Sequence[Promise], subject: Any, exempt: Mapping[str, str]) -> list[Check]:

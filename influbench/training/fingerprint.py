@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from influbench.api import Data
+from influbench.isolation import isolated
 from influbench.measures import example_losses
 from influbench.training import VERSION
 from influbench.training.loop import Trainer
@@ -35,7 +36,8 @@ def training_key(trainer: Trainer, seed: int) -> str:
     Besides data, model, recipe and initial parameters it holds what the network *does* before training (outputs,
     losses and gradients on one batch), so that an edited `forward` or `loss` is another key.
     """
-    parameters = trainer.initial_parameters(seed)
+    with isolated():
+        parameters, behaviour = trainer.initial_parameters(seed), list(_behaviour(trainer, seed))
     return digest(
         VERSION,
         repr(trainer.model),
@@ -44,7 +46,7 @@ def training_key(trainer: Trainer, seed: int) -> str:
         seed,
         *_tensors(trainer.data),
         *(item for name in sorted(parameters) for item in (name, parameters[name])),
-        *_behaviour(trainer, seed),
+        *behaviour,
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from influbench.api import Data, Masks, MeasureName, Model, Normalizer, OptimizerState, Recipe
 from influbench.measures import example_losses
+from influbench.process import settings_kept
 from influbench.seeds import derive
 from influbench.training.batch_norm import with_group_norm
 from influbench.training.batches import batch_rows, steps_per_training
@@ -274,7 +275,7 @@ class Trainer:
         return run_step
 
     def _build(self, seed: int) -> torch.nn.Module:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), settings_kept():
             torch.manual_seed(derive(seed, "init"))
             module = self.model.build(self.data)
             module = with_group_norm(module) if self.replace_batch_norm else module

@@ -180,6 +180,30 @@ def test_list_shows_everything_and_warns_of_what_is_broken(influbench: Influbenc
     assert [plan["name"] for plan in as_json["plans"]] == list(shipped_plans())
 
 
+@pytest.mark.parametrize("command", ["check", "show"])
+def test_a_name_that_nothing_has_may_be_that_of_what_did_not_load(
+    influbench: Influbench, strangers: Path, command: str
+) -> None:
+    asked = influbench(command, "zzz", path=strangers)
+    hint = "(plugins that did not load, see `influbench plugins`: broken-ones)"
+    assert (asked.exit_code, asked.stderr) == (2, f"Error: unknown name 'zzz' {hint}\n")
+
+
+def test_a_name_that_is_taken_is_told_and_the_default_plan_runs(
+    influbench: Influbench, quick_plan: Path, strangers: Path
+) -> None:
+    hooks = (strangers / "strangers_plugin.py").read_text().replace('"Transposed")', '"Transposed", "Random")')
+    (strangers / "taking_plugin.py").write_text(hooks)
+    (strangers / "strangers-1.0.dist-info" / "entry_points.txt").write_text("[influbench]\ntaking = taking_plugin\n")
+    ran = influbench("run", quick_plan, "-q", path=strangers)
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    sentence = "its estimator 'random' cannot be used: influbench has one of that name; register it by another"
+    assert f"warning: strangers 1.0: {sentence}" in influbench("list", path=strangers, columns=200).stdout
+    assert sentence in influbench("plugins", path=strangers, columns=200).stdout
+    for words in (["list"], ["plugins"]):
+        assert sentence in influbench(*words, "--json", path=strangers).stdout
+
+
 def test_show_tells_what_a_thing_is_and_takes(influbench: Influbench) -> None:
     shown = influbench("show", "turn_over_dropout").stdout
     assert shown == influbench("show", "estimator", "turn_over_dropout").stdout

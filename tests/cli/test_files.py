@@ -85,6 +85,8 @@ def test_an_edited_file_is_read_again(mine: Path) -> None:
     [
         ("mine.py", UsageError, r"is a file; name the class in it, for instance .*mine\.py:Mine"),
         ("mine.py:Mien", UsageError, r"mine\.py has no 'Mien'; did you mean 'Mine'\?"),
+        ("mine.py:Other", UsageError, r"mine\.py has no 'Other'; it has Mine, Bare$"),
+        ("empty.py:Mine", UsageError, r"empty\.py has no 'Mine'; it has no estimator$"),
         ("none.py:Mine", UsageError, r"cannot read .*none\.py: No such file"),
         ("mine.py:Net", PluginError, r"does not inherit influbench\.Estimator, as every estimator does"),
         ("mine.py:Bare", PluginError, r"is no frozen dataclass; write @dataclass\(frozen=True\) above it"),
@@ -93,5 +95,6 @@ def test_an_edited_file_is_read_again(mine: Path) -> None:
 )
 def test_what_a_file_does_not_have_is_one_sentence(mine: Path, name: str, error: type[Exception], message: str) -> None:
     (mine.parent / "broken.py").write_text("nonsense\n")
+    (mine.parent / "empty.py").write_text("class Helper: pass\n")
     with pytest.raises(error, match=message):
         installed().create("estimator", parse_selector(f"{mine.parent}/{name}"))

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ from pydantic import TypeAdapter
 from sklearn.metrics import roc_auc_score
 
 from influbench.api import Spec
-from influbench.engine import run
+from influbench.engine import Resources, run
 from influbench.engine.events import EstimatorDone, Event, ProblemFailed, RunDone, ShardDone
 from influbench.errors import DataError, ModelError, PlanError, PluginError, TrainingError, UsageError
+from influbench.executors import Executor, Here, LocalProcesses
 from influbench.plan import Plan, parse_plan, read_plan
-from influbench.registry import Entry
+from influbench.registry import Distribution, Entry
 from influbench.results import Cell, Result, Results, Statistic, has_failed, to_json
 from influbench.store.cache import Cache
 from influbench.store.files import read_arrays
@@ -93,6 +95,12 @@ def test_scores_and_truth_are_stored_with_their_ids(tmp_path: Path) -> None:
     [
         ("Raises", "bad (strangers 1.0) raised RuntimeError: no luck today"),
         ("Leaves", "bad (strangers 1.0) raised SystemExit: 3"),
+        ("Skips", "bad (strangers 1.0) raised Skipped: not today"),
+        (
+            "Mute",
+            "bad (strangers 1.0) raised MuteError: its message cannot be shown, because that raises ValueError",
+        ),
+        ("Wordy", f"bad (strangers 1.0) raised RuntimeError: {'long' * 100}..."),
         ("NotANumber", "bad (strangers 1.0): returned influence with 1 of 160 scores not finite"),
         ("WrongShape", "bad (strangers 1.0): returned influence of shape (3, 4), expected (n_train, n_test) = (20, 8)"),
         (
@@ -176,6 +184,43 @@ def test_all_does_not_stop_at_one_that_cannot_be_made(tmp_path: Path) -> None:
     assert stored.estimators == tuple(known.names("estimator"))
     with pytest.raises(PluginError, match=r"'lost' of strangers 1\.0 cannot be imported"):
         list(run(plan(["lost"]), directory=tmp_path / "other", cache=Cache(tmp_path), registry=known))
+
+
+def test_all_does_not_stop_at_a_name_that_two_have_registered(tmp_path: Path) -> None:
+    spec = Spec("twin", "tests.plugins:Raises", "")
+    known = registry_with(*(Entry("estimator", spec, who) for who in (STRANGERS, Distribution("others", "2.0"))))
+    cells = {}
+    for event in run(plan(["all"]), directory=tmp_path / "out", cache=Cache(tmp_path), registry=known):
+        if isinstance(event, EstimatorDone):
+            cells |= {cell.name: cell for cell in event.cells}
+    assert cells["random"].status == "ok"
+    reason = "estimator 'twin' is registered by others 2.0 and strangers 1.0; uninstall one of them"
+    assert (cells["twin"].status, cells["twin"].reason) == ("unsupported", reason)
+    with pytest.raises(UsageError, match=reason):
+        list(run(plan(["twin"]), directory=tmp_path / "other", cache=Cache(tmp_path), registry=known))
+
+
+def test_what_plugins_print_and_where_they_put_tensors_harms_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of = plan(["chatty", "tracin[n_checkpoints=1]"], dataset='"chatty_blobs"', model='"chatty_net"')
+    result = result_of(of, tmp_path, chatty="Chatty", chatty_blobs="ChattyBlobs", chatty_net="ChattyNet")
+    (note,) = cells_of(result, "chatty")["influence"].notes
+    assert note.startswith("changed the default device, which is put back; chatty (strangers 1.0) should do so itself")
+    assert cells_of(result, "tracin[n_checkpoints=1]")["influence"].status == "ok"
+    assert str(torch.get_default_device()) == "cpu"
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert {"done soon", "loaded", "built", "forward"} <= set(printed.err.splitlines())
+
+
+@pytest.mark.parametrize("executor", [Here(), LocalProcesses(1)], ids=["here", "in a process"])
+def test_a_model_that_ends_the_process_in_training_is_named(tmp_path: Path, executor: Executor) -> None:
+    of = plan(["random"], model='"chatty_net[leaves=true]"')
+    known, resources = registry(chatty_net="ChattyNet"), Resources(executor)
+    events = run(of, directory=tmp_path / "out", cache=Cache(tmp_path), registry=known, resources=resources)
+    with closing(executor), pytest.raises(PluginError, match=r"training blobs, chatty_net.* raised SystemExit: 3"):
+        list(events)
 
 
 def test_an_unsupported_estimator_is_a_row_with_its_reason(tmp_path: Path) -> None:

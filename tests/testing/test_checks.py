@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from influbench.api import Data, Dataset, Estimate, Estimator, Model, Problem, Recipe, Split
-from influbench.engine.process import changes
 from influbench.estimators.leave_one_out import LeaveOneOut
+from influbench.process import changes
 from influbench.registry import installed
 from influbench.results import CheckOutcome
 from influbench.testing import (

@@ -12,7 +12,7 @@ import influbench
 from influbench.engine.estimating import estimated
 from influbench.engine.obstacles import in_words
 from influbench.engine.preparation import Candidate
-from influbench.errors import WHATEVER_A_PLUGIN_RAISES, InflubenchError, PluginError, UsageError
+from influbench.errors import InflubenchError, PluginError, UsageError
 from influbench.executors import Here
 from influbench.results import Quantity
 from influbench.shards import gather
@@ -74,7 +74,7 @@ class Scores:
             (estimate,) = estimated(estimator, view, who=who)
         except InflubenchError as error:
             raise type(error)(in_words(error, who)) from error
-        except WHATEVER_A_PLUGIN_RAISES as error:
+        except Exception as error:
             raise PluginError(in_words(error, who)) from error
         scores: Tensor | None = getattr(estimate, self.quantity)
         if scores is None:

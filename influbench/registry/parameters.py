@@ -1,0 +1,73 @@
+"""The fields of a plugin's class as a user sets them: `tracin[n_checkpoints=3]`."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from influbench import api
+from influbench.errors import PluginError, UnknownNameError, UsageError, did_you_mean, told
+from influbench.registry.selectors import Selector, written
+
+# names of submodules of a sequence are digits
+_NUMBERS_AS_WORDS = ConfigDict(coerce_numbers_to_str=True)
+
+
+def filled(owner: type, selector: Selector, preset: Mapping[str, object], *, who: str) -> dict[str, object]:
+    """Values for the fields of a class: those preset, and the selector's, each checked against its field's type.
+
+    UsageError where one is unknown, does not fit or is missing. `who` is told of where the class itself is at fault.
+    """
+    known = [f.name for f in fields(owner) if f.init and f.name not in preset]
+    values = dict(preset)
+    for key, value in selector.parameters.items():
+        if key not in known:
+            raise UnknownNameError(f"{selector.name} has no parameter {key!r}{_hint(owner, key, known)}")
+        values[key] = _checked(selector.name, key, value, _type(owner, key, who=who))
+    if missing := [f.name for f in fields(owner) if _required(f) and f.name not in values]:
+        raise UsageError(f"{selector.name} needs a value for {missing[0]!r}: {selector.name}[{missing[0]}=...]")
+    return values
+
+
+def changed_parameters(instance: Any) -> dict[str, object]:
+    """Fields of a dataclass that differ from their defaults and can be written in a selector."""
+    values = {f.name: getattr(instance, f.name) for f in fields(instance) if f.init}
+    defaults = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(instance)}
+    return {name: value for name, value in values.items() if _is_plain(value) and value != defaults[name]}
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, bool | int | float | str)
+
+
+def _required(a_field: Any) -> bool:
+    return a_field.init and a_field.default is MISSING and a_field.default_factory is MISSING
+
+
+def _hint(owner: type, key: str, known: list[str]) -> str:
+    """What may have been meant by a parameter that is none: that of another name, or a field that is none yet."""
+    value = getattr(owner, key, None)
+    if _is_plain(value) and not key.startswith("_") and not any(hasattr(one, key) for one in _CONTRACT):
+        return f"; a field needs a type: write `{key}: {type(value).__name__} = {value!r}` in {owner.__name__}"
+    return did_you_mean(key, known) or f"; it has {', '.join(known) or 'none'}"
+
+
+_CONTRACT = (api.Estimator, api.Dataset, api.Model)  # what they declare is no parameter
+
+
+def _type(owner: type, key: str, *, who: str) -> Any:
+    try:
+        return get_type_hints(owner)[key]
+    except Exception as error:
+        raise PluginError(f"{who}: the types of its fields cannot be read: {told(error)}") from error
+
+
+def _checked(owner: str, key: str, value: object, hint: Any) -> object:
+    try:
+        return TypeAdapter(hint, config=_NUMBERS_AS_WORDS).validate_python(value)
+    except ValidationError as error:
+        message = error.errors()[0]["msg"]
+        raise UsageError(f"{owner}: {key}={written(value)} does not fit; {message[0].lower()}{message[1:]}") from None
