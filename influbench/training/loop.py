@@ -1,6 +1,8 @@
 """The one training loop."""
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, fields
 from functools import cached_property
 from time import perf_counter
@@ -275,7 +277,7 @@ class Trainer:
         return run_step
 
     def _build(self, seed: int) -> torch.nn.Module:
-        with torch.random.fork_rng(devices=[]), settings_kept():
+        with redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]), settings_kept():
             torch.manual_seed(derive(seed, "init"))
             module = self.model.build(self.data)
             module = with_group_norm(module) if self.replace_batch_norm else module
