@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from influbench.api import Data, Estimate, Problem, Split
-from influbench.errors import DataError, EstimateError, ModelError
+from influbench.errors import DataError, EstimateError
 
 
 def on_device(data: Data, device: torch.device) -> Data:
@@ -91,20 +91,6 @@ class Pristine:
         return changed
 
 
-def check_outputs(outputs: Tensor, losses: Tensor, *, n: int, n_classes: int | None, model: str) -> None:
-    """ModelError unless a module's outputs and losses on n examples have the shapes that everything later relies on."""
-    if n_classes is None:
-        fits, expected = outputs.shape in ((n,), (n, 1)), f"({n}, 1)"
-    else:
-        fits, expected = outputs.shape == (n, n_classes), f"(n, n_classes) = ({n}, {n_classes})"
-    if not fits:
-        raise ModelError(f"{model} gives outputs of shape {tuple(outputs.shape)} for {n} examples, expected {expected}")
-    if losses.shape != (n,):
-        raise ModelError(
-            f"{model}.loss gives shape {tuple(losses.shape)} for {n} examples, expected one loss each, ({n},)"
-        )
-
-
 def checked_estimate(estimate: object, data: Data) -> Estimate:
     """The estimate in float64 on the CPU; EstimateError where it is not what an estimator owes."""
     if not isinstance(estimate, Estimate):
@@ -117,8 +103,18 @@ def checked_estimate(estimate: object, data: Data) -> Estimate:
     return Estimate(
         _checked_scores(estimate.influence, "influence", {"n_train": n_train, "n_test": n_test}),
         _checked_scores(estimate.memorization, "memorization", {"n_train": n_train}),
-        notes=tuple(map(str, estimate.notes)),
+        notes=_checked_notes(estimate.notes),
     )
+
+
+def _checked_notes(notes: object) -> tuple[str, ...]:
+    """The sentences; a str is one sentence, since nothing else can be meant, and scores are not lost for it."""
+    found = (notes,) if isinstance(notes, str) else notes
+    if not isinstance(found, list | tuple):
+        raise EstimateError(f"returned notes as a {type(notes).__name__}, expected a tuple of sentences")
+    if wrong := [note for note in found if not isinstance(note, str)]:
+        raise EstimateError(f"returned {wrong[0]!r} among the notes, expected sentences; write it out as a str")
+    return tuple(found)
 
 
 def _checked_scores(scores: Tensor | None, quantity: str, expected: dict[str, int]) -> Tensor | None:
