@@ -221,6 +221,20 @@ class SwappedSplit(Dataset):
             return Data(train, test, 1)
         if self.fault == "regression":
             return Data(train, test, None)
+        if self.fault == "floats":
+            return Data(Split(train.inputs, train.labels.float(), train.ids), test, 3)
+        if self.fault == "train as test":
+            return Data(train, train, 3)
+        if self.fault == "train as test, renumbered":
+            return Data(train, Split(train.inputs, train.labels, train.ids + 1000), 3)
+        if self.fault == "one twice":
+            return Data(
+                train,
+                Split(
+                    *(torch.cat([x, y[3:4]]) for x, y in zip(vars(test).values(), vars(train).values(), strict=True))
+                ),
+                3,
+            )
         if self.fault == "tiny":
             return Data(train.rows(slice(0, 1)), test, 3)
         return "data"  # type: ignore[return-value]

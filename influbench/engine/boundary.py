@@ -32,7 +32,24 @@ def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:
             f"{name} has train inputs of shape {tuple(train.inputs.shape[1:])} and test inputs of shape "
             f"{tuple(test.inputs.shape[1:])}"
         )
+    if torch.equal(train.inputs, test.inputs) and torch.equal(train.labels, test.labels):
+        raise DataError(f"{name} has its train points as test points, too; test on points that are not trained on")
+    if (example := _first_in_both(train, test)) is not None:
+        raise DataError(
+            f"{name} has an example that is a train and a test point, id {example}; "
+            "test on points that are not trained on"
+        )
     return replace(data, train=train, test=test)
+
+
+def _first_in_both(train: Split, test: Split) -> int | None:
+    """The id of an example, the same in inputs and label, that is trained on and tested on."""
+    rows = {example: row for row, example in enumerate(train.ids.tolist())}
+    for y, example in enumerate(test.ids.tolist()):
+        x = rows.get(example)
+        if x is not None and train.labels[x] == test.labels[y] and torch.equal(train.inputs[x], test.inputs[y]):
+            return int(example)
+    return None
 
 
 def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch.dtype) -> Split:
@@ -58,12 +75,23 @@ def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch
 def _checked_labels(labels: Tensor, where: str, n_classes: int | None, dtype: torch.dtype) -> Tensor:
     if n_classes is None:
         if not labels.is_floating_point():
-            raise DataError(f"{where} labels are {labels.dtype}, expected floating point for regression")
+            raise DataError(
+                f"{where} labels are {labels.dtype}, expected floating point for regression; write labels.float(), or "
+                "give n_classes where they are classes"
+            )
         if not labels.to(dtype).isfinite().all():
             raise DataError(f"{where} labels are not finite")
         return labels.to(dtype)
-    if labels.is_floating_point() or labels.min() < 0 or labels.max() >= n_classes:
-        raise DataError(f"{where} labels must be integers from 0 to {n_classes - 1}")
+    if labels.is_floating_point() or labels.is_complex():
+        raise DataError(
+            f"{where} labels are {labels.dtype}, expected integers from 0 to {n_classes - 1}; write labels.long(), or "
+            "n_classes=None for regression"
+        )
+    if labels.min() < 0 or labels.max() >= n_classes:
+        raise DataError(
+            f"{where} labels must be integers from 0 to {n_classes - 1}, and go from {int(labels.min())} to "
+            f"{int(labels.max())}"
+        )
     return labels.to(torch.int64)
 
 

@@ -5,7 +5,6 @@ import torch
 from influbench.api import Data, Dataset, Model, Split
 from influbench.engine.process import changes
 from influbench.engine.soundness import check_model
-from influbench.errors import DataError
 from influbench.registry import installed, parse_selector
 from influbench.testing.checks import Check, ContractError, Promise, checks_of
 from influbench.testing.problems import loaded, small_trainer, some_of
@@ -35,10 +34,7 @@ def _trains(model: str | Model) -> Promise:
 
 
 def _loads(dataset: Dataset) -> None:
-    try:
-        loaded(dataset)
-    except DataError as error:
-        raise ContractError(str(error)) from error
+    loaded(dataset)
 
 
 def _same_seed_same_bytes(dataset: Dataset) -> None:

@@ -9,18 +9,21 @@ from torch import Tensor
 
 from influbench.api import Data, Estimate, Estimator, Model, Split
 from influbench.engine.boundary import Pristine, checked_estimate
-from influbench.engine.obstacles import in_words
 from influbench.engine.process import changes, isolated
 from influbench.errors import WHATEVER_A_PLUGIN_RAISES, EstimateError, ModelError
 from influbench.models.cnn import Cnn
 from influbench.problem import TrainingProblem
 from influbench.registry import installed, parse_selector
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
-from influbench.testing.checks import Check, ContractError, NotApplicable, Promise, checks_of
+from influbench.testing.checks import Check, ContractError, NotApplicable, Promise, checks_of, described
 from influbench.testing.known_effects import effects_on_classes, effects_on_regression
 from influbench.testing.problems import blobs, line, permuted, pictures, small_problem
 
 _TOLERANCE = 1e-4  # of the largest score; what is out of order is off by all of it
+_OR_UNSUPPORTED = (
+    "mend it, or say in `unsupported` where it cannot run; where its defaults do not fit small problems, check it with "
+    "others: NAME[parameter=value]"
+)
 _OPPOSITE = {"influence": -0.25, "memorization": -0.5}  # correlations that chance does not reach on these few points
 
 
@@ -119,8 +122,10 @@ def _estimates(subject: _Subject) -> None:
         if reasons[name] is None:
             try:
                 subject.estimate(setting.problem())
+            except ContractError as error:
+                raise ContractError(f"on {name}: {error}") from error
             except WHATEVER_A_PLUGIN_RAISES as error:
-                raise ContractError(f"on {name}: {in_words(error)}") from error
+                raise ContractError(f"on {name}: {described(error)}", _OR_UNSUPPORTED) from error
     if None not in reasons.values():
         reason = next(iter(reasons.values()))
         raise ContractError(f"it is unsupported on all of {', '.join(reasons)}: {reason}")
@@ -220,8 +225,7 @@ _PROMISES = [
     Promise(
         "estimate",
         "returns finite scores of the right shape on classes, pictures and regression, where it is supported",
-        "return Estimate(influence of (n_train, n_test), memorization of (n_train,)), or say why not in `unsupported`; "
-        "where its defaults do not fit small problems, check it with others: NAME[parameter=value]",
+        "return Estimate(influence of (n_train, n_test), memorization of (n_train,)), or say why not in `unsupported`",
         _estimates,
     ),
     Promise(

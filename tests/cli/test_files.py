@@ -83,3 +83,12 @@ def test_what_a_file_does_not_have_is_one_sentence(mine: Path, name: str, error:
     (mine.parent / "broken.py").write_text("nonsense\n")
     with pytest.raises(error, match=message):
         installed().create("estimator", parse_selector(f"{mine.parent}/{name}"))
+
+
+def test_data_in_other_files_are_told_what_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.npy").touch()
+    for name in ("x.npy", "./gone.npy"):
+        with pytest.raises(UsageError) as caught:
+            installed().create("dataset", parse_selector(name))
+        assert str(caught.value) == f"{name} is no data set; those in files end in .npz or .csv, see numpy.savez"

@@ -321,6 +321,18 @@ def test_a_problem_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
         ("faulty[fault=widths]", DataError, r"train inputs of shape \(5,\) and test inputs of shape \(4,\)"),
         ("faulty[fault=classes]", DataError, "has n_classes = 1, expected at least 2"),
         ("faulty[fault=regression]", DataError, "train labels are torch.int64, expected floating point for regression"),
+        (
+            "faulty[fault=floats]",
+            DataError,
+            r"train labels are torch.float32, expected integers from 0 to 2; write labels.long\(\), or n_classes=None",
+        ),
+        ("faulty[fault='train as test']", DataError, "faulty.*has its train points as test points, too"),
+        (
+            "faulty[fault='train as test, renumbered']",
+            DataError,
+            "has its train points as test points, too; test on po",
+        ),
+        ("faulty[fault='one twice']", DataError, r"has an example that is a train and a test point, id \d+"),
         ("faulty[fault=tiny]", DataError, "train has 1 example, expected at least 2"),
         ("faulty", DataError, "loaded a str, expected influbench.Data"),
         (

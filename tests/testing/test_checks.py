@@ -144,6 +144,14 @@ def test_each_fault_of_an_estimator_is_found_told_and_leaves_no_mark(fault: str,
     assert torch.equal(before[0], torch.get_rng_state())
 
 
+def test_one_cause_is_told_once_with_where_it_is() -> None:
+    found = outcomes(estimator_checks(Faulty("regression only")))
+    assert found["estimate"].detail.startswith("on regression: RuntimeError: no classes (test_checks.py, line ")
+    assert found["estimate"].remedy.startswith("mend it, or say in `unsupported`")
+    rest = [outcome for name, outcome in found.items() if name not in ("unsupported", "estimate")]
+    assert {(outcome.status, outcome.detail) for outcome in rest} == {("not checked", "because `estimate` fails")}
+
+
 def test_an_estimator_that_changes_the_model_is_found() -> None:
     found = outcomes(estimator_checks(Faulty("model")))["model"]
     assert (found.status, found.detail) == ("failed", "it changed the fields of the model it was given")
