@@ -102,20 +102,33 @@ class Recipe:
         for name, known in (("optimizer", ("sgd", "adam", "adamw")), ("schedule", ("constant", "cosine"))):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        for name in ("batch_size", "epochs"):
+            value: object = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ValueError(f"{name} must be a whole number (int), got {value!r}")
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        for name in ("learning_rate", "momentum", "epsilon", "weight_decay"):
+            if not _is_number(getattr(self, name)):
+                raise ValueError(f"{name} must be a number (int or float), got {getattr(self, name)!r}")
         if not 0 < self.learning_rate < inf:
             raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas must be in [0, 1), got {self.betas}")
+        if not (
+            isinstance(self.betas, tuple)
+            and len(self.betas) == 2
+            and all(_is_number(b) and 0 <= b < 1 for b in self.betas)
+        ):
+            raise ValueError(f"betas must be a tuple of two numbers in [0, 1), got {self.betas!r}")
         if not 0 < self.epsilon < inf:
             raise ValueError(f"epsilon must be above 0 and finite, got {self.epsilon}")
         if not 0 <= self.weight_decay < inf:
             raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
-        if self.epochs < 1:
-            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Dataset(ABC):
@@ -166,12 +179,12 @@ class Estimate:
 
     `influence[i, j]` predicts `measure_j(trained with i) - measure_j(trained without i)`, in expectation over seeds.
     `memorization[i]` predicts the same difference of `p_correct` of i on itself. Units do not matter, signs do.
-    `notes` are sentences that the report shows, for instance on a solver that did not converge.
+    `notes` are sentences that the report shows, for instance on a solver that did not converge; a str alone is one.
     """
 
     influence: Tensor | None = None  # (n_train, n_test)
     memorization: Tensor | None = None  # (n_train,)
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)

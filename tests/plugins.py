@@ -190,6 +190,19 @@ class NoEstimate(Estimator):
 
 
 @dataclass(frozen=True)
+class NotesAlone(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        n_train, n_test = len(problem.data.train), len(problem.data.test)
+        return Estimate(torch.arange(n_train * n_test).reshape(n_train, n_test).double(), notes="did not converge")
+
+
+@dataclass(frozen=True)
+class NotesANumber(Estimator):
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate(torch.zeros(len(problem.data.train), len(problem.data.test)), notes=(3,))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
 class Vandal(Estimator):
     """Writes into the data."""
 
@@ -299,6 +312,20 @@ class SwappedSplit(Dataset):
             return Data(train, test, 1)
         if self.fault == "regression":
             return Data(train, test, None)
+        if self.fault == "floats":
+            return Data(Split(train.inputs, train.labels.float(), train.ids), test, 3)
+        if self.fault == "train as test":
+            return Data(train, train, 3)
+        if self.fault == "train as test, renumbered":
+            return Data(train, Split(train.inputs, train.labels, train.ids + 1000), 3)
+        if self.fault == "one twice":
+            return Data(
+                train,
+                Split(
+                    *(torch.cat([x, y[3:4]]) for x, y in zip(vars(test).values(), vars(train).values(), strict=True))
+                ),
+                3,
+            )
         if self.fault == "tiny":
             return Data(train.rows(slice(0, 1)), test, 3)
         return "data"  # type: ignore[return-value]

@@ -1,5 +1,7 @@
 """`influbench check`."""
 
+from collections.abc import Callable
+
 import click
 
 
@@ -10,27 +12,39 @@ import click
     type=click.FloatRange(min=0),
     help="Share of an estimator's largest score by which scores that have to agree may differ.  [1e-4]",
 )
+@click.option("-d", "--dataset", metavar="NAME", help="Data that a model is checked on.  [small ones of influbench]")
+@click.option("-m", "--model", metavar="NAME", help="Model that is tried on a data set.  [none]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check_command(words: tuple[str, ...], tolerance: float | None, as_json: bool) -> None:
-    """Hold an installed estimator, data set or model against the plugin contract; exit code 1 if it fails a check.
+def check_command(
+    words: tuple[str, ...], tolerance: float | None, dataset: str | None, model: str | None, as_json: bool
+) -> None:
+    """Hold an estimator, data set or model against the plugin contract; exit code 1 if it fails a check.
 
     The same checks are `influbench.testing` for a plugin's own tests.
     """
     from influbench.cli.names import kind_of
-    from influbench.registry import KINDS, installed, parse_selector
+    from influbench.registry import KINDS, Kind, installed, parse_selector
+    from influbench.registry.entries import NOUNS
     from influbench.report.checks import print_checks
     from influbench.report.console import Console
     from influbench.results import CheckedPlugin, to_json
-    from influbench.testing import dataset_checks, estimator_checks, model_checks
+    from influbench.testing import Check, dataset_checks, estimator_checks, model_checks
 
     *kinds, selector = words
     registry, name = installed(), parse_selector(selector).name
     known = {kind: registry.names_with(kind, name) for kind in KINDS}
     kind = kind_of(name, kinds, known, command="check", excuse=registry.excuse())
-    if kind == "estimator":
-        checks = estimator_checks(selector, **({} if tolerance is None else {"tolerance": tolerance}))
-    else:
-        checks = {"dataset": dataset_checks, "model": model_checks}[kind](selector)
+    options: dict[Kind, tuple[str, object]] = {
+        "estimator": ("tolerance", tolerance), "model": ("dataset", dataset), "dataset": ("model", model)
+    }  # fmt: skip
+    for of, (option, value) in options.items():
+        if value is not None and of != kind:
+            raise click.UsageError(f"--{option} goes with {NOUNS[of]}s, and {name} is a {NOUNS[kind]}")
+    given = {option: value for option, value in [options[kind]] if value is not None}
+    of_kind: dict[Kind, Callable[..., list[Check]]] = {
+        "estimator": estimator_checks, "model": model_checks, "dataset": dataset_checks
+    }  # fmt: skip
+    checks = of_kind[kind](selector, **given)
     checked = CheckedPlugin(
         kind=kind,
         name=selector,

@@ -2,8 +2,9 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import torch
 from torch import Tensor
 
 from influbench.api import Split
-from influbench.datasets.examples import Examples
-from influbench.errors import DataError, did_you_mean
+from influbench.datasets.examples import Examples, kinds_like_classes
+from influbench.errors import DataError
+from influbench.registry.selectors import written
 
 ID, SPLIT = "id", "split"
 _SIDES = ("train", "test")
 _WHOLE = r"[+-]?[0-9]+"
+_UNNAMED = r"|Unnamed: [0-9]+"  # what pandas writes and reads above its row numbers
+_TOLD = 10  # names of columns in a sentence
 
 
 @dataclass(frozen=True)
@@ -27,34 +31,45 @@ class _Column:
     cells: Sequence[str]
     lines: Sequence[int]
 
-    def numbers(self) -> Tensor:
-        """(n,) float64"""
-        return torch.tensor([self._number(row) for row in range(len(self.cells))], dtype=torch.float64)
+    def numbers(self, *, missing: str, words: str) -> Tensor:
+        """(n,) float64; with what to do about a cell that is missing, and about one that is a word."""
+        numbers = [self._number(row, missing, words) for row in range(len(self.cells))]
+        return torch.tensor(numbers, dtype=torch.float64)
 
-    def _number(self, row: int) -> float:
+    def _number(self, row: int, missing: str, words: str) -> float:
+        if not self.cells[row]:
+            raise self.wrong(row, f"is empty; {missing}")
         try:
             number = float(self.cells[row])
         except ValueError:
-            number = float("nan")
+            raise self.wrong(row, f"is no number; {words}") from None
         if not isfinite(number):
-            raise self.wrong(row, "is no finite number")
+            raise self.wrong(row, f"is no finite number; {missing}")
         return number
 
     def wrong(self, row: int, why: str) -> DataError:
         """An error about one cell."""
-        return DataError(f"line {self.lines[row]}, column {self.name!r}: {self.cells[row]!r} {why}")
+        told = f": {self.cells[row]!r}" if self.cells[row] else ""
+        return DataError(f"line {self.lines[row]}, column {self.name!r}{told} {why}")
 
 
 def read_table(path: Path, *, label: str, standardize: bool, regression: bool) -> Examples:
     """The pool, or the train and test points, that the table holds."""
     columns = _columns(path)
     if label not in columns:
-        hint = did_you_mean(label, list(columns)) or f"; it has {', '.join(columns)}"
-        raise DataError(f"has no column {label!r}{hint}")
+        close = [*get_close_matches(label, columns, n=1), *reversed(columns)][0]
+        raise DataError(
+            f"has no column {label!r}; it has {_listed(columns)}; say which one holds the labels, for instance "
+            f"[label={written(close)}] behind its name"
+        )
     measured = [column for name, column in columns.items() if name not in (label, ID, SPLIT)]
     if not measured:
         raise DataError(f"has no inputs: its columns are {', '.join(columns)}")
-    inputs = torch.stack([column.numbers() for column in measured], 1)
+    missing, words = (
+        "fill it in, or leave out the line or the column",
+        "write words as columns of 0 and 1, or leave it out",
+    )
+    inputs = torch.stack([column.numbers(missing=missing, words=words) for column in measured], 1)
     labels, n_classes = _labels(columns[label], regression=regression)
     if standardize:
         inputs = _standardised(inputs)
@@ -65,12 +80,22 @@ def read_table(path: Path, *, label: str, standardize: bool, regression: bool) -
     return Examples(splits, n_classes)
 
 
+def _listed(names: Iterable[str]) -> str:
+    first, n_further = list(names)[:_TOLD], len(list(names)) - _TOLD
+    return f"{', '.join(first)}{f' and {n_further} more' if n_further > 0 else ''}"
+
+
 def _columns(path: Path) -> dict[str, _Column]:
     rows = _rows(path)
     if not rows:
         raise DataError("is empty")
     (_, header), *rows = rows
     names = [name.strip() for name in header]
+    if unnamed := [place for place, name in enumerate(names, start=1) if re.fullmatch(_UNNAMED, name)]:
+        raise DataError(
+            f"has no name above column {unnamed[0]}, as pandas writes its row numbers; leave them out by "
+            "to_csv(index=False), or name the column, 'id' where it holds ids"
+        )
     if twice := [name for name in names if names.count(name) > 1]:
         raise DataError(f"has two columns {twice[0]!r}")
     for line, cells in rows:
@@ -96,10 +121,17 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
 
 def _labels(column: _Column, *, regression: bool) -> tuple[Tensor, int | None]:
     """Labels and the number of classes, which is None for regression."""
+    missing = "give its label, or leave out the line"
     if "" in column.cells:
-        raise column.wrong(column.cells.index(""), "is no label")
+        raise column.wrong(column.cells.index(""), f"is empty; {missing}")
     if regression or any(map(_is_fraction, column.cells)):
-        return column.numbers(), None
+        numbers = column.numbers(missing=missing, words="labels are numbers here, and not classes")
+        if not regression and (n_kinds := kinds_like_classes(numbers)):
+            raise DataError(
+                f"has labels of {n_kinds} whole numbers that are written with a point, as 1.0; write classes as 1, or "
+                "ask for a regression by [regression=true] behind its name"
+            )
+        return numbers, None
     whole = all(re.fullmatch(_WHOLE, cell) for cell in column.cells)
     names = [str(int(cell)) if whole else cell for cell in column.cells]  # 07 is 7
     places = {name: place for place, name in enumerate(sorted(set(names), key=int if whole else None))}

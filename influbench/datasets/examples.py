@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from influbench.api import Data, Split
 from influbench.datasets.pool import drawn_from
 from influbench.errors import DataError
 from influbench.seeds import derive, hash_integers
+
+_MOST_KINDS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,16 @@ class Examples:
                 for split, n, part in zip(self.splits, (n_train, n_test), ("train", "test"), strict=True)
             )
         return Data(train, test, self.n_classes)
+
+
+def kinds_like_classes(labels: Tensor) -> int:
+    """How many numbers these float labels are, if classes may be meant: few whole ones, each of several examples.
+
+    0 where it is a regression beyond doubt.
+    """
+    n_kinds = len(labels.unique())
+    whole = bool((labels == labels.round()).all())
+    return n_kinds if whole and n_kinds <= min(_MOST_KINDS, len(labels) // 2) else 0
 
 
 def _sizes(n: int, n_train: int | None, n_test: int | None, name: str) -> tuple[int, int]:

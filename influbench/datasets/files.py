@@ -50,12 +50,15 @@ class Npz(File):
 
     Either `train_inputs`, `train_labels`, `test_inputs` and `test_labels`, with `train_ids` and `test_ids` if examples
     have ids; or a pool, `inputs` and `labels`, with `ids`. Inputs (n, ...) are floats. Labels (n,) are integers from 0
-    on, which are classes, or floats, which is regression; `n_classes` is stored where some classes have no example.
-    Without ids, an example's id is its row, and test points go on after train points.
+    on, which are classes, or floats, which is regression, and so are whole numbers with `regression`; `n_classes` is
+    stored where some classes have no example. Without ids, an example's id is its row, and test points go on after
+    train points.
     """
 
+    regression: bool = False
+
     def read(self, path: Path) -> Examples:
-        return read_npz(path)
+        return read_npz(path, regression=self.regression)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from influbench.api import Split
-from influbench.datasets.examples import Examples
+from influbench.datasets.examples import Examples, kinds_like_classes
 from influbench.errors import DataError, did_you_mean
 
 Array = NDArray[Any]
@@ -28,16 +28,24 @@ _DAMAGE = (
 )
 
 
-def read_npz(path: Path) -> Examples:
-    """The pool, or the train and test points, that the file holds."""
+def read_npz(path: Path, *, regression: bool) -> Examples:
+    """The pool, or the train and test points, that the file holds; whole-number labels are classes or `regression`."""
     arrays, sides = _arrays(path)
     splits: list[Split] = []
     for side in sides:
         inputs = _inputs(arrays[f"{side}inputs"], f"{side}inputs")
         labels = _labels(arrays[f"{side}labels"], f"{side}labels", n=len(inputs))
+        labels = labels.double() if regression else labels
         first = int(splits[0].ids.max()) + 1 if splits else 0
         splits.append(Split(inputs, labels, _ids(arrays.get(f"{side}ids"), f"{side}ids", len(inputs), first)))
-    return Examples(tuple(splits), _n_classes([split.labels for split in splits], sides, arrays.get(_N_CLASSES)))
+    labels_of_sides = [split.labels for split in splits]
+    n_classes = _n_classes(labels_of_sides, sides, arrays.get(_N_CLASSES))
+    if n_classes is None and not regression and (n_kinds := kinds_like_classes(torch.cat(labels_of_sides))):
+        raise DataError(
+            f"holds {sides[0]}labels as floats that are {n_kinds} whole numbers; store classes as integers, by "
+            "labels.astype(int), or ask for a regression by [regression=true] behind its name"
+        )
+    return Examples(tuple(splits), n_classes)
 
 
 def _arrays(path: Path) -> tuple[Mapping[str, Array], Sequence[str]]:
@@ -76,7 +84,8 @@ def _read(archive: Any, name: str) -> Array:
         array = archive[name]
     except _DAMAGE as error:
         if "allow_pickle" in str(error):
-            raise DataError(f"holds pickled objects in {name}, which are not read; store numbers") from None
+            number = f", of words np.unique({name}, return_inverse=True)[1]" if name.endswith("labels") else ""
+            raise DataError(f"holds pickled objects in {name}, which are not read; store numbers{number}") from None
         raise _damaged(error) from None
     if not isinstance(array, np.ndarray):
         raise _damaged()
@@ -95,7 +104,8 @@ def _inputs(array: Array, name: str) -> Tensor:
 
 def _labels(array: Array, name: str, *, n: int) -> Tensor:
     if array.dtype.kind not in "iuf":
-        raise DataError(f"holds {name} as {array.dtype}, expected integers (classes) or floats (regression)")
+        number = f"{name}.astype(int)" if array.dtype.kind == "b" else f"np.unique({name}, return_inverse=True)[1]"
+        raise DataError(f"holds {name} as {array.dtype}; number the classes: {number}")
     if array.shape != (n,):
         raise DataError(f"holds {name} of shape {array.shape}, expected ({n},)")
     return _floats(array) if array.dtype.kind == "f" else torch.from_numpy(array.astype(np.int64))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from influbench.api import Data, Estimate, Problem, Split
-from influbench.errors import DataError, EstimateError, ModelError
+from influbench.errors import DataError, EstimateError
 
 
 def on_device(data: Data, device: torch.device) -> Data:
@@ -32,7 +32,24 @@ def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:
             f"{name} has train inputs of shape {tuple(train.inputs.shape[1:])} and test inputs of shape "
             f"{tuple(test.inputs.shape[1:])}"
         )
+    if torch.equal(train.inputs, test.inputs) and torch.equal(train.labels, test.labels):
+        raise DataError(f"{name} has its train points as test points, too; test on points that are not trained on")
+    if (example := _first_in_both(train, test)) is not None:
+        raise DataError(
+            f"{name} has an example that is a train and a test point, id {example}; "
+            "test on points that are not trained on"
+        )
     return replace(data, train=train, test=test)
+
+
+def _first_in_both(train: Split, test: Split) -> int | None:
+    """The id of an example, the same in inputs and label, that is trained on and tested on."""
+    rows = {example: row for row, example in enumerate(train.ids.tolist())}
+    for y, example in enumerate(test.ids.tolist()):
+        x = rows.get(example)
+        if x is not None and train.labels[x] == test.labels[y] and torch.equal(train.inputs[x], test.inputs[y]):
+            return int(example)
+    return None
 
 
 def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch.dtype) -> Split:
@@ -58,12 +75,23 @@ def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch
 def _checked_labels(labels: Tensor, where: str, n_classes: int | None, dtype: torch.dtype) -> Tensor:
     if n_classes is None:
         if not labels.is_floating_point():
-            raise DataError(f"{where} labels are {labels.dtype}, expected floating point for regression")
+            raise DataError(
+                f"{where} labels are {labels.dtype}, expected floating point for regression; write labels.float(), or "
+                "give n_classes where they are classes"
+            )
         if not labels.to(dtype).isfinite().all():
             raise DataError(f"{where} labels are not finite")
         return labels.to(dtype)
-    if labels.is_floating_point() or labels.min() < 0 or labels.max() >= n_classes:
-        raise DataError(f"{where} labels must be integers from 0 to {n_classes - 1}")
+    if labels.is_floating_point() or labels.is_complex():
+        raise DataError(
+            f"{where} labels are {labels.dtype}, expected integers from 0 to {n_classes - 1}; write labels.long(), or "
+            "n_classes=None for regression"
+        )
+    if labels.min() < 0 or labels.max() >= n_classes:
+        raise DataError(
+            f"{where} labels must be integers from 0 to {n_classes - 1}, and go from {int(labels.min())} to "
+            f"{int(labels.max())}"
+        )
     return labels.to(torch.int64)
 
 
@@ -91,20 +119,6 @@ class Pristine:
         return changed
 
 
-def check_outputs(outputs: Tensor, losses: Tensor, *, n: int, n_classes: int | None, model: str) -> None:
-    """ModelError unless a module's outputs and losses on n examples have the shapes that everything later relies on."""
-    if n_classes is None:
-        fits, expected = outputs.shape in ((n,), (n, 1)), f"({n}, 1)"
-    else:
-        fits, expected = outputs.shape == (n, n_classes), f"(n, n_classes) = ({n}, {n_classes})"
-    if not fits:
-        raise ModelError(f"{model} gives outputs of shape {tuple(outputs.shape)} for {n} examples, expected {expected}")
-    if losses.shape != (n,):
-        raise ModelError(
-            f"{model}.loss gives shape {tuple(losses.shape)} for {n} examples, expected one loss each, ({n},)"
-        )
-
-
 def checked_estimate(estimate: object, data: Data) -> Estimate:
     """The estimate in float64 on the CPU; EstimateError where it is not what an estimator owes."""
     if not isinstance(estimate, Estimate):
@@ -117,8 +131,18 @@ def checked_estimate(estimate: object, data: Data) -> Estimate:
     return Estimate(
         _checked_scores(estimate.influence, "influence", {"n_train": n_train, "n_test": n_test}),
         _checked_scores(estimate.memorization, "memorization", {"n_train": n_train}),
-        notes=tuple(map(str, estimate.notes)),
+        notes=_checked_notes(estimate.notes),
     )
+
+
+def _checked_notes(notes: object) -> tuple[str, ...]:
+    """The sentences; a str is one sentence, since nothing else can be meant, and scores are not lost for it."""
+    found = (notes,) if isinstance(notes, str) else notes
+    if not isinstance(found, list | tuple):
+        raise EstimateError(f"returned notes as a {type(notes).__name__}, expected a tuple of sentences")
+    if wrong := [note for note in found if not isinstance(note, str)]:
+        raise EstimateError(f"returned {wrong[0]!r} among the notes, expected sentences; write it out as a str")
+    return tuple(found)
 
 
 def _checked_scores(scores: Tensor | None, quantity: str, expected: dict[str, int]) -> Tensor | None:

@@ -29,7 +29,7 @@ def estimated(estimator: Estimator, problem: TrainingProblem, *, who: str, steps
         if changed := pristine.restore():
             raise EstimateError(f"wrote into the {' and the '.join(changed)} it was given; work on a copy")
     notes = tuple(_notes(put_back, changed_on_import(type(estimator)), who=who))
-    return [replace(estimate, notes=estimate.notes + notes) for estimate in found]
+    return [replace(estimate, notes=(*estimate.notes, *notes)) for estimate in found]
 
 
 def _notes(changed: Sequence[str], on_import: Sequence[str], *, who: str) -> Iterator[str]:

@@ -8,13 +8,14 @@ from typing import TypeVar
 import torch
 
 from influbench.api import Data, Dataset, Estimator, Model, Recipe
-from influbench.engine.boundary import check_outputs, checked_data, on_device
+from influbench.engine.boundary import checked_data, on_device
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
+from influbench.engine.soundness import check_model, checked_recipe
 from influbench.errors import InflubenchError, ModelError, PlanError, PluginError, UsageError
 from influbench.executors import Executor, Here
 from influbench.isolation import isolated
-from influbench.measures import available, example_losses
+from influbench.measures import available
 from influbench.plan import ALL, Plan, ProblemPlan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, Selector, parse_selector
@@ -147,6 +148,8 @@ def _problem(
 ) -> Prepared:
     named_model = parse_selector(problem.model)
     model: Model = registry.create("model", named_model)
+    who = registry.supplied("model", named_model)
+    recipe = _of_model(who, lambda: checked_recipe(model))
     device = _device(resources)
     data, labels = problem_data(plan, problem, registry)
     data = on_device(data, device)
@@ -156,7 +159,7 @@ def _problem(
     trainer = Trainer(
         data,
         model,
-        _try(f"model {who}", lambda: _recipe(plan, model)),
+        _replaced(plan, recipe),
         plan.problem.measure,
         _dtype(plan),
         device,
@@ -165,7 +168,7 @@ def _problem(
     )
     if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
-    _try(f"model {who}", lambda: _check_model(trainer, who))
+    _of_model(who, lambda: check_model(trainer))
     candidates = []
     for selector, estimator, missing in estimators:
         views = [_view(plan, trainer, selector, repeat, cache, resources) for repeat in range(plan.repeats)]
@@ -190,30 +193,11 @@ def _view(
     )
 
 
-def _recipe(plan: Plan, model: Model) -> Recipe:
+def _replaced(plan: Plan, recipe: Recipe) -> Recipe:
     try:
-        return replace(model.recipe, **plan.training.replacements())
+        return replace(recipe, **plan.training.replacements())
     except ValueError as error:
         raise PlanError(f"{plan.name}: [training] {error}") from None
-
-
-def _check_model(trainer: Trainer, name: str) -> None:
-    """Run the initial network and one step of a stack, so that what a model cannot do is known before the truth."""
-    probe, parameters = trainer.data.train.rows(slice(0, 2)), trainer.initial_parameters(0)
-    again = trainer.initial_parameters(0)
-    if not all(torch.equal(parameters[key], again[key]) for key in parameters):
-        raise ModelError(f"{name} draws other initial parameters under the same seed; draw from torch's generator only")
-    inputs = probe.inputs.clone()
-    with torch.no_grad():
-        outputs = trainer.network.single(parameters, inputs)
-        losses = torch.empty(0) if outputs.ndim > 2 else example_losses(trainer.model, outputs, probe.labels)
-    check_outputs(outputs, losses, n=len(probe), n_classes=trainer.data.n_classes, model=name)
-    if not torch.equal(inputs, probe.inputs):
-        raise ModelError(f"{name} changes its inputs in place; use layers with inplace=False")
-    stack = {key: torch.stack([p, p]) for key, p in parameters.items()}
-    weights = torch.ones(2, len(probe), dtype=trainer.dtype, device=trainer.device)
-    rows = torch.arange(len(probe), device=trainer.device)
-    trainer.update(stack, trainer.initial_state(stack), rows, weights, inputs=trainer.data.train.inputs)
 
 
 def _unsupported(who: str, estimator: Estimator, view: TrainingProblem) -> Obstacle | None:
@@ -229,6 +213,14 @@ def _unsupported(who: str, estimator: Estimator, view: TrainingProblem) -> Obsta
         told = f"{who}: unsupported returned {reason!r}, expected a sentence or None"
         return Obstacle("failed", told)
     return None if reason is None else Obstacle("unsupported", reason)
+
+
+def _of_model(who: str, call: Callable[[], T]) -> T:
+    """What a model's code returns; ModelError with its name where it does not fit."""
+    try:
+        return _try(f"model {who}", call)
+    except ModelError as error:
+        raise ModelError(f"{who}: {error}") from error
 
 
 def _try(who: str, call: Callable[[], T], *, seed: int | None = None) -> T:

@@ -30,6 +30,8 @@ def entry_of_file(kind: Kind, name: str) -> Entry | None:
         raise UsageError(f"{name} is a file; name the class in it, for instance {name}:Mine")
     if kind == "dataset" and path.suffix in _DATA:
         return Entry(kind, Spec(name, _DATA[path.suffix], ""), Distribution(str(path)), {"path": name})
+    if kind == "dataset" and path.suffix and ("/" in name or path.is_file()):
+        raise UsageError(f"{name} is no data set; those in files end in {' or '.join(_DATA)}, see numpy.savez")
     return None
 
 

@@ -8,7 +8,7 @@ from influbench.report.numbers import count
 from influbench.report.tables import new_table
 from influbench.results import CheckedPlugin, CheckOutcome
 
-_STYLES = {"passed": "green", "failed": "bold red", "exempt": "yellow", "not applicable": "dim"}
+_STYLES = {"passed": "green", "failed": "bold red", "exempt": "yellow", "not applicable": "dim", "not checked": "dim"}
 
 
 def print_checks(console: Console, checked: CheckedPlugin) -> None:
@@ -38,8 +38,10 @@ def _told(outcome: CheckOutcome) -> Text:
 
 
 def _summary(checked: CheckedPlugin) -> Text:
-    n_failed = sum(outcome.status == "failed" for outcome in checked.outcomes)
-    n_passed = sum(outcome.status == "passed" for outcome in checked.outcomes)
+    n_failed, n_passed, n_unchecked = (
+        sum(outcome.status == status for outcome in checked.outcomes) for status in ("failed", "passed", "not checked")
+    )
     if n_failed:
-        return Text(f"{count(n_failed, 'check')} failed, {n_passed} passed.", style="red")
+        rest = f", {n_unchecked} not checked" if n_unchecked else ""
+        return Text(f"{count(n_failed, 'check')} failed, {n_passed} passed{rest}.", style="red")
     return Text(f"Keeps the contract: {n_passed} passed, none failed.", style="green")

@@ -8,11 +8,11 @@ from influbench.results.records import Record
 
 
 class CheckOutcome(Record):
-    """Whether a plugin keeps one promise of the contract; `detail` is what was seen, or why it does not apply."""
+    """Whether a plugin keeps one promise of the contract; `detail` is what was seen, or why it was not looked at."""
 
     name: str
     promise: str
-    status: Literal["passed", "failed", "exempt", "not applicable"]
+    status: Literal["passed", "failed", "exempt", "not applicable", "not checked"]
     detail: str = ""
     remedy: str = ""
 

@@ -1,20 +1,27 @@
 """One promise of the plugin contract, and how keeping it is found out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 from unittest import SkipTest
 
-from influbench.errors import EscapedError, did_you_mean, told
+from influbench.errors import EscapedError, InflubenchError, did_you_mean, told
 from influbench.isolation import isolated
 from influbench.registry import changed_on_import
 from influbench.results import CheckOutcome
 
 
 class ContractError(AssertionError):
-    """A plugin does not keep a promise of the contract. The message says what was seen, and how to mend it."""
+    """A plugin does not keep a promise of the contract. The message says what was seen, and `remedy` how to mend it.
+
+    Without a remedy, it is that of the promise.
+    """
+
+    def __init__(self, seen: str, remedy: str = "") -> None:
+        super().__init__(seen)
+        self.remedy = remedy
 
 
 class NotApplicable(SkipTest):
@@ -23,12 +30,16 @@ class NotApplicable(SkipTest):
 
 @dataclass(frozen=True)
 class Promise:
-    """What is checked of every plugin of a kind. `test` raises ContractError, or NotApplicable."""
+    """What is checked of every plugin of a kind. `test` raises ContractError, or NotApplicable.
+
+    `needs` names a promise without which this one cannot be checked: where that fails, it is not.
+    """
 
     name: str
     text: str
     remedy: str
     test: Callable[[Any], None]
+    needs: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,8 @@ class Check:
     promise: Promise
     subject: Any
     exempt: str | None = None
+    needs: "Check | None" = None
+    _known: list[CheckOutcome] = field(default_factory=list, compare=False, repr=False)  # the last outcome
 
     def __str__(self) -> str:
         return self.promise.name
@@ -55,16 +68,27 @@ class Check:
 
     def outcome(self) -> CheckOutcome:
         """What came of it, as a record. Whatever the plugin does to the process is undone."""
-        status, detail, remedy = self._found()
+        if blocking := self._blocking():
+            status, detail, remedy = "not checked", f"because `{blocking}` fails", ""
+        else:
+            status, detail, remedy = self._found()
         if self.exempt is not None:
             if status == "failed":
                 status, detail = "exempt", f"{self.exempt} ({detail})"
             elif status == "passed":
                 status, detail = "failed", "is declared exempt and passes; take it out of `exempt`"
             remedy = ""
-        return CheckOutcome(
-            name=self.promise.name, promise=self.promise.text, status=status, detail=detail, remedy=remedy
-        )
+        self._known[:] = [
+            CheckOutcome(name=self.promise.name, promise=self.promise.text, status=status, detail=detail, remedy=remedy)
+        ]
+        return self._known[0]
+
+    def _blocking(self) -> str | None:
+        """The check that fails and without which this one would only tell the same again."""
+        if self.needs is None:
+            return None
+        known = self.needs._known[0] if self.needs._known else self.needs.outcome()
+        return str(self.needs) if known.status == "failed" else self.needs._blocking()
 
     def _found(self) -> tuple[Any, str, str]:
         """Status, what was seen, and how to mend it."""
@@ -74,13 +98,21 @@ class Check:
         except NotApplicable as reason:
             return "not applicable", str(reason), ""
         except ContractError as error:
-            return "failed", str(error), self.promise.remedy
+            return "failed", str(error), error.remedy or self.promise.remedy
+        except InflubenchError as error:
+            return "failed", str(error), ""
         except Exception as error:
-            raised = error.__cause__ if isinstance(error, EscapedError) and error.__cause__ else error
-            frame = extract_tb(raised.__traceback__)[-1]
-            where = f"{Path(frame.filename).name}, line {frame.lineno}"
-            return "failed", f"raised {told(raised)} ({where})", ""
+            return "failed", f"raised {described(error)}", ""
         return "passed", "", ""
+
+
+def described(error: Exception) -> str:
+    """What was raised, and where; ours speak for themselves."""
+    if isinstance(error, InflubenchError):
+        return str(error)
+    raised = error.__cause__ if isinstance(error, EscapedError) and error.__cause__ else error
+    frame = extract_tb(raised.__traceback__)[-1]
+    return f"{told(raised)} ({Path(frame.filename).name}, line {frame.lineno})"
 
 
 def assert_unchanged(changed: Sequence[str], owner: type, what: str) -> None:
@@ -97,4 +129,8 @@ def checks_of(promises: Sequence[Promise], subject: Any, exempt: Mapping[str, st
     if unknown := [name for name in exempt if name not in names]:
         hint = did_you_mean(unknown[0], names) or f"; there are {', '.join(names)}"
         raise ContractError(f"`exempt` names {unknown[0]!r}, which is no check{hint}")
-    return [Check(promise, subject, exempt.get(promise.name)) for promise in promises]
+    checks: dict[str, Check] = {}
+    for promise in promises:
+        needs = None if promise.needs is None else checks[promise.needs]
+        checks[promise.name] = Check(promise, subject, exempt.get(promise.name), needs)
+    return list(checks.values())

@@ -2,44 +2,50 @@
 
 import torch
 
-from influbench.api import Data, Dataset, Split
-from influbench.engine.boundary import checked_data
-from influbench.errors import DataError
-from influbench.isolation import isolated
+from influbench.api import Data, Dataset, Model, Split
+from influbench.engine.soundness import check_model
 from influbench.process import changes
 from influbench.registry import installed, parse_selector
-from influbench.testing.checks import Check, ContractError, NotApplicable, Promise, assert_unchanged, checks_of
+from influbench.testing.checks import Check, ContractError, Promise, assert_unchanged, checks_of
+from influbench.testing.problems import loaded, small_trainer, some_of
 
 _SEEDS = (1, 2)
 
 
-def dataset_checks(dataset: str | Dataset) -> list[Check]:
+def dataset_checks(dataset: str | Dataset, *, model: str | Model | None = None) -> list[Check]:
     """The contract of data sets for one of them, an instance or its selector: a list of checks to be called.
 
-    `Dataset.exempt` declares exceptions.
+    With a `model`, also that it can be trained on these data. `Dataset.exempt` declares exceptions.
     """
     if isinstance(dataset, str):
         dataset = installed().create("dataset", parse_selector(dataset))
     assert isinstance(dataset, Dataset)
-    return checks_of(_PROMISES, dataset, dataset.exempt)
+    promises = _PROMISES if model is None else [*_PROMISES, _trains(model)]
+    return checks_of(promises, dataset, dataset.exempt)
+
+
+def _trains(model: str | Model) -> Promise:
+    made: Model = installed().create("model", parse_selector(model)) if isinstance(model, str) else model
+
+    def test(dataset: Dataset) -> None:
+        check_model(small_trainer(some_of(loaded(dataset)), made, dtype=torch.float32))
+
+    return Promise("training", f"{model} can be trained on it", "name a model that fits", test, needs="load")
 
 
 def _loads(dataset: Dataset) -> None:
-    try:
-        _checked(dataset, _SEEDS[0])
-    except DataError as error:
-        raise ContractError(str(error)) from error
+    loaded(dataset)
 
 
 def _same_seed_same_bytes(dataset: Dataset) -> None:
-    for x, y in zip(_tensors(_loaded(dataset)), _tensors(_loaded(dataset)), strict=True):
+    for x, y in zip(_tensors(loaded(dataset)), _tensors(loaded(dataset)), strict=True):
         if not torch.equal(x, y):
             raise ContractError("two loads with one seed differ")
 
 
 def _ids_stay(dataset: Dataset) -> None:
     """An id that two seeds share is the same example."""
-    first, second = (_everything(_loaded(dataset, seed)) for seed in _SEEDS)
+    first, second = (_everything(loaded(dataset, seed=seed)) for seed in _SEEDS)
     places = {int(example): row for row, example in enumerate(second.ids)}
     shared = [(row, places[int(example)]) for row, example in enumerate(first.ids) if int(example) in places]
     for x, y in shared:
@@ -48,20 +54,20 @@ def _ids_stay(dataset: Dataset) -> None:
 
 
 def _splits_are_apart(dataset: Dataset) -> None:
-    data = _loaded(dataset)
+    data = loaded(dataset)
     both = set(data.train.ids.tolist()) & set(data.test.ids.tolist())
     if both:
         raise ContractError(f"id {min(both)} is a train and a test point")
 
 
 def _every_class_is_trained(dataset: Dataset) -> None:
-    data = _loaded(dataset)
+    data = loaded(dataset)
     if data.n_classes is not None and (missing := set(data.test.labels.tolist()) - set(data.train.labels.tolist())):
         raise ContractError(f"class {min(missing)} has test points and no train point")
 
 
 def _loads_are_apart(dataset: Dataset) -> None:
-    _loaded(dataset)
+    loaded(dataset)
     first = dataset.load(_SEEDS[0])
     before = [tensor.clone() for tensor in _tensors(first)]
     for tensor in _tensors(first):
@@ -72,7 +78,7 @@ def _loads_are_apart(dataset: Dataset) -> None:
 
 
 def _leaves_the_process_alone(dataset: Dataset) -> None:
-    _loaded(dataset)
+    loaded(dataset)
     with changes() as changed:
         dataset.load(_SEEDS[0])
     assert_unchanged(changed, type(dataset), "it")
@@ -90,52 +96,44 @@ _PROMISES = [
         "loads the same bytes for the same seed",
         "draw by `seed`: torch.Generator().manual_seed(seed), or influbench.seeds.hash_integers(seed, ids)",
         _same_seed_same_bytes,
+        needs="load",
     ),
     Promise(
         "ids",
         "an id is the same example under every seed",
         "make an id of the example's place in the source, not of its row; normalise over the source, not over the draw",
         _ids_stay,
+        needs="load",
     ),
     Promise(
         "splits",
         "no id is in both train and test",
         "draw train and test points without overlap, and give the test set ids of its own",
         _splits_are_apart,
+        needs="load",
     ),
     Promise(
         "classes",
         "every class of a test point has train points",
         "draw more train points, or by class",
         _every_class_is_trained,
+        needs="load",
     ),
     Promise(
         "loads",
         "writing into what was loaded leaves the next load alone",
         "clone tensors that are kept from one load to the next",
         _loads_are_apart,
+        needs="load",
     ),
     Promise(
         "process",
         "leaves random states, gradient mode, default dtype and device, and the number of threads as they are",
         "draw from a torch.Generator of your own",
         _leaves_the_process_alone,
+        needs="load",
     ),
 ]
-
-
-def _loaded(dataset: Dataset, seed: int = _SEEDS[0]) -> Data:
-    """What it loads, checked; for the check `load` to tell of where that fails."""
-    try:
-        return _checked(dataset, seed)
-    except Exception as error:
-        raise NotApplicable("it does not load") from error
-
-
-def _checked(dataset: Dataset, seed: int) -> Data:
-    with isolated(seed):
-        data = dataset.load(seed)
-    return checked_data(data, name=type(dataset).__name__, dtype=torch.float32)
 
 
 def _tensors(data: Data) -> list[torch.Tensor]:

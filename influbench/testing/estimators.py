@@ -9,7 +9,6 @@ from torch import Tensor
 
 from influbench.api import Data, Estimate, Estimator, Model, Split
 from influbench.engine.boundary import Pristine, checked_estimate
-from influbench.engine.obstacles import in_words
 from influbench.errors import EstimateError, ModelError
 from influbench.isolation import isolated
 from influbench.models.cnn import Cnn
@@ -17,11 +16,23 @@ from influbench.problem import TrainingProblem
 from influbench.process import changes
 from influbench.registry import installed, parse_selector
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
-from influbench.testing.checks import Check, ContractError, NotApplicable, Promise, assert_unchanged, checks_of
+from influbench.testing.checks import (
+    Check,
+    ContractError,
+    NotApplicable,
+    Promise,
+    assert_unchanged,
+    checks_of,
+    described,
+)
 from influbench.testing.known_effects import effects_on_classes, effects_on_regression
 from influbench.testing.problems import blobs, line, permuted, pictures, small_problem
 
 _TOLERANCE = 1e-4  # of the largest score; what is out of order is off by all of it
+_OR_UNSUPPORTED = (
+    "mend it, or say in `unsupported` where it cannot run; where its defaults do not fit small problems, check it with "
+    "others: NAME[parameter=value]"
+)
 _OPPOSITE = {"influence": -0.25, "memorization": -0.5}  # correlations that chance does not reach on these few points
 
 
@@ -120,8 +131,10 @@ def _estimates(subject: _Subject) -> None:
         if reasons[name] is None:
             try:
                 subject.estimate(setting.problem())
+            except ContractError as error:
+                raise ContractError(f"on {name}: {error}") from error
             except Exception as error:
-                raise ContractError(f"on {name}: {in_words(error)}") from error
+                raise ContractError(f"on {name}: {described(error)}", _OR_UNSUPPORTED) from error
     if None not in reasons.values():
         reason = next(iter(reasons.values()))
         raise ContractError(f"it is unsupported on all of {', '.join(reasons)}: {reason}")
@@ -220,8 +233,7 @@ _PROMISES = [
     Promise(
         "estimate",
         "returns finite scores of the right shape on classes, pictures and regression, where it is supported",
-        "return Estimate(influence of (n_train, n_test), memorization of (n_train,)), or say why not in `unsupported`; "
-        "where its defaults do not fit small problems, check it with others: NAME[parameter=value]",
+        "return Estimate(influence of (n_train, n_test), memorization of (n_train,)), or say why not in `unsupported`",
         _estimates,
     ),
     Promise(
@@ -229,54 +241,63 @@ _PROMISES = [
         "gives the same bytes for the same seed",
         "derive every random choice from problem.seed with influbench.seeds.derive",
         _same_seed_same_bytes,
+        needs="estimate",
     ),
     Promise(
         "permutation",
         "scores follow the train points into another order",
         "draw random choices by example id (influbench.seeds.hash_integers), not by row",
         _follows_train_points,
+        needs="estimate",
     ),
     Promise(
         "columns",
         "scores for a test point do not depend on the other test points",
         "take each test point by itself: no sums over the columns, no random choices by column",
         _follows_test_points,
+        needs="estimate",
     ),
     Promise(
         "duplicates",
         "two train points of one input and label score alike if, and only if, it declares so",
         "set the class attribute `scores_duplicates_alike` to what is true",
         _duplicates,
+        needs="estimate",
     ),
     Promise(
         "data",
         "leaves the data as they are",
         "copy a tensor before changing it: problem.data.train.inputs.clone()",
         _leaves_the_data_alone,
+        needs="estimate",
     ),
     Promise(
         "model",
         "leaves the model and its recipe as they are",
         "work on problem.module(parameters), which is a copy",
         _leaves_the_model_alone,
+        needs="estimate",
     ),
     Promise(
         "process",
         "leaves random states, gradient mode, default dtype and device, and the number of threads as they are",
         "draw from a torch.Generator of your own, or within torch.random.fork_rng(); put settings back in a `finally`",
         _leaves_the_process_alone,
+        needs="estimate",
     ),
     Promise(
         "sign",
         "positive means that a train point helps: scores do not run against known leave-one-out effects",
         "turn the sign round: influence is the measure (higher is better) with the train point less without it",
         _signs_agree,
+        needs="estimate",
     ),
     Promise(
         "trace",
         "the last step of its trace, if it has one, is its estimate",
         "trace the trainings that `estimate` uses, and return one Estimate for each step",
         _traces_end_in_the_estimate,
+        needs="estimate",
     ),
 ]
 

@@ -9,9 +9,10 @@ from tempfile import mkdtemp
 import torch
 from torch import Tensor
 
-from influbench.api import Data, MeasureName, Model, Recipe, Split
-from influbench.engine.boundary import on_device
+from influbench.api import Data, Dataset, MeasureName, Model, Recipe, Split
+from influbench.engine.boundary import checked_data, on_device
 from influbench.executors import Here
+from influbench.isolation import isolated
 from influbench.models.mlp import Mlp
 from influbench.problem import TrainingProblem
 from influbench.seeds import derive
@@ -64,6 +65,22 @@ def in_dtype(data: Data, dtype: torch.dtype) -> Data:
 def permuted(data: Data, order: Tensor) -> Data:
     """The same examples with the train points in another order."""
     return Data(data.train.rows(order), data.test, data.n_classes)
+
+
+def some_of(data: Data, *, n_train: int = 12, n_test: int = 4) -> Data:
+    """The data with so many examples of each kind at most, spread over all of them."""
+
+    def spread(split: Split, n: int) -> Split:
+        return split.rows(torch.linspace(0, len(split) - 1, min(n, len(split))).round().long())
+
+    return Data(spread(data.train, n_train), spread(data.test, n_test), data.n_classes)
+
+
+def loaded(dataset: Dataset, *, seed: int = 1, dtype: torch.dtype = torch.float32) -> Data:
+    """What a data set loads, checked as in a run."""
+    with isolated(seed):
+        data = dataset.load(seed)
+    return checked_data(data, name=type(dataset).__name__, dtype=dtype)
 
 
 def small_trainer(

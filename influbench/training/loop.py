@@ -57,7 +57,7 @@ class Trainer:
         """The model's module, ready to run in replicas."""
         module = self._build(0)
         network = Replicas(module)
-        network.probe(dict(module.named_parameters()), self.data.train.inputs[:2])
+        network.probe(dict(module.named_parameters()), self.data.train.inputs[:2].to(self.dtype, copy=True))
         return network
 
     @cached_property

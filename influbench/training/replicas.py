@@ -38,7 +38,9 @@ class Replicas:
                     "would change the others; use GroupNorm or LayerNorm, or replace_batch_norm = true in the plan's "
                     "[training]"
                 )
-            if isinstance(part, _RANDOM):
+            if isinstance(part, nn.modules.dropout._DropoutNd) and part.p == 0:
+                part.eval()  # the identity, which vmap and a chain can follow
+            elif isinstance(part, _RANDOM):
                 raise ModelError(
                     f"layer {name!r} ({type(part).__name__}) draws random numbers while training; remove it"
                 )
@@ -65,7 +67,7 @@ class Replicas:
             with torch.enable_grad():
                 outputs = self._by_vmap(stack, inputs[None], {})
                 torch.autograd.grad(outputs.sum(), list(stack.values()), allow_unused=True)
-        except RuntimeError:  # no batching rule, or control flow that depends on values
+        except Exception:  # no batching rule, or control flow by values; what fails alone, too, is told where it runs
             self._vmaps = False
 
     def outputs(
@@ -214,7 +216,8 @@ def _chain(module: nn.Module, name: str = "") -> Chain | None:
         parts = [_chain(child, f"{name}.{key}" if name else key) for key, child in module._modules.items() if child]
         return None if None in parts else [layer for part in parts for layer in part or []]
     flattens_examples = type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
-    known = type(module) is nn.Linear or flattens_examples or type(module) in ELEMENTWISE
+    is_identity = type(module) is nn.Dropout and module.p == 0
+    known = type(module) is nn.Linear or flattens_examples or is_identity or type(module) in ELEMENTWISE
     return [(name, module)] if known else None
 
 

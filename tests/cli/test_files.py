@@ -66,7 +66,11 @@ def test_data_in_a_file_are_shown_as_they_are_split(influbench: Influbench, tmp_
     np.savez(tmp_path / "points.npz", inputs=np.zeros((40, 1, 5)), labels=np.arange(40) % 2)
     shown = influbench("show", "dataset", "./points.npz").stdout
     assert "  27 train points and 13 test points of 1x5 numbers, 2 classes.\n" in shown
-    assert shown.endswith("Parameters\n  n_train  int | None  None\n  n_test   int | None  None\n\n")
+    assert [line.split()[0] for line in shown.partition("Parameters\n")[2].splitlines() if line] == [
+        "n_train",
+        "n_test",
+        "regression",
+    ]
     (tmp_path / "points.csv").write_text("a,b\n1,2\n")
     told = " ".join(influbench("show", "./points.csv").stdout.split())
     assert "It cannot be loaded: points.csv has no column 'label'; it has a, b" in told
@@ -98,3 +102,12 @@ def test_what_a_file_does_not_have_is_one_sentence(mine: Path, name: str, error:
     (mine.parent / "empty.py").write_text("class Helper: pass\n")
     with pytest.raises(error, match=message):
         installed().create("estimator", parse_selector(f"{mine.parent}/{name}"))
+
+
+def test_data_in_other_files_are_told_what_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.npy").touch()
+    for name in ("x.npy", "./gone.npy"):
+        with pytest.raises(UsageError) as caught:
+            installed().create("dataset", parse_selector(name))
+        assert str(caught.value) == f"{name} is no data set; those in files end in .npz or .csv, see numpy.savez"

@@ -87,6 +87,20 @@ def test_float_labels_are_regression(tmp_path: Path) -> None:
     assert data.train.inputs.dtype == torch.float64
 
 
+@pytest.mark.parametrize("labels", [LABELS, LABELS.astype(np.float32), 300.0 - LABELS])
+def test_whole_numbers_are_regression_where_that_is_asked_for(tmp_path: Path, labels: NDArray[np.generic]) -> None:
+    data = Npz(npz(tmp_path, inputs=INPUTS, labels=labels), regression=True).load(0)
+    assert data.n_classes is None
+    assert data.train.labels.tolist() == labels[data.train.ids].tolist()
+    checked_data(data, name="cats", dtype=torch.float32)
+
+
+def test_many_whole_numbers_are_regression(tmp_path: Path) -> None:
+    assert Npz(npz(tmp_path, inputs=INPUTS, labels=np.arange(12) * 1.0)).load(0).n_classes is None
+    lines = "".join(f"{n},{n}.0\n" for n in range(12))
+    assert Csv(table(tmp_path, f"x,label\n{lines}")).load(0).n_classes is None
+
+
 def test_the_number_of_classes_can_be_told(tmp_path: Path) -> None:
     assert Npz(npz(tmp_path, inputs=INPUTS, labels=LABELS + 2, n_classes=9)).load(0).n_classes == 9
 
@@ -118,11 +132,18 @@ WRONG_NPZ: dict[str, tuple[dict[str, object], Arrays]] = {
         {"inputs": INPUTS[:0], "labels": LABELS[:0]},
     ),
     "holds labels of shape (11,), expected (12,)": ({}, {**POOL, "labels": LABELS[1:]}),
-    "holds labels as <U1, expected integers (classes) or floats (regression)": (
+    "holds labels as <U1; number the classes: np.unique(labels, return_inverse=True)[1]": (
         {},
         {**POOL, "labels": LABELS.astype("U1")},
     ),
-    "holds labels as bool, expected integers (classes) or floats (regression)": ({}, {**POOL, "labels": LABELS > 0}),
+    "holds labels as bool; number the classes: labels.astype(int)": ({}, {**POOL, "labels": LABELS > 0}),
+    "holds labels as floats that are 3 whole numbers; store classes as integers, by labels.astype(int), or ask for a "
+    "regression by [regression=true] behind its name": ({}, {**POOL, "labels": LABELS.astype(np.float32)}),
+    "holds train_labels as floats that are 2 whole numbers; store classes as integers, by labels.astype(int), or ask "
+    "for a regression by [regression=true] behind its name": (
+        {},
+        {**GIVEN, "train_labels": 2.0 * (LABELS[:7] > 0) - 1, "test_labels": 2.0 * (LABELS[7:] > 0) - 1},
+    ),
     "holds the label -1, expected classes that are numbered from 0 on": ({}, {**POOL, "labels": LABELS - 1}),
     "holds no label 0; number classes from 0 on without gaps, or store n_classes": ({}, {**POOL, "labels": LABELS + 1}),
     "holds no label 1; number classes from 0 on without gaps, or store n_classes": ({}, {**POOL, "labels": LABELS * 2}),
@@ -140,7 +161,8 @@ WRONG_NPZ: dict[str, tuple[dict[str, object], Arrays]] = {
     "holds ids of shape (3,), expected (12,)": ({}, {**POOL, "ids": LABELS[:3]}),
     "holds 0 more than once in ids": ({}, {**POOL, "ids": LABELS}),
     "holds -3 in train_ids, expected no negative ids": ({}, {**GIVEN, "train_ids": np.arange(7) - 3}),
-    "holds pickled objects in labels, which are not read; store numbers": (
+    "holds pickled objects in labels, which are not read; store numbers, of words "
+    "np.unique(labels, return_inverse=True)[1]": (
         {},
         {**POOL, "labels": np.array([None] * 12, dtype=object)},
     ),
@@ -240,7 +262,7 @@ def test_without_ids_those_of_test_points_go_on_after_the_train_points(tmp_path:
         (["b", "a", "10"], 3, [2, 1, 0]),
         (["10", "9", "9"], 2, [1, 0, 0]),
         (["-1", "1", "1"], 2, [0, 1, 1]),
-        (["1.0", "9", "9"], None, [1, 9, 9]),
+        (["1.5", "9", "9"], None, [1.5, 9, 9]),
         (["0.5", "1e3", "-2"], None, [0.5, 1000, -2]),
     ],
 )
@@ -267,18 +289,46 @@ def test_labels_of_regression_are_standardised_with_the_inputs(tmp_path: Path) -
 WRONG_CSV: dict[str, tuple[str, dict[str, object]]] = {
     "is empty": ("", {}),
     "has no examples": ("x,label\n", {}),
-    "has no column 'label'; did you mean 'labels'?": ("x,labels\n1,2\n", {}),
-    "has no column 'kind'; it has x, y": ("x,y\n1,2\n", {"label": "kind"}),
+    "has no column 'label'; it has labels, x; say which one holds the labels, for instance [label=labels] behind its "
+    "name": ("labels,x\n1,2\n", {}),
+    "has no column 'kind'; it has x, my y; say which one holds the labels, for instance [label='my y'] behind its "
+    "name": (
+        "x,my y\n1,2\n",
+        {"label": "kind"},
+    ),
+    "has no column 'label'; it has x0, x1, x2, x3, x4, x5, x6, x7, x8, x9 and 90 more; say which one holds the labels, "
+    "for instance [label=x99] behind its name": ("\n".join(2 * [",".join(f"x{n}" for n in range(100))]), {}),
+    "has no name above column 1, as pandas writes its row numbers; leave them out by to_csv(index=False), or name the "
+    "column, 'id' where it holds ids": (",x,label\n0,1,2\n", {}),
+    "has no name above column 2, as pandas writes its row numbers; leave them out by to_csv(index=False), or name the "
+    "column, 'id' where it holds ids": ("x,Unnamed: 0,label\n0,1,2\n", {}),
+    "has labels of 2 whole numbers that are written with a point, as 1.0; write classes as 1, or ask for a regression "
+    "by [regression=true] behind its name": ("x,label\n1,1.0\n2,0.0\n3,1.0\n4,0\n", {}),
     "has two columns 'x'": ("x,x,label\n1,1,2\n", {}),
     "has no inputs: its columns are label, id": ("label,id\n1,2\n", {}),
     "line 3: 1 cell, expected 2": ("x,label\n1,2\n3\n", {}),
-    "line 3, column 'x': 'small' is no finite number": ("x,label\n1,2\nsmall,2\n", {}),
-    "line 4, column 'x': '' is no finite number": ("x,label\n1,2\n\n,2\n", {}),
-    "line 2, column 'x': 'inf' is no finite number": ("x,label\ninf,2\n", {}),
-    "line 3, column 'label': '' is no label": ("x,label\n1,a\n1,\n", {}),
-    "line 3, column 'label': 'nan' is no finite number": ("x,label\n1,1\n1,nan\n", {}),
-    "line 3, column 'label': 'tabby' is no finite number": ("x,label\n1,1.5\n1,tabby\n", {}),
-    "line 2, column 'label': 'tabby' is no finite number": ("x,label\n1,tabby\n1,1\n", {"regression": True}),
+    "line 3, column 'x': 'small' is no number; write words as columns of 0 and 1, or leave it out": (
+        "x,label\n1,2\nsmall,2\n",
+        {},
+    ),
+    "line 4, column 'x' is empty; fill it in, or leave out the line or the column": ("x,label\n1,2\n\n,2\n", {}),
+    "line 2, column 'x': 'inf' is no finite number; fill it in, or leave out the line or the column": (
+        "x,label\ninf,2\n",
+        {},
+    ),
+    "line 3, column 'label' is empty; give its label, or leave out the line": ("x,label\n1,a\n1,\n", {}),
+    "line 3, column 'label': 'nan' is no finite number; give its label, or leave out the line": (
+        "x,label\n1,1\n1,nan\n",
+        {},
+    ),
+    "line 3, column 'label': 'tabby' is no number; labels are numbers here, and not classes": (
+        "x,label\n1,1.5\n1,tabby\n",
+        {},
+    ),
+    "line 2, column 'label': 'tabby' is no number; labels are numbers here, and not classes": (
+        "x,label\n1,tabby\n1,1\n",
+        {"regression": True},
+    ),
     "line 3, column 'id': '1.5' is no id, which is a whole number": ("x,label,id\n1,1,1\n1,1,1.5\n", {}),
     "line 3, column 'id': '1' is there twice": ("x,label,id\n1,1,1\n1,1,1\n", {}),
     "line 3, column 'split': 'valid' is neither train nor test": ("x,label,split\n1,1,train\n1,1,valid\n", {}),

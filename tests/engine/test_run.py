@@ -110,6 +110,10 @@ def test_scores_and_truth_are_stored_with_their_ids(tmp_path: Path) -> None:
         ),
         ("Empty", "bad (strangers 1.0): returned neither influence nor memorization"),
         ("NoEstimate", "bad (strangers 1.0): returned a NoneType, expected influbench.Estimate"),
+        (
+            "NotesANumber",
+            "bad (strangers 1.0): returned 3 among the notes, expected sentences; write it out as a str",
+        ),
     ],
 )
 def test_a_failing_estimator_is_a_cell_and_the_others_finish(target: str, reason: str, tmp_path: Path) -> None:
@@ -123,6 +127,11 @@ def test_a_failing_estimator_is_a_cell_and_the_others_finish(target: str, reason
         assert cell.spearman == Statistic(value=None, low=None, high=None)
     assert all(cell.status == "ok" for cell in cells_of(result, "random").values())
     assert has_failed(result)
+
+
+def test_a_note_that_stands_alone_is_one_note(tmp_path: Path) -> None:
+    result = result_of(plan(["noting"]), tmp_path, noting="NotesAlone")
+    assert cells_of(result, "noting")["influence"].notes == ("did not converge",)
 
 
 def test_one_that_cannot_say_whether_it_is_supported_is_a_failed_cell(tmp_path: Path) -> None:
@@ -357,6 +366,18 @@ def test_a_problem_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
         ("faulty[fault=widths]", DataError, r"train inputs of shape \(5,\) and test inputs of shape \(4,\)"),
         ("faulty[fault=classes]", DataError, "has n_classes = 1, expected at least 2"),
         ("faulty[fault=regression]", DataError, "train labels are torch.int64, expected floating point for regression"),
+        (
+            "faulty[fault=floats]",
+            DataError,
+            r"train labels are torch.float32, expected integers from 0 to 2; write labels.long\(\), or n_classes=None",
+        ),
+        ("faulty[fault='train as test']", DataError, "faulty.*has its train points as test points, too"),
+        (
+            "faulty[fault='train as test, renumbered']",
+            DataError,
+            "has its train points as test points, too; test on po",
+        ),
+        ("faulty[fault='one twice']", DataError, r"has an example that is a train and a test point, id \d+"),
         ("faulty[fault=tiny]", DataError, "train has 1 example, expected at least 2"),
         ("faulty", DataError, "loaded a str, expected influbench.Data"),
         (
@@ -459,16 +480,18 @@ def test_estimators_are_told_of_one_by_one(tmp_path: Path) -> None:
 
 
 def test_a_model_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    names = ("Narrow", "Restless", "Coupled", "Broken", "InPlace")
+    names = ("Narrow", "Restless", "Coupled", "Broken", "Faulty")
     known = registry_with(
         *(Entry("model", Spec(name.lower(), f"tests.engine.models:{name}", ""), STRANGERS) for name in names)
     )
     for model, message in {
         "broken": r"model broken \(strangers 1\.0\) raised RuntimeError: .*shapes cannot be multiplied",
-        "inplace": r"inplace \(strangers 1\.0\) changes its inputs in place; use layers with inplace=False",
-        "narrow": r"narrow \(strangers 1\.0\) gives outputs of shape \(2, 2\) for 2 examples, expected \(n, n_cl",
-        "restless": r"restless \(strangers 1\.0\) draws other initial parameters under the same seed",
-        "coupled": r"layer '1' \(BatchNorm1d\) couples the examples",
+        "narrow": r"narrow \(strangers 1\.0\): forward gives outputs of shape \(4, 2\) for 4 examples, expected \(n, n",
+        "restless": r"restless \(strangers 1\.0\): two modules built under one random state differ",
+        "faulty[fault=multiplies]": r"faulty\[fault=multiplies\] \(strangers 1\.0\): forward writes into its inputs",
+        "faulty[fault='recipe method']": r"\(strangers 1\.0\): `recipe` is a method; write @property above it",
+        "faulty[fault='recipe epochs']": r"\(strangers 1\.0\): `recipe`: epochs must be a whole number .*, got 3\.0",
+        "coupled": r"coupled \(strangers 1\.0\): layer '1' \(BatchNorm1d\) couples the examples",
     }.items():
         with pytest.raises((ModelError, PluginError), match=message):
             list(

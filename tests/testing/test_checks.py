@@ -144,6 +144,14 @@ def test_each_fault_of_an_estimator_is_found_told_and_leaves_no_mark(fault: str,
     assert torch.equal(before[0], torch.get_rng_state())
 
 
+def test_one_cause_is_told_once_with_where_it_is() -> None:
+    found = outcomes(estimator_checks(Faulty("regression only")))
+    assert found["estimate"].detail.startswith("on regression: RuntimeError: no classes (test_checks.py, line ")
+    assert found["estimate"].remedy.startswith("mend it, or say in `unsupported`")
+    rest = [outcome for name, outcome in found.items() if name not in ("unsupported", "estimate")]
+    assert {(outcome.status, outcome.detail) for outcome in rest} == {("not checked", "because `estimate` fails")}
+
+
 def test_an_estimator_that_changes_the_model_is_found() -> None:
     found = outcomes(estimator_checks(Faulty("model")))["model"]
     assert (found.status, found.detail) == ("failed", "it changed the fields of the model it was given")
@@ -249,7 +257,9 @@ class Noisy(nn.Module):
             hidden = hidden - hidden.mean(0)
         if self.fault == "sites":
             hidden = self.act(hidden)
-        if self.fault == "stack":
+        if self.fault == "stack" and not self.training:
+            hidden = 2 * hidden
+        if self.fault == "calls":
             self.calls += 1
             hidden = hidden * (1 + 0.01 * self.calls)
         if self.fault == "gradients":
@@ -275,6 +285,8 @@ class Net(Model):
             torch.manual_seed(0)
         if self.fault == "process":
             np.random.seed(5)
+        if self.fault == "build":
+            return Noisy  # type: ignore[return-value]
         if data.train.inputs.ndim > 2:
             raise ValueError("takes flat inputs")
         return Noisy(data.train.inputs.shape[1], data.n_classes or 1, self.fault)
@@ -287,7 +299,45 @@ def test_a_good_model_passes(check: Check) -> None:
 
 @pytest.mark.parametrize("fault", [str(check) for check in model_checks(Net())])
 def test_each_fault_of_a_model_is_found(fault: str) -> None:
-    assert fault in failed(model_checks(Net(fault)))
+    assert failed(model_checks(Net(fault))) == [fault]
+
+
+def test_what_cannot_be_checked_for_a_fault_is_said_to_be_so() -> None:
+    found = outcomes(model_checks(Net("outputs")))
+    assert found["outputs"].detail == (
+        "forward gives outputs of shape (4, 5) for 4 examples, expected (n, n_classes) = (4, 3)"
+    )
+    assert found["outputs"].remedy.startswith("size the last layer")
+    assert {name for name, outcome in found.items() if outcome.status == "passed"} == {
+        "build", "determinism", "recipe", "process"
+    }  # fmt: skip
+    assert (found["stack"].status, found["stack"].detail) == ("not checked", "because `outputs` fails")
+    with pytest.raises(SkipTest, match="because `outputs` fails"):
+        next(check for check in model_checks(Net("outputs")) if str(check) == "stack")()
+
+
+@dataclass(frozen=True)
+class Wide(Net):
+    """Takes inputs of 13 numbers."""
+
+    def build(self, data: Data) -> nn.Module:
+        return Noisy(13, data.n_classes or 1, self.fault)
+
+
+def test_a_model_for_data_of_its_own_is_checked_on_those() -> None:
+    (told,) = (one for one in outcomes(model_checks(Wide())).values() if one.status == "failed")
+    assert told.name == "outputs"
+    assert told.detail.startswith("it runs on none of classes, pictures, regression: on classes: RuntimeError: mat1")
+    assert "-d DATA" in told.remedy
+    assert failed(model_checks(Wide(), dataset="wine")) == []
+    assert failed(model_checks(Wide("examples"), dataset="wine")) == ["examples"]
+
+
+def test_a_data_set_is_tried_with_a_model() -> None:
+    assert failed(dataset_checks(Points(), model="mlp")) == []
+    told = outcomes(dataset_checks(Points(), model=Net("inputs")))["training"]
+    assert told.detail.startswith("forward writes into its inputs; work on a copy")
+    assert outcomes(dataset_checks(Points("load"), model="mlp"))["training"].status == "not checked"
 
 
 @pytest.mark.parametrize("oracle", [least_squares(), group_means()], ids=["least_squares", "group_means"])
