@@ -97,10 +97,12 @@ def test_the_models_and_data_sets_of_the_docs_run_and_keep_the_contract(
     ("layer", "refused"),
     [
         ("nn.BatchNorm1d(4)", "couples the examples of a batch"),
-        ("nn.Dropout(0.0)", "draws random numbers"),
+        ("nn.Dropout(0.1)", "draws random numbers"),
         ("nn.RReLU()", "draws random numbers"),
         ("nn.TransformerEncoderLayer(4, 1)", "draws random numbers"),
         ("nn.LayerNorm(4)", ""),
+        ("nn.Dropout(0)", ""),
+        ("nn.TransformerEncoderLayer(4, 1, dropout=0)", ""),
         ("nn.GroupNorm(2, 4)", ""),
     ],
 )

@@ -156,4 +156,4 @@ def test_a_refused_problem_is_told_beside_the_others(tmp_path: Path) -> None:
     assert [one.problem for one in refused] == ["blobs, cnn"]
     text = StringIO()
     print_forecasts(Console(file=text, width=200, color_system=None), known, refused)
-    assert "unsupported: blobs, cnn: inputs have shape" in text.getvalue()
+    assert "unsupported: blobs, cnn: cnn: inputs have shape" in text.getvalue()

@@ -153,7 +153,7 @@ def test_a_study_goes_on_from_the_masks_that_are_stored(tmp_path: Path, monkeypa
 
 def test_a_problem_that_cannot_be_trained_is_named_before_anything_is(tmp_path: Path) -> None:
     of = plan(["turn_over_dropout"], model='["mlp[hidden=[8]]", "cnn"]')
-    with pytest.raises(UsageError, match="blobs, cnn cannot be studied: inputs have shape"):
+    with pytest.raises(UsageError, match="blobs, cnn cannot be studied: cnn: inputs have shape"):
         decomposition(of, cache=Cache(tmp_path / "cache"), registry=registry())
     assert not (tmp_path / "cache").exists()
 
