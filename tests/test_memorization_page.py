@@ -7,6 +7,7 @@ import pytest
 
 from influbench.report.numbers import decimal, interval
 from influbench.results import (
+    UNKNOWN,
     ByDifficulty,
     Claim,
     DynamicsStudy,
@@ -45,12 +46,16 @@ def share_of_random(problem: str) -> str:
     return f"{float(problem.partition('random_labels=')[2] or 0):g}"
 
 
+def scaled(found: Statistic, factor: float) -> Statistic:
+    value, low, high = (None if at is None else factor * at for at in (found.value, found.low, found.high))
+    return Statistic(value=value, low=low, high=high)
+
+
 def cell(claim: Claim | None, *, per: int = 1) -> str:
     """A value with its interval and the mark of its verdict."""
     if claim is None or claim.value is None:
         return "-"
-    value, low, high = (None if at is None else per * at for at in (claim.value, claim.low, claim.high))
-    found = Statistic(value=value, low=low, high=high)
+    found = scaled(Statistic(value=claim.value, low=claim.low, high=claim.high), per)
     return f"{decimal(found.value)} {interval(found)} {MARKS[claim.verdict]}"
 
 
@@ -112,14 +117,15 @@ def rows_of_informativeness() -> Iterator[str]:
         yield row(name, [cell(claims.get(which), per=PER) for which in GROUPS])
 
 
-def rows_of_training_on_groups() -> Iterator[str]:
-    """Accuracy of networks that are trained on a tenth of the points alone."""
+def rows_of_accuracy() -> Iterator[str]:
+    """Points of accuracy that are lost without groups of a tenth, and the accuracy of networks trained on them alone."""
     for name, study, problem, one in informativeness():
         at = study.settings["decided_at"]
-        (random,) = (group for group in problem.random if group.fraction == at)
-        by_kind = {group.kind: group.accuracy_alone for group in one.groups if group.fraction == at}
-        found = [random.accuracy_alone, *(by_kind.get(kind) for kind in ("hard", "easy", "wrong"))]
-        yield row(name, [decimal(each.value) if each else "-" for each in found])
+        groups = {group.kind: group for group in (*problem.random, *one.groups) if group.fraction == at}
+        in_order = [groups.get(kind) for kind in ("random", "hard", "easy", "wrong")]
+        lost = [scaled(group.accuracy_drop, 100 * group.n_points) if group else UNKNOWN for group in in_order]
+        alone = [decimal(group.accuracy_alone.value) if group else "-" for group in in_order]
+        yield row(name, [f"{decimal(found.value)} {interval(found)}".strip() for found in lost] + [" / ".join(alone)])
 
 
 def rows_of_subset_difficulty() -> Iterator[str]:
@@ -137,7 +143,7 @@ TABLES = [
     rows_of_subset_difficulty,
     rows_of_agreement,
     rows_of_informativeness,
-    rows_of_training_on_groups,
+    rows_of_accuracy,
 ]
 
 
