@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from influbench.report.numbers import decimal, interval
 from influbench.results import (
@@ -16,6 +17,7 @@ from influbench.results import (
     ProblemInformativeness,
     Statistic,
 )
+from influbench.statistics.learning_curves import overlap
 from influbench.store.run_directory import read_found
 
 ROOT = Path(__file__).parents[1]
@@ -23,11 +25,10 @@ STUDIES = ROOT / "benchmarks" / "results" / "memorization"
 PAGE = (ROOT / "docs" / "explanation" / "memorization.md").read_text()
 DYNAMICS = {
     "dynamics-digits": "digits, MLP",
+    "dynamics-digits-wide": "digits, wide",
     "dynamics-fashion": "Fashion-MNIST, MLP",
     "dynamics-fashion-left-out": "Fashion-MNIST, 600",
     "dynamics-cnn": "Fashion-MNIST, CNN",
-    "dynamics-digits-wide": "digits, wide",
-    "dynamics-fashion-wide": "Fashion-MNIST, wide",
 }
 BY_SUBSET = {"dynamics-digits-subset": "digits, MLP", "dynamics-fashion-subset": "Fashion-MNIST, MLP"}
 INFORMATIVENESS = {
@@ -87,7 +88,16 @@ def rows_of_dynamics() -> Iterator[str]:
         claims = {claim.id: claim for claim in study.claims if claim.problem == problem.problem}
         groups = {group.name: group for group in problem.by_label}
         seen = [decimal(groups[kind].seen[-1]) if kind in groups else "-" for kind in ("true labels", "wrong labels")]
-        yield row(name, [" / ".join(seen), *(cell(claims.get(which)) for which in COURSE)])
+        at_once, *others = (cell(claims.get(which)) for which in COURSE)
+        yield row(name, [" / ".join(seen), at_once, overlap_of_seen(problem, tail=study.settings["tail"]), *others])
+
+
+def overlap_of_seen(problem: ProblemDynamics, *, tail: object) -> str:
+    """The measure of `simultaneous`, of the seen curves."""
+    seen = {group.name: torch.tensor(group.seen) for group in problem.by_label}
+    if len(seen) < 2:
+        return "-"
+    return decimal(float(overlap(problem.steps, seen["true labels"], seen["wrong labels"], tail=float(str(tail)))))
 
 
 def rows_of_agreement() -> Iterator[str]:
@@ -118,7 +128,7 @@ def rows_of_informativeness() -> Iterator[str]:
 
 
 def rows_of_accuracy() -> Iterator[str]:
-    """Points of accuracy that are lost without groups of a tenth, and the accuracy of networks trained on them alone."""
+    """Points of accuracy that are lost without groups of a tenth, and the accuracy after training on them alone."""
     for name, study, problem, one in informativeness():
         at = study.settings["decided_at"]
         groups = {group.kind: group for group in (*problem.random, *one.groups) if group.fraction == at}
