@@ -1,5 +1,7 @@
 """What plugins hand over is checked here, once; and what they do to what they were given is undone."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 
@@ -7,7 +9,8 @@ import torch
 from torch import Tensor
 
 from influbench.api import Data, Estimate, Problem, Split
-from influbench.errors import DataError, EstimateError
+from influbench.errors import DataError, EstimateError, printable
+from influbench.training.loop import Trainer
 
 
 def on_device(data: Data, device: torch.device) -> Data:
@@ -66,10 +69,11 @@ def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch
         raise DataError(f"{where} ids must be int64, not negative and unique")
     if not split.inputs.is_floating_point():
         raise DataError(f"{where} inputs are {split.inputs.dtype}, expected floating point")
-    inputs = split.inputs.cpu().to(dtype)
+    inputs = split.inputs.detach().to("cpu", dtype, copy=True)  # what the data set keeps is its own
     if unusable := int((~inputs.isfinite()).flatten(1).any(1).sum()):
         raise DataError(f"{where} inputs are not finite in {unusable} of {n} examples")
-    return Split(inputs, _checked_labels(split.labels, where, n_classes, dtype).cpu(), split.ids.cpu())
+    labels = _checked_labels(split.labels, where, n_classes, dtype).detach()
+    return Split(inputs, labels.to("cpu", copy=True), split.ids.to("cpu", copy=True))
 
 
 def _checked_labels(labels: Tensor, where: str, n_classes: int | None, dtype: torch.dtype) -> Tensor:
@@ -98,25 +102,73 @@ def _checked_labels(labels: Tensor, where: str, n_classes: int | None, dtype: to
 class Pristine:
     """Copies of the data, the model and the recipe, to notice that a plugin wrote into them and to undo it."""
 
-    def __init__(self, problem: Problem) -> None:
-        self._shared = [tensor for split in (problem.data.train, problem.data.test) for tensor in vars(split).values()]
-        self._copies = [tensor.clone() for tensor in self._shared]
+    def __init__(self, problem: Problem | Trainer) -> None:
+        data = problem.data
+        self._data, self._data_fields = data, dict(vars(data))
+        self._splits = [(split, _copies(vars(split))) for split in (data.train, data.test)]
         self._records = {"model": problem.model, "recipe": problem.recipe}
         self._fields = {name: deepcopy(vars(record)) for name, record in self._records.items()}
 
     def restore(self) -> list[str]:
-        """Put everything back as it was; names of what had been changed."""
+        """Put everything back as it was; names of what had been changed.
+
+        What replaces a tensor that was written into is a new one: the old may not be fit to hold the values any more.
+        """
         changed = []
-        for shared, copy in zip(self._shared, self._copies, strict=True):
-            if not torch.equal(shared, copy):
-                shared.copy_(copy)
+        now, before = vars(self._data), self._data_fields
+        if now.keys() != before.keys() or any(now[name] is not value for name, value in before.items()):
+            _replace_fields(self._data, self._data_fields)
+            changed = ["data"]
+        for split, copies in self._splits:
+            if not _hold(vars(split), copies):
+                _replace_fields(split, _copies(copies))
                 changed = ["data"]
         for name, record in self._records.items():
             if repr(vars(record)) != repr(self._fields[name]):
-                vars(record).clear()
-                vars(record).update(deepcopy(self._fields[name]))
+                _replace_fields(record, deepcopy(self._fields[name]))
                 changed.append(name)
         return changed
+
+    @contextmanager
+    def guarded(self, what: str = "") -> Iterator[None]:
+        """Within, a plugin may do what it likes to what it is given: it is put back, and EstimateError if it had to be.
+
+        `what` wrote, for the sentence.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.restore()
+            raise
+        finally:
+            if changed := self.restore():
+                raise EstimateError(
+                    f"{what} wrote into the {' and the '.join(changed)} it was given; work on a copy".lstrip()
+                )
+
+
+def _copies(fields: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in fields.items()}
+
+
+def _replace_fields(record: object, fields: Mapping[str, object]) -> None:
+    vars(record).clear()
+    vars(record).update(fields)
+
+
+def _hold(fields: Mapping[str, object], copies: Mapping[str, Tensor]) -> bool:
+    """Whether these fields are tensors like the copies, with the same values."""
+    return fields.keys() == copies.keys() and all(_is_copied(fields[name], copy) for name, copy in copies.items())
+
+
+def _is_copied(tensor: object, copy: Tensor) -> bool:
+    kind = [(t.shape, t.dtype, t.device, t.layout, t.requires_grad) for t in (tensor, copy) if isinstance(t, Tensor)]
+    return (
+        isinstance(tensor, Tensor)
+        and kind[0] == kind[1]
+        and tensor.untyped_storage().nbytes() >= copy.numel() * copy.element_size()  # else there is nothing to read
+        and torch.equal(tensor, copy)
+    )
 
 
 def checked_estimate(estimate: object, data: Data) -> Estimate:
@@ -142,7 +194,7 @@ def _checked_notes(notes: object) -> tuple[str, ...]:
         raise EstimateError(f"returned notes as a {type(notes).__name__}, expected a tuple of sentences")
     if wrong := [note for note in found if not isinstance(note, str)]:
         raise EstimateError(f"returned {wrong[0]!r} among the notes, expected sentences; write it out as a str")
-    return tuple(found)
+    return tuple(map(printable, found))
 
 
 def _checked_scores(scores: Tensor | None, quantity: str, expected: dict[str, int]) -> Tensor | None:
