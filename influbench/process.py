@@ -33,14 +33,16 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
         torch.are_deterministic_algorithms_enabled,
         torch.use_deterministic_algorithms,
     ),
+    "numpy's floating-point error handling": (np.geterr, lambda handling: np.seterr(**handling)),
 }
 
-# What torch begins with; its number of threads depends on the machine.
+# What torch and numpy begin with; torch's number of threads depends on the machine.
 INITIAL: Mapping[str, object] = {
     "the default device": "cpu",
     "the gradient mode": True,
     "the default dtype": torch.float32,
     "the use of deterministic algorithms": False,
+    "numpy's floating-point error handling": {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"},
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -26,10 +27,9 @@ def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:
     """The data in the problem's dtype, on the CPU; DataError where it cannot be trained on."""
     if not isinstance(data, Data):
         raise DataError(f"{name} loaded a {type(data).__name__}, expected influbench.Data")
-    if data.n_classes is not None and data.n_classes < 2:
-        raise DataError(f"{name} has n_classes = {data.n_classes}, expected at least 2, or None for regression")
-    train = _checked_split(data.train, f"{name} train", data.n_classes, dtype)
-    test = _checked_split(data.test, f"{name} test", data.n_classes, dtype)
+    n_classes = _checked_n_classes(data.n_classes, name)
+    train = _checked_split(data.train, f"{name} train", n_classes, dtype)
+    test = _checked_split(data.test, f"{name} test", n_classes, dtype)
     if train.inputs.shape[1:] != test.inputs.shape[1:]:
         raise DataError(
             f"{name} has train inputs of shape {tuple(train.inputs.shape[1:])} and test inputs of shape "
@@ -42,7 +42,17 @@ def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:
             f"{name} has an example that is a train and a test point, id {example}; "
             "test on points that are not trained on"
         )
-    return replace(data, train=train, test=test)
+    return Data(train, test, n_classes)
+
+
+def _checked_n_classes(n_classes: object, name: str) -> int | None:
+    if n_classes is None:
+        return None
+    if not isinstance(n_classes, Integral) or isinstance(n_classes, bool):
+        raise DataError(f"{name} has n_classes = {n_classes!r}, expected a whole number (int), or None for regression")
+    if n_classes < 2:
+        raise DataError(f"{name} has n_classes = {n_classes}, expected at least 2, or None for regression")
+    return int(n_classes)
 
 
 def _first_in_both(train: Split, test: Split) -> int | None:
@@ -55,10 +65,19 @@ def _first_in_both(train: Split, test: Split) -> int | None:
     return None
 
 
-def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch.dtype) -> Split:
+def _checked_split(split: object, where: str, n_classes: int | None, dtype: torch.dtype) -> Split:
+    if not isinstance(split, Split):
+        raise DataError(f"{where} is a {type(split).__name__}, expected an influbench.Split of inputs, labels and ids")
     for field, values in vars(split).items():
         if not isinstance(values, Tensor):
             raise DataError(f"{where} {field} are a {type(values).__name__}, expected a torch.Tensor")
+        if unreadable := _unreadable(values):
+            raise DataError(f"{where} {field} are {unreadable}")
+    if split.inputs.ndim < 2:
+        raise DataError(
+            f"{where} inputs have shape {tuple(split.inputs.shape)}, expected (n, ...), a row for each example; "
+            "write inputs[:, None] where each is one number"
+        )
     n = len(split.inputs)
     if n < 2:
         raise DataError(f"{where} has {n} example{'s' * (n != 1)}, expected at least 2")
@@ -97,6 +116,15 @@ def _checked_labels(labels: Tensor, where: str, n_classes: int | None, dtype: to
             f"{int(labels.max())}"
         )
     return labels.to(torch.int64)
+
+
+def _unreadable(tensor: Tensor) -> str | None:
+    """What keeps a tensor's values from being read, and what to do about it."""
+    if tensor.layout is not torch.strided:
+        return f"{tensor.layout}, expected a dense tensor; write .to_dense()"
+    if tensor.is_meta:
+        return "on the meta device, where tensors have no values; make them on the CPU"
+    return None
 
 
 class Pristine:
@@ -202,6 +230,12 @@ def _checked_scores(scores: Tensor | None, quantity: str, expected: dict[str, in
         return None
     if not isinstance(scores, Tensor):
         raise EstimateError(f"returned {quantity} as a {type(scores).__name__}, expected a torch.Tensor")
+    if unreadable := _unreadable(scores):
+        raise EstimateError(f"returned {quantity} that is {unreadable}")
+    if scores.is_complex():
+        raise EstimateError(
+            f"returned {quantity} of {scores.dtype}, expected real numbers; write .real if that is meant"
+        )
     shape = tuple(expected.values())
     if tuple(scores.shape) != shape:
         names = ", ".join(expected)
