@@ -89,11 +89,16 @@ def _of_start(rehearsal: Rehearsal) -> Iterator[Fault]:
         yield Fault(
             "two modules built under one random state differ", "draw initial parameters from torch's generator only"
         )
-    (_, state), (_, other) = (rehearsal.built(seed) for seed in (0, 1))
+    (module, state), (again, other) = (rehearsal.built(seed) for seed in (0, 1))
     if torch.equal(state, other):
         yield Fault(
             "build sets torch's random state, so that every seed would start alike",
             "take torch.manual_seed out of it: the state is set before the call",
+        )
+    if module is again or _storages(module) & _storages(again):
+        yield Fault(
+            "build returns the parameters that it returned before, so that every seed would start alike",
+            "make a new module at each call",
         )
 
 
@@ -112,6 +117,11 @@ def _of_outputs(rehearsal: Rehearsal) -> Iterator[Fault]:
     if not has_floats(call.outputs):
         yield Fault(f"forward returns {call.outputs.dtype}", "return floating-point scores, before any argmax")
     yield from _of_shapes(rehearsal, call, len(rehearsal.examples))
+    if bool(call.outputs.isnan().any()):
+        yield Fault(
+            "forward gives outputs that are NaN before training",
+            "start from smaller values, and take no logarithm or quotient of what may be 0",
+        )
     if not call.outputs.requires_grad:
         yield Fault(
             "no gradient reaches the parameters from the outputs",
@@ -228,6 +238,12 @@ REQUIREMENTS = [
         "stack", "is the same in a stack of networks as alone, and in evaluation mode", _of_stacks, needs="gradients"
     ),
 ]
+
+
+def _storages(module: object) -> set[int]:
+    """Where the values of its trained parameters are."""
+    parameters = module.parameters() if isinstance(module, nn.Module) else ()
+    return {p.untyped_storage().data_ptr() for p in parameters if p.requires_grad and p.numel()}
 
 
 def _runs_in_float32(rehearsal: Rehearsal) -> bool:

@@ -83,5 +83,6 @@ def _registered(point: EntryPoint) -> list[Entry]:
 
 def _distribution(point: EntryPoint) -> Distribution:
     """Who registers it; a package whose metadata are damaged has neither a name nor a version."""
-    name, version = (point.dist.metadata.get(field) for field in ("Name", "Version")) if point.dist else (None, None)
+    known = dict.fromkeys(point.dist.metadata) if point.dist else {}
+    name, version = (point.dist.metadata[f] if point.dist and f in known else "" for f in ("Name", "Version"))
     return Distribution(name or "unknown package", version or "?")

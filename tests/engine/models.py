@@ -12,6 +12,7 @@ from influbench.api import Data, Recipe
 from influbench.models.linear import Linear
 
 _CALLS = count()
+_CACHE: dict[object, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ class Mlp(nn.Module):
                 return outputs.detach()
             case "squeeze":
                 return outputs.squeeze()
+            case "nan":
+                return outputs * torch.nan
         return outputs
 
 
@@ -155,6 +158,13 @@ class Faulty(Linear):
                 return Mlp
             case "build dict":
                 return {"layers": 2}
+            case "build cached" | "build shared":
+                cached = _CACHE.setdefault(sizes, Mlp("", *sizes))
+                if self.fault == "build cached":
+                    return cached
+                module = Mlp("", *sizes)
+                module.last.bias = cached.last.bias
+                return module
             case "build data":
                 data.train.inputs.sub_(data.train.inputs.mean(0))
             case "dropout 0":
