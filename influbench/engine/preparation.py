@@ -131,7 +131,7 @@ def problem_data(plan: Plan, problem: ProblemPlan, registry: Registry) -> tuple[
 
 def _refusal(problem: ProblemPlan, error: InflubenchError) -> Failure:
     if isinstance(error, ModelError):
-        return Failure(problem=problem.name, status="unsupported", reason=printable(str(error)))
+        return Failure(problem=problem.name, status="unsupported", reason=str(error))
     return Failure(problem=problem.name, status="failed", reason=printable(str(error)), traceback=whole_traceback())
 
 
@@ -222,7 +222,7 @@ def _of_model(who: str, call: Callable[[], T]) -> T:
     try:
         return _try(f"model {who}", call)
     except ModelError as error:
-        raise ModelError(f"{who}: {error}") from error
+        raise ModelError(f"{who}: {printable(str(error))}") from error
 
 
 def _try(who: str, call: Callable[[], T], *, seed: int | None = None) -> T:

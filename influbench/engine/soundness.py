@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from influbench.api import Model, Recipe
-from influbench.engine.rehearsal import Call, Rehearsal, has_floats
-from influbench.errors import ModelError
+from influbench.engine.rehearsal import Call, Rehearsal, has_floats, same
+from influbench.errors import ModelError, told
 from influbench.training.loop import Trainer
 
 _TOLERANCES = {torch.float64: 1e-5}  # of the largest value; a network may compute in less inside
@@ -85,7 +85,7 @@ def _of_build(rehearsal: Rehearsal) -> Iterator[Fault]:
 
 def _of_start(rehearsal: Rehearsal) -> Iterator[Fault]:
     first, second = (rehearsal.trainer.initial_parameters(0) for _ in range(2))
-    if any(not torch.equal(first[name], second[name]) for name in first):
+    if any(not same(first[name], second[name]) for name in first):
         yield Fault(
             "two modules built under one random state differ", "draw initial parameters from torch's generator only"
         )
@@ -108,7 +108,7 @@ def _of_outputs(rehearsal: Rehearsal) -> Iterator[Fault]:
     except (RuntimeError, ValueError) as error:
         if _runs_in_float32(rehearsal):
             yield Fault(
-                f"forward runs in float32 and not in float64, which is needed, too ({_first_line(error)})",
+                f"forward runs in float32 and not in float64, which is needed, too ({told(error)})",
                 "make new tensors like the inputs, for instance by inputs.new_zeros(...)",
             )
         raise
@@ -268,7 +268,3 @@ def _close(expected: Tensor, found: Tensor) -> bool:
 
 def _noun(value: object) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -57,6 +57,8 @@ class Mlp(nn.Module):
         self.fault, self.calls = fault, 0
         self.first, self.last = nn.Linear(n_inputs, 6), nn.Linear(6, n_outputs)
         self.register_buffer("mean", torch.zeros(n_inputs))
+        if fault == "nan start":
+            nn.init.constant_(self.first.weight, torch.nan)
         if fault == "unused":
             self.further = nn.Linear(2, 2)
 

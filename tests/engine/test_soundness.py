@@ -48,6 +48,7 @@ FAULTS = {
     "build dict": "build returned a dict; return a torch.nn.Module",
     "build cached": SHARED,
     "build shared": SHARED,
+    "nan start": "forward gives outputs that are NaN before training; start from smaller values, and take",
     "nan": "forward gives outputs that are NaN before training; start from smaller values, and take",
     "build data": "build writes into the data that it is given; work on copies of tensors",
     "mean loss": "loss gives shape () for 4 examples, expected one loss each, (4,); do not average over the examples",
