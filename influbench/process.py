@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from influbench import floating_point
+
 _ELSEWHERE = "a device that is not there"
 
 
@@ -33,16 +35,15 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
         torch.are_deterministic_algorithms_enabled,
         torch.use_deterministic_algorithms,
     ),
-    "numpy's floating-point error handling": (np.geterr, lambda handling: np.seterr(**handling)),
+    floating_point.NAME: (floating_point.handling, floating_point.handle),
 }
 
-# What torch and numpy begin with; torch's number of threads depends on the machine.
+# What torch begins with; its number of threads depends on the machine.
 INITIAL: Mapping[str, object] = {
     "the default device": "cpu",
     "the gradient mode": True,
     "the default dtype": torch.float32,
     "the use of deterministic algorithms": False,
-    "numpy's floating-point error handling": {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"},
 }
 
 

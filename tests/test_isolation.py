@@ -93,11 +93,21 @@ with isolated():
     pass
 assert "torch" not in sys.modules
 with isolated() as put_back:
-    import numpy, torch
+    import numpy
+    numpy.seterr(all="raise")
+assert put_back == ["numpy's floating-point error handling"], put_back
+assert numpy.geterr()["divide"] == "warn" and "torch" not in sys.modules
+numpy.seterr(over="ignore")  # by the user
+with isolated() as put_back:
+    pass
+assert put_back == [], put_back
+with isolated() as put_back:
+    import torch
     numpy.seterr(all="raise")
     torch.set_default_dtype(torch.float64), torch.set_default_device("meta"), torch.set_grad_enabled(False)
 settings = ["the default device", "the gradient mode", "the default dtype", "numpy's floating-point error handling"]
 assert put_back == settings, put_back
+assert numpy.geterr()["over"] == "ignore"
 assert torch.zeros(1, requires_grad=True).exp().requires_grad and torch.zeros(1).dtype == torch.float32
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
