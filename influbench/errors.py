@@ -64,8 +64,20 @@ def first_line(error: BaseException) -> str:
         raise
     except BaseException as failure:
         return f"its message cannot be shown, because that raises {type(failure).__name__}"
-    line = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    line = next((line.strip() for line in printable(message).splitlines() if line.strip()), "")
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}..."
+
+
+def printable(text: str) -> str:
+    """A stranger's words, with what no file and no terminal takes, half of a surrogate pair, written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def whole_traceback() -> str:
+    """That of the exception that is handled now, fit to be stored."""
+    from traceback import format_exc
+
+    return printable(format_exc())
 
 
 def did_you_mean(name: str, known: "list[str] | tuple[str, ...]") -> str:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
+from influbench import floating_point
 from influbench.errors import EscapedError, told
 
 
@@ -45,10 +46,14 @@ def _with_torch(seed: int | None) -> Iterator[list[str]]:
 def _before_torch() -> Iterator[list[str]]:
     """Listing what is installed imports no torch; a plugin that does leaves it as it begins, but for its threads."""
     changed: list[str] = []
+    of_numpy = floating_point.handling()
     try:
         yield changed
     finally:
         if "torch" in sys.modules:
             from influbench.process import INITIAL, put_back
 
-            changed += put_back(INITIAL)
+            changed += put_back({**INITIAL, floating_point.NAME: of_numpy})
+        elif floating_point.handling() != of_numpy:
+            floating_point.handle(of_numpy)
+            changed.append(floating_point.NAME)

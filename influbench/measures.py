@@ -9,12 +9,13 @@ effects of one example are small differences of large numbers.
 """
 
 from collections.abc import Callable
+from typing import get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from influbench.api import Model
+from influbench.api import MeasureName, Model
 
 _DEFAULT_LOSS = Model.loss
 Measure = Callable[[Tensor, Tensor], Tensor]
@@ -26,7 +27,9 @@ def available(n_classes: int | None) -> tuple[str, ...]:
 
 
 def measure_of(name: str, model: Model) -> Measure:
-    """The measure called `name`, with `neg_loss` taken from `model.loss`."""
+    """The measure called `name`, with `neg_loss` taken from `model.loss`; ValueError if there is none."""
+    if name not in (known := get_args(MeasureName)):
+        raise ValueError(f"measure must be one of {', '.join(known)}, got {name!r}")
     if name == "neg_loss":
         return lambda outputs, labels: -_loss_by_rows(model, outputs.double(), labels)
     return {"margin": _margin, "p_correct": _p_correct}[name]

@@ -1,7 +1,8 @@
 """What an estimator is given: data, a model, and training that is counted. No way leads from here to the truth."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import get_args
 
 import torch
@@ -63,7 +64,8 @@ class TrainingProblem(Problem):
         return self._trainer.n_steps
 
     def initial_parameters(self, replicate: int) -> Mapping[str, Tensor]:
-        return self._trainer.initial_parameters(self._training_seed(replicate))
+        (number,) = _whole_numbers("replicates", [replicate])
+        return self._trainer.initial_parameters(self._training_seed(number))
 
     def forward(
         self, parameters: Mapping[str, Tensor], inputs: Tensor, *, masks: Mapping[str, Tensor] | None = None
@@ -86,26 +88,35 @@ class TrainingProblem(Problem):
         normalizer: Normalizer = "batch",
         frozen: Collection[str] = (),
     ) -> Runs:
-        if not replicates:
+        numbers, steps = _whole_numbers("replicates", replicates), _whole_numbers("checkpoints", checkpoints)
+        if not numbers:
             raise ValueError("replicates is empty; give one number for each network to train")
+        if negative := [number for number in numbers if number < 0]:
+            raise ValueError(f"replicate {negative[0]} is below 0; give whole numbers from 0")
         if normalizer not in get_args(Normalizer):
             raise ValueError(f"normalizer must be 'batch' or 'kept', got {normalizer!r}")
-        if beyond := [step for step in checkpoints if not 0 <= step <= self.n_steps]:
+        if beyond := [step for step in steps if not 0 <= step <= self.n_steps]:
             raise ValueError(f"checkpoint {beyond[0]} is not a step from 0 to {self.n_steps}")
+        if isinstance(frozen, str):
+            raise ValueError(f"frozen is the text {frozen!r}; give a list of names: [{frozen!r}]")
+        _check_weights(weights)
         if unknown := [name for name in frozen if name not in self.trainable]:
             raise ValueError(f"{unknown[0]!r} is no parameter that training moves; those are {sorted(self.trainable)}")
-        self._announce(len(replicates))
+        self._announce(len(numbers))
         return self._trainer.train(
-            [self._training_seed(replicate) for replicate in replicates],
+            [self._training_seed(number) for number in numbers],
             weights,
             masks=masks,
-            checkpoints=checkpoints,
+            checkpoints=steps,
             normalizer=normalizer,
             frozen=frozen,
             spend=self.meter.spend,
         )
 
     def bank(self, *, n_models: int, ratio: float) -> Bank:
+        (n_models,), ratio = _whole_numbers("n_models", [n_models]), _ratio(ratio, n=len(self.data.train))
+        if n_models < 1:
+            raise ValueError(f"n_models must be at least 1, got {n_models}")
         self._announce(n_models)
         bank = SubsetBank(self._trainer, self._bank_seed, n_models=n_models, ratio=ratio)
         return bank.train(
@@ -138,3 +149,39 @@ class TrainingProblem(Problem):
 
     def _announce(self, n_trainings: int) -> None:
         self.meter.announced += n_trainings * self.meter.per_training
+
+
+def _whole_numbers(what: str, given: Sequence[int]) -> list[int]:
+    """As a list of int, which a seed can be derived from; ValueError where they are anything else."""
+    if not isinstance(given, Sequence | Set) or isinstance(given, str | bytes):
+        raise ValueError(f"{what} must be a list of whole numbers (int), got {_shown(given)}")
+    for number in given:
+        if not isinstance(number, Integral) or isinstance(number, bool):
+            raise ValueError(f"{what} must be whole numbers (int), got {_shown(number)}")
+    return [int(number) for number in given]
+
+
+def _ratio(ratio: float, *, n: int) -> float:
+    """The share of `n` train points that a network is trained on."""
+    if not isinstance(ratio, Real) or isinstance(ratio, bool) or not 0 < ratio <= 1:
+        raise ValueError(f"ratio must be a number above 0 and at most 1, got {_shown(ratio)}")
+    if round(ratio * n) < 1:
+        raise ValueError(f"ratio {ratio} keeps none of {n} train points; give a larger one")
+    return float(ratio)
+
+
+def _check_weights(weights: object) -> None:
+    """Whether these are weights of losses; the trainer knows their shape."""
+    if weights is None:
+        return
+    if not isinstance(weights, Tensor) or weights.is_complex():
+        raise ValueError(f"weights must be a torch.Tensor of real numbers, got {_shown(weights)}")
+    if not bool(((weights >= 0) & weights.isfinite()).all()):
+        raise ValueError("weights must be finite and not negative; 0 leaves an example out")
+
+
+def _shown(value: object) -> str:
+    """A value as an error names it: a tensor or another container by what it is."""
+    if isinstance(value, Tensor):
+        return f"a tensor of {value.dtype}"
+    return repr(value) if isinstance(value, str | Real) or value is None else f"a {type(value).__name__}"

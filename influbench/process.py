@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from influbench import floating_point
+
 _ELSEWHERE = "a device that is not there"
 
 
@@ -33,6 +35,7 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
         torch.are_deterministic_algorithms_enabled,
         torch.use_deterministic_algorithms,
     ),
+    floating_point.NAME: (floating_point.handling, floating_point.handle),
 }
 
 # What torch begins with; its number of threads depends on the machine.

@@ -236,6 +236,42 @@ class ElsewhereInVain(Elsewhere):
 
 
 @dataclass(frozen=True)
+class Presumptuous(Estimator):
+    """Makes the problem one that it supports."""
+
+    def unsupported(self, problem: Problem) -> str | None:
+        object.__setattr__(problem.recipe, "epochs", 1)
+        problem.data.train.inputs.zero_()
+        return None
+
+    def estimate(self, problem: Problem) -> Estimate:
+        return Estimate(torch.zeros(len(problem.data.train), len(problem.data.test)))
+
+
+@dataclass(frozen=True)
+class Wordless(Presumptuous):
+    """Has a reason and does not tell it."""
+
+    def unsupported(self, problem: Problem) -> str | None:
+        return " "
+
+
+@dataclass(frozen=True)
+class Garbled(Presumptuous):
+    """Speaks in halves of characters."""
+
+    where: str = "notes"
+
+    def unsupported(self, problem: Problem) -> str | None:
+        return "not \ud800 here" if self.where == "unsupported" else None
+
+    def estimate(self, problem: Problem) -> Estimate:
+        if self.where == "error":
+            raise ValueError("\ud800 bad")
+        return Estimate(torch.zeros(len(problem.data.train), len(problem.data.test)), notes=("\ud800",))
+
+
+@dataclass(frozen=True)
 class Undecided(Estimator):
     """Cannot even say whether it is supported."""
 

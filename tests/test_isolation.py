@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,6 +21,7 @@ from influbench.isolation import isolated
         (lambda: torch.set_default_dtype(torch.float64), "the default dtype"),
         (lambda: torch.set_grad_enabled(False), "the gradient mode"),
         (lambda: torch.set_num_threads(torch.get_num_threads() + 1), "the number of threads"),
+        (lambda: np.seterr(all="raise"), "numpy's floating-point error handling"),
     ],
 )
 @pytest.mark.parametrize("fails", [False, True])
@@ -91,9 +93,21 @@ with isolated():
     pass
 assert "torch" not in sys.modules
 with isolated() as put_back:
+    import numpy
+    numpy.seterr(all="raise")
+assert put_back == ["numpy's floating-point error handling"], put_back
+assert numpy.geterr()["divide"] == "warn" and "torch" not in sys.modules
+numpy.seterr(over="ignore")  # by the user
+with isolated() as put_back:
+    pass
+assert put_back == [], put_back
+with isolated() as put_back:
     import torch
+    numpy.seterr(all="raise")
     torch.set_default_dtype(torch.float64), torch.set_default_device("meta"), torch.set_grad_enabled(False)
-assert put_back == ["the default device", "the gradient mode", "the default dtype"], put_back
+settings = ["the default device", "the gradient mode", "the default dtype", "numpy's floating-point error handling"]
+assert put_back == settings, put_back
+assert numpy.geterr()["over"] == "ignore"
 assert torch.zeros(1, requires_grad=True).exp().requires_grad and torch.zeros(1).dtype == torch.float32
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)

@@ -131,6 +131,27 @@ def test_a_broken_plugin_keeps_its_reason_and_disturbs_nobody(
         found.entry("model", "m")
 
 
+@pytest.mark.parametrize("metadata", [None, "Metadata-Version: 2.1\n"])
+def test_a_package_without_a_name_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metadata: str | None
+) -> None:
+    (tmp_path / "nameless.dist-info").mkdir()
+    (tmp_path / "nameless.dist-info" / "entry_points.txt").write_text("[influbench]\nnameless = nowhere.at.all\n")
+    if metadata:
+        (tmp_path / "nameless.dist-info" / "METADATA").write_text(metadata)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = collect(entry_points(group="influbench"))
+    assert found.names("estimator") == installed().names("estimator")
+    (broken,) = found.broken
+    assert broken.distribution == Distribution("unknown package", "?")
+
+
+def test_what_a_plugin_says_of_itself_can_be_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    garbled = GOOD.replace("a stranger's", "half \\ud800")
+    (entry,) = collect([point(tmp_path, monkeypatch, garbled, "garbled")]).entries
+    assert entry.spec.summary == "half \\ud800"
+
+
 def test_one_name_from_two_distributions_names_both() -> None:
     spec = Spec("twin", "tests.plugins:Raises", "theirs")
     both = Registry(tuple(Entry("estimator", spec, who) for who in (STRANGERS, Distribution("others", "2.0"))))

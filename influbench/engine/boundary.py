@@ -1,13 +1,17 @@
 """What plugins hand over is checked here, once; and what they do to what they were given is undone."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from influbench.api import Data, Estimate, Problem, Split
-from influbench.errors import DataError, EstimateError
+from influbench.errors import DataError, EstimateError, printable
+from influbench.training.loop import Trainer
 
 
 def on_device(data: Data, device: torch.device) -> Data:
@@ -23,10 +27,9 @@ def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:
     """The data in the problem's dtype, on the CPU; DataError where it cannot be trained on."""
     if not isinstance(data, Data):
         raise DataError(f"{name} loaded a {type(data).__name__}, expected influbench.Data")
-    if data.n_classes is not None and data.n_classes < 2:
-        raise DataError(f"{name} has n_classes = {data.n_classes}, expected at least 2, or None for regression")
-    train = _checked_split(data.train, f"{name} train", data.n_classes, dtype)
-    test = _checked_split(data.test, f"{name} test", data.n_classes, dtype)
+    n_classes = _checked_n_classes(data.n_classes, name)
+    train = _checked_split(data.train, f"{name} train", n_classes, dtype)
+    test = _checked_split(data.test, f"{name} test", n_classes, dtype)
     if train.inputs.shape[1:] != test.inputs.shape[1:]:
         raise DataError(
             f"{name} has train inputs of shape {tuple(train.inputs.shape[1:])} and test inputs of shape "
@@ -39,7 +42,17 @@ def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:
             f"{name} has an example that is a train and a test point, id {example}; "
             "test on points that are not trained on"
         )
-    return replace(data, train=train, test=test)
+    return Data(train, test, n_classes)
+
+
+def _checked_n_classes(n_classes: object, name: str) -> int | None:
+    if n_classes is None:
+        return None
+    if not isinstance(n_classes, Integral) or isinstance(n_classes, bool):
+        raise DataError(f"{name} has n_classes = {n_classes!r}, expected a whole number (int), or None for regression")
+    if n_classes < 2:
+        raise DataError(f"{name} has n_classes = {n_classes}, expected at least 2, or None for regression")
+    return int(n_classes)
 
 
 def _first_in_both(train: Split, test: Split) -> int | None:
@@ -52,10 +65,19 @@ def _first_in_both(train: Split, test: Split) -> int | None:
     return None
 
 
-def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch.dtype) -> Split:
+def _checked_split(split: object, where: str, n_classes: int | None, dtype: torch.dtype) -> Split:
+    if not isinstance(split, Split):
+        raise DataError(f"{where} is a {type(split).__name__}, expected an influbench.Split of inputs, labels and ids")
     for field, values in vars(split).items():
         if not isinstance(values, Tensor):
             raise DataError(f"{where} {field} are a {type(values).__name__}, expected a torch.Tensor")
+        if unreadable := _unreadable(values):
+            raise DataError(f"{where} {field} are {unreadable}")
+    if split.inputs.ndim < 2:
+        raise DataError(
+            f"{where} inputs have shape {tuple(split.inputs.shape)}, expected (n, ...), a row for each example; "
+            "write inputs[:, None] where each is one number"
+        )
     n = len(split.inputs)
     if n < 2:
         raise DataError(f"{where} has {n} example{'s' * (n != 1)}, expected at least 2")
@@ -66,10 +88,11 @@ def _checked_split(split: Split, where: str, n_classes: int | None, dtype: torch
         raise DataError(f"{where} ids must be int64, not negative and unique")
     if not split.inputs.is_floating_point():
         raise DataError(f"{where} inputs are {split.inputs.dtype}, expected floating point")
-    inputs = split.inputs.cpu().to(dtype)
+    inputs = split.inputs.detach().to("cpu", dtype, copy=True)  # what the data set keeps is its own
     if unusable := int((~inputs.isfinite()).flatten(1).any(1).sum()):
         raise DataError(f"{where} inputs are not finite in {unusable} of {n} examples")
-    return Split(inputs, _checked_labels(split.labels, where, n_classes, dtype).cpu(), split.ids.cpu())
+    labels = _checked_labels(split.labels, where, n_classes, dtype).detach()
+    return Split(inputs, labels.to("cpu", copy=True), split.ids.to("cpu", copy=True))
 
 
 def _checked_labels(labels: Tensor, where: str, n_classes: int | None, dtype: torch.dtype) -> Tensor:
@@ -95,28 +118,85 @@ def _checked_labels(labels: Tensor, where: str, n_classes: int | None, dtype: to
     return labels.to(torch.int64)
 
 
+def _unreadable(tensor: Tensor) -> str | None:
+    """What keeps a tensor's values from being read, and what to do about it."""
+    if tensor.layout is not torch.strided:
+        return f"{tensor.layout}, expected a dense tensor; write .to_dense()"
+    if tensor.is_meta:
+        return "on the meta device, where tensors have no values; make them on the CPU"
+    return None
+
+
 class Pristine:
     """Copies of the data, the model and the recipe, to notice that a plugin wrote into them and to undo it."""
 
-    def __init__(self, problem: Problem) -> None:
-        self._shared = [tensor for split in (problem.data.train, problem.data.test) for tensor in vars(split).values()]
-        self._copies = [tensor.clone() for tensor in self._shared]
+    def __init__(self, problem: Problem | Trainer) -> None:
+        data = problem.data
+        self._data, self._data_fields = data, dict(vars(data))
+        self._splits = [(split, _copies(vars(split))) for split in (data.train, data.test)]
         self._records = {"model": problem.model, "recipe": problem.recipe}
         self._fields = {name: deepcopy(vars(record)) for name, record in self._records.items()}
 
     def restore(self) -> list[str]:
-        """Put everything back as it was; names of what had been changed."""
+        """Put everything back as it was; names of what had been changed.
+
+        What replaces a tensor that was written into is a new one: the old may not be fit to hold the values any more.
+        """
         changed = []
-        for shared, copy in zip(self._shared, self._copies, strict=True):
-            if not torch.equal(shared, copy):
-                shared.copy_(copy)
+        now, before = vars(self._data), self._data_fields
+        if now.keys() != before.keys() or any(now[name] is not value for name, value in before.items()):
+            _replace_fields(self._data, self._data_fields)
+            changed = ["data"]
+        for split, copies in self._splits:
+            if not _hold(vars(split), copies):
+                _replace_fields(split, _copies(copies))
                 changed = ["data"]
         for name, record in self._records.items():
             if repr(vars(record)) != repr(self._fields[name]):
-                vars(record).clear()
-                vars(record).update(deepcopy(self._fields[name]))
+                _replace_fields(record, deepcopy(self._fields[name]))
                 changed.append(name)
         return changed
+
+    @contextmanager
+    def guarded(self, what: str = "") -> Iterator[None]:
+        """Within, a plugin may do what it likes to what it is given: it is put back, and EstimateError if it had to be.
+
+        `what` wrote, for the sentence.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.restore()
+            raise
+        finally:
+            if changed := self.restore():
+                raise EstimateError(
+                    f"{what} wrote into the {' and the '.join(changed)} it was given; work on a copy".lstrip()
+                )
+
+
+def _copies(fields: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in fields.items()}
+
+
+def _replace_fields(record: object, fields: Mapping[str, object]) -> None:
+    vars(record).clear()
+    vars(record).update(fields)
+
+
+def _hold(fields: Mapping[str, object], copies: Mapping[str, Tensor]) -> bool:
+    """Whether these fields are tensors like the copies, with the same values."""
+    return fields.keys() == copies.keys() and all(_is_copied(fields[name], copy) for name, copy in copies.items())
+
+
+def _is_copied(tensor: object, copy: Tensor) -> bool:
+    kind = [(t.shape, t.dtype, t.device, t.layout, t.requires_grad) for t in (tensor, copy) if isinstance(t, Tensor)]
+    return (
+        isinstance(tensor, Tensor)
+        and kind[0] == kind[1]
+        and tensor.untyped_storage().nbytes() >= copy.numel() * copy.element_size()  # else there is nothing to read
+        and torch.equal(tensor, copy)
+    )
 
 
 def checked_estimate(estimate: object, data: Data) -> Estimate:
@@ -142,7 +222,7 @@ def _checked_notes(notes: object) -> tuple[str, ...]:
         raise EstimateError(f"returned notes as a {type(notes).__name__}, expected a tuple of sentences")
     if wrong := [note for note in found if not isinstance(note, str)]:
         raise EstimateError(f"returned {wrong[0]!r} among the notes, expected sentences; write it out as a str")
-    return tuple(found)
+    return tuple(map(printable, found))
 
 
 def _checked_scores(scores: Tensor | None, quantity: str, expected: dict[str, int]) -> Tensor | None:
@@ -150,6 +230,12 @@ def _checked_scores(scores: Tensor | None, quantity: str, expected: dict[str, in
         return None
     if not isinstance(scores, Tensor):
         raise EstimateError(f"returned {quantity} as a {type(scores).__name__}, expected a torch.Tensor")
+    if unreadable := _unreadable(scores):
+        raise EstimateError(f"returned {quantity} that is {unreadable}")
+    if scores.is_complex():
+        raise EstimateError(
+            f"returned {quantity} of {scores.dtype}, expected real numbers; write .real if that is meant"
+        )
     shape = tuple(expected.values())
     if tuple(scores.shape) != shape:
         names = ", ".join(expected)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from influbench.api import Estimate, Estimator
 from influbench.engine.boundary import Pristine, checked_estimate
-from influbench.errors import EstimateError
+from influbench.errors import EstimateError, ModelError, printable
 from influbench.isolation import isolated
 from influbench.problem import TrainingProblem
 from influbench.registry import changed_on_import
@@ -17,19 +17,35 @@ def estimated(estimator: Estimator, problem: TrainingProblem, *, who: str, steps
     Raises what the estimator raises, and EstimateError where it owes something else or wrote into what it was given.
     `who` is whom a note names that had to put a setting back.
     """
-    pristine, put_back = Pristine(problem), list[str]()
-    try:
+    put_back: list[str] = []
+    with Pristine(problem).guarded():
         with isolated(problem.seed) as put_back:
             traced = estimator.trace(problem, steps) if steps else None
             returned = [estimator.estimate(problem)] if traced is None else list(traced)
         if traced is not None and len(returned) != len(steps):
             raise EstimateError(f"traced {len(returned)} steps, expected {len(steps)}")
         found = [checked_estimate(one, problem.data) for one in returned]
-    finally:
-        if changed := pristine.restore():
-            raise EstimateError(f"wrote into the {' and the '.join(changed)} it was given; work on a copy")
     notes = tuple(_notes(put_back, changed_on_import(type(estimator)), who=who))
     return [replace(estimate, notes=(*estimate.notes, *notes)) for estimate in found]
+
+
+def refusal(estimator: Estimator, problem: TrainingProblem, pristine: Pristine) -> str | None:
+    """Why the estimator cannot run on the problem, as it says itself, or None if it can.
+
+    Raises what the estimator raises, and EstimateError as above.
+    """
+    with pristine.guarded("unsupported"), isolated(problem.seed):
+        try:
+            reason: object = estimator.unsupported(problem)
+        except ModelError as error:
+            reason = str(error)
+    if reason is None:
+        return None
+    if not isinstance(reason, str):
+        raise EstimateError(f"unsupported returned {reason!r}, expected a sentence or None")
+    if not reason.strip():
+        raise EstimateError("unsupported returned an empty reason, expected a sentence or None")
+    return printable(reason)
 
 
 def _notes(changed: Sequence[str], on_import: Sequence[str], *, who: str) -> Iterator[str]:

@@ -2,17 +2,25 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from traceback import format_exc
 from typing import TypeVar
 
 import torch
 
 from influbench.api import Data, Dataset, Estimator, Model, Recipe
-from influbench.engine.boundary import checked_data, on_device
+from influbench.engine.boundary import Pristine, checked_data, on_device
+from influbench.engine.estimating import refusal
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.soundness import check_model, checked_recipe
-from influbench.errors import InflubenchError, ModelError, PlanError, PluginError, UsageError
+from influbench.errors import (
+    InflubenchError,
+    ModelError,
+    PlanError,
+    PluginError,
+    UsageError,
+    printable,
+    whole_traceback,
+)
 from influbench.executors import Executor, Here
 from influbench.isolation import isolated
 from influbench.measures import available
@@ -124,7 +132,7 @@ def problem_data(plan: Plan, problem: ProblemPlan, registry: Registry) -> tuple[
 def _refusal(problem: ProblemPlan, error: InflubenchError) -> Failure:
     if isinstance(error, ModelError):
         return Failure(problem=problem.name, status="unsupported", reason=str(error))
-    return Failure(problem=problem.name, status="failed", reason=str(error), traceback=format_exc())
+    return Failure(problem=problem.name, status="failed", reason=printable(str(error)), traceback=whole_traceback())
 
 
 def _estimator(selector: Selector, registry: Registry, *, named: bool) -> tuple[Estimator | None, Obstacle | None]:
@@ -134,7 +142,7 @@ def _estimator(selector: Selector, registry: Registry, *, named: bool) -> tuple[
         if named:
             raise
         return None, Obstacle(
-            "unsupported" if isinstance(error, UsageError) else "failed", in_words(error), format_exc()
+            "unsupported" if isinstance(error, UsageError) else "failed", in_words(error), whole_traceback()
         )
 
 
@@ -169,11 +177,11 @@ def _problem(
     if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
     _of_model(who, lambda: check_model(trainer))
-    candidates = []
+    candidates, pristine = [], Pristine(trainer)
     for selector, estimator, missing in estimators:
         views = [_view(plan, trainer, selector, repeat, cache, resources) for repeat in range(plan.repeats)]
         supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
-        obstacle = missing if estimator is None else _unsupported(supplied, estimator, views[0])
+        obstacle = missing if estimator is None else _unsupported(supplied, estimator, views[0], pristine)
         candidates.append(Candidate(selector, supplied, estimator, views, obstacle))
     ground_truth = GroundTruth(trainer, plan.seed, plan.truth.steps)
     return Prepared(problem, trainer, ground_truth, labels, candidates)
@@ -200,18 +208,12 @@ def _replaced(plan: Plan, recipe: Recipe) -> Recipe:
         raise PlanError(f"{plan.name}: [training] {error}") from None
 
 
-def _unsupported(who: str, estimator: Estimator, view: TrainingProblem) -> Obstacle | None:
+def _unsupported(who: str, estimator: Estimator, view: TrainingProblem, pristine: Pristine) -> Obstacle | None:
     """What keeps the estimator from this problem, as it says itself, or what its answer raised."""
     try:
-        with isolated(view.seed):
-            reason = estimator.unsupported(view)
-    except ModelError as error:
-        reason = str(error)
+        reason = refusal(estimator, view, pristine)
     except Exception as error:
-        return Obstacle("failed", in_words(error, who), format_exc())
-    if reason is not None and not isinstance(reason, str):
-        told = f"{who}: unsupported returned {reason!r}, expected a sentence or None"
-        return Obstacle("failed", told)
+        return Obstacle("failed", in_words(error, who), whole_traceback())
     return None if reason is None else Obstacle("unsupported", reason)
 
 
@@ -220,7 +222,7 @@ def _of_model(who: str, call: Callable[[], T]) -> T:
     try:
         return _try(f"model {who}", call)
     except ModelError as error:
-        raise ModelError(f"{who}: {error}") from error
+        raise ModelError(f"{who}: {printable(str(error))}") from error
 
 
 def _try(who: str, call: Callable[[], T], *, seed: int | None = None) -> T:

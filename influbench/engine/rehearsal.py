@@ -133,9 +133,14 @@ class _Watched:
     def written(self) -> str | None:
         """What was written into, if anything."""
         for name, tensor, version, copy in self._before:
-            if tensor._version != version or not torch.equal(tensor.detach(), copy):
+            if tensor._version != version or not same(tensor.detach(), copy):
                 return name
         return None
+
+
+def same(tensor: Tensor, copy: Tensor) -> bool:
+    """Whether all values are the same, NaN being one."""
+    return tensor.shape == copy.shape and bool(((tensor == copy) | (tensor.isnan() & copy.isnan())).all())
 
 
 def has_floats(values: object) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from traceback import format_exc
 
 import torch
 
@@ -27,7 +26,7 @@ from influbench.engine.fronts import fronts
 from influbench.engine.judgement import Judge, Trace, influence_yardstick, unjudged
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.preparation import Candidate, Prepared, Resources, prepare, resolved
-from influbench.errors import InflubenchError, PluginError, UsageError
+from influbench.errors import InflubenchError, PluginError, UsageError, whole_traceback
 from influbench.executors import Executor
 from influbench.plan import ALL, Plan
 from influbench.problem import TrainingProblem
@@ -84,7 +83,7 @@ def run(
             if not several:
                 raise _in_our_terms(error, problem) from error
             failures.append(
-                Failure(problem=problem.plan.name, status="failed", reason=in_words(error), traceback=format_exc())
+                Failure(problem=problem.plan.name, status="failed", reason=in_words(error), traceback=whole_traceback())
             )
             yield ProblemFailed(failures[-1])
     whole: Result | Results = (
@@ -230,7 +229,7 @@ def _estimate(
     try:
         return estimated(estimator, problem, who=who, steps=steps)
     except Exception as error:
-        return Obstacle("failed", in_words(error, who), format_exc())
+        return Obstacle("failed", in_words(error, who), whole_traceback())
 
 
 def _arrays(estimates: Sequence[Estimate], problem: TrainingProblem) -> dict[str, torch.Tensor]:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from influbench.api import Model, Recipe
-from influbench.engine.rehearsal import Call, Rehearsal, has_floats
-from influbench.errors import ModelError
+from influbench.engine.rehearsal import Call, Rehearsal, has_floats, same
+from influbench.errors import ModelError, told
 from influbench.training.loop import Trainer
 
 _TOLERANCES = {torch.float64: 1e-5}  # of the largest value; a network may compute in less inside
@@ -85,15 +85,20 @@ def _of_build(rehearsal: Rehearsal) -> Iterator[Fault]:
 
 def _of_start(rehearsal: Rehearsal) -> Iterator[Fault]:
     first, second = (rehearsal.trainer.initial_parameters(0) for _ in range(2))
-    if any(not torch.equal(first[name], second[name]) for name in first):
+    if any(not same(first[name], second[name]) for name in first):
         yield Fault(
             "two modules built under one random state differ", "draw initial parameters from torch's generator only"
         )
-    (_, state), (_, other) = (rehearsal.built(seed) for seed in (0, 1))
+    (module, state), (again, other) = (rehearsal.built(seed) for seed in (0, 1))
     if torch.equal(state, other):
         yield Fault(
             "build sets torch's random state, so that every seed would start alike",
             "take torch.manual_seed out of it: the state is set before the call",
+        )
+    if module is again or _storages(module) & _storages(again):
+        yield Fault(
+            "build returns the parameters that it returned before, so that every seed would start alike",
+            "make a new module at each call",
         )
 
 
@@ -103,7 +108,7 @@ def _of_outputs(rehearsal: Rehearsal) -> Iterator[Fault]:
     except (RuntimeError, ValueError) as error:
         if _runs_in_float32(rehearsal):
             yield Fault(
-                f"forward runs in float32 and not in float64, which is needed, too ({_first_line(error)})",
+                f"forward runs in float32 and not in float64, which is needed, too ({told(error)})",
                 "make new tensors like the inputs, for instance by inputs.new_zeros(...)",
             )
         raise
@@ -112,6 +117,11 @@ def _of_outputs(rehearsal: Rehearsal) -> Iterator[Fault]:
     if not has_floats(call.outputs):
         yield Fault(f"forward returns {call.outputs.dtype}", "return floating-point scores, before any argmax")
     yield from _of_shapes(rehearsal, call, len(rehearsal.examples))
+    if bool(call.outputs.isnan().any()):
+        yield Fault(
+            "forward gives outputs that are NaN before training",
+            "start from smaller values, and take no logarithm or quotient of what may be 0",
+        )
     if not call.outputs.requires_grad:
         yield Fault(
             "no gradient reaches the parameters from the outputs",
@@ -230,6 +240,12 @@ REQUIREMENTS = [
 ]
 
 
+def _storages(module: object) -> set[int]:
+    """Where the values of its trained parameters are."""
+    parameters = module.parameters() if isinstance(module, nn.Module) else ()
+    return {p.untyped_storage().data_ptr() for p in parameters if p.requires_grad and p.numel()}
+
+
 def _runs_in_float32(rehearsal: Rehearsal) -> bool:
     trainer, inputs = replace(rehearsal.trainer, dtype=torch.float32), rehearsal.examples.inputs.float()
     try:
@@ -252,7 +268,3 @@ def _close(expected: Tensor, found: Tensor) -> bool:
 
 def _noun(value: object) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 import pluggy
 
 from influbench import api
-from influbench.errors import PluginError, did_you_mean, told
+from influbench.errors import PluginError, did_you_mean, printable, told
 from influbench.registry.catalogue import Registry
 from influbench.registry.entries import KINDS, NOUNS, Broken, Distribution, Entry, Remark
 from influbench.registry.imports import importing
@@ -33,7 +33,7 @@ def collect(points: Iterable[EntryPoint]) -> Registry:
             with importing(point.module) as put_back:
                 entries += _registered(point)
         except Exception as error:
-            reason = str(error) if isinstance(error, PluginError) else told(error)
+            reason = printable(str(error)) if isinstance(error, PluginError) else told(error)
             broken.append(Broken(_distribution(point), point.name, reason))
         if put_back:
             changed = f"{point.name} changed {' and '.join(put_back)} on import, which is put back"
@@ -82,4 +82,7 @@ def _registered(point: EntryPoint) -> list[Entry]:
 
 
 def _distribution(point: EntryPoint) -> Distribution:
-    return Distribution(point.dist.name, point.dist.version) if point.dist else Distribution("unknown package", "?")
+    """Who registers it; a package whose metadata are damaged has neither a name nor a version."""
+    known = dict.fromkeys(point.dist.metadata) if point.dist else {}
+    name, version = (point.dist.metadata[f] if point.dist and f in known else "" for f in ("Name", "Version"))
+    return Distribution(name or "unknown package", version or "?")

@@ -1,10 +1,11 @@
 """What a hook returns, checked once, so that everything that is registered can be named, listed and imported."""
 
 import re
+from dataclasses import replace
 from inspect import iscoroutine
 
 from influbench.api import API_VERSION, Spec
-from influbench.errors import PluginError
+from influbench.errors import PluginError, printable
 from influbench.registry.entries import NOUNS, Kind
 from influbench.registry.files import is_of_file
 
@@ -24,7 +25,7 @@ def checked_specs(kind: Kind, returned: object) -> list[Spec]:
         if not isinstance(spec, Spec):
             raise PluginError(f"{hook} returned a list with {_a(spec)} in it; {remedy}")
         _check(kind, spec)
-    return list(returned)
+    return [replace(spec, summary=printable(spec.summary), reference=printable(spec.reference)) for spec in returned]
 
 
 def _check(kind: Kind, spec: Spec) -> None:

@@ -1,7 +1,7 @@
 """The one training loop."""
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from influbench.api import Data, Masks, MeasureName, Model, Normalizer, OptimizerState, Recipe
+from influbench.errors import ModelError
 from influbench.measures import example_losses
 from influbench.process import settings_kept
 from influbench.seeds import derive
@@ -63,7 +64,14 @@ class Trainer:
     @cached_property
     def sites(self) -> dict[str, int]:
         """Mask sites of the model, with their number of units."""
-        return self.units(self.model.mask_sites(self._build(0)))
+        found: object = self.model.mask_sites(self._build(0))
+        names = list(found) if isinstance(found, Iterable) and not isinstance(found, str) else None
+        if names is None or not all(isinstance(name, str) for name in names):
+            given = "None" if found is None else f"a {type(found).__name__}"
+            raise ModelError(
+                f"{type(self.model).__name__}.mask_sites returned {given}; return a list of names of submodules"
+            )
+        return self.units(names)
 
     def units(self, sites: Sequence[str]) -> dict[str, int]:
         """Number of units of each of these submodules; ModelError where one cannot be masked."""

@@ -12,6 +12,7 @@ from influbench.api import Data, Recipe
 from influbench.models.linear import Linear
 
 _CALLS = count()
+_CACHE: dict[object, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Mlp(nn.Module):
         self.fault, self.calls = fault, 0
         self.first, self.last = nn.Linear(n_inputs, 6), nn.Linear(6, n_outputs)
         self.register_buffer("mean", torch.zeros(n_inputs))
+        if fault == "nan start":
+            nn.init.constant_(self.first.weight, torch.nan)
         if fault == "unused":
             self.further = nn.Linear(2, 2)
 
@@ -122,6 +125,8 @@ class Mlp(nn.Module):
                 return outputs.detach()
             case "squeeze":
                 return outputs.squeeze()
+            case "nan":
+                return outputs * torch.nan
         return outputs
 
 
@@ -155,6 +160,13 @@ class Faulty(Linear):
                 return Mlp
             case "build dict":
                 return {"layers": 2}
+            case "build cached" | "build shared":
+                cached = _CACHE.setdefault(sizes, Mlp("", *sizes))
+                if self.fault == "build cached":
+                    return cached
+                module = Mlp("", *sizes)
+                module.last.bias = cached.last.bias
+                return module
             case "build data":
                 data.train.inputs.sub_(data.train.inputs.mean(0))
             case "dropout 0":

@@ -157,6 +157,40 @@ def test_one_that_writes_into_the_model_fails_and_the_next_train_the_same(tmp_pa
     assert cells_of(after, "subset")["influence"].spearman == cells_of(alone, "subset")["influence"].spearman
 
 
+def test_one_that_writes_when_asked_what_it_supports_fails_and_the_truth_is_of_the_problem(tmp_path: Path) -> None:
+    alone = result_of(plan(["subset"]), tmp_path / "alone")
+    after = result_of(plan(["bad", "subset"]), tmp_path / "after", bad="Presumptuous")
+    reason = "bad (strangers 1.0): unsupported wrote into the data and the recipe it was given; work on a copy"
+    assert (cells_of(after, "bad")["influence"].status, cells_of(after, "bad")["influence"].reason) == (
+        "failed",
+        reason,
+    )
+    assert after.truth.key == alone.truth.key
+    assert cells_of(after, "subset")["influence"].spearman == cells_of(alone, "subset")["influence"].spearman
+
+
+def test_an_empty_reason_is_a_failed_cell(tmp_path: Path) -> None:
+    cell = cells_of(result_of(plan(["bad", "random"]), tmp_path, bad="Wordless"), "bad")["influence"]
+    reason = "bad (strangers 1.0): unsupported returned an empty reason, expected a sentence or None"
+    assert (cell.status, cell.reason) == ("failed", reason)
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("notes", "\\ud800"),
+        ("unsupported", "not \\ud800 here"),
+        ("error", "bad[where=error] (strangers 1.0) raised ValueError: \\ud800 bad"),
+    ],
+)
+def test_what_cannot_be_written_is_written_out(tmp_path: Path, where: str, told: str) -> None:
+    result_of(plan([f"bad[where={where}]", "random"]), tmp_path, bad="Garbled")
+    stored = read_result(tmp_path / "out")
+    assert isinstance(stored, Result)
+    cell = cells_of(stored, f"bad[where={where}]")["influence"]
+    assert (*cell.notes, cell.reason)[0] == told
+
+
 def test_memorization_alone_has_its_row_and_none_for_regression(tmp_path: Path) -> None:
     result = result_of(plan(["memo"]), tmp_path, memo="OnlyMemorization")
     assert cells_of(result, "memo").keys() == {"memorization"}

@@ -16,6 +16,7 @@ COUPLED = (
 )
 RANDOM = "forward or loss draws random numbers; remove what is random"
 STATE = "a second call on the same inputs gives other outputs; keep no counters, running averages or caches"
+SHARED = "build returns the parameters that it returned before, so that every seed would start alike; make a new module"
 FAULTS = {
     "multiplies": IN_PLACE,
     "relu": IN_PLACE,
@@ -45,6 +46,10 @@ FAULTS = {
     "build None": "build returned None; return a torch.nn.Module",
     "build class": "build returned the class Mlp; return an instance of it",
     "build dict": "build returned a dict; return a torch.nn.Module",
+    "build cached": SHARED,
+    "build shared": SHARED,
+    "nan start": "forward gives outputs that are NaN before training; start from smaller values, and take",
+    "nan": "forward gives outputs that are NaN before training; start from smaller values, and take",
     "build data": "build writes into the data that it is given; work on copies of tensors",
     "mean loss": "loss gives shape () for 4 examples, expected one loss each, (4,); do not average over the examples",
     "coupled loss": "an example's loss depends on the others of its batch; compute each loss from its own outputs",

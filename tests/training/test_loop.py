@@ -1,11 +1,16 @@
 """What leaving out means, and what a step depends on."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from influbench.api import Data, Model
+from influbench.errors import ModelError
 from influbench.training.replicas import Replicas
 from influbench.training.updates import initial_state
 from influbench.truth.leave_one_out import leave_out
@@ -193,6 +198,86 @@ def test_cost_counts_example_gradients() -> None:
     assert of.meter.trainings == 5
     of.update({name: p[None] for name, p in trainer().initial_parameters(0).items()}, None, torch.arange(10))
     assert of.meter.trainings == 5.25
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"replicates": [0.5]}, "replicates must be whole numbers (int), got 0.5"),
+        ({"replicates": [True]}, "replicates must be whole numbers (int), got True"),
+        ({"replicates": [-1]}, "replicate -1 is below 0; give whole numbers from 0"),
+        ({"replicates": "01"}, "replicates must be a list of whole numbers (int), got '01'"),
+        ({"replicates": 0}, "replicates must be a list of whole numbers (int), got 0"),
+        (
+            {"replicates": torch.arange(2)},
+            "replicates must be a list of whole numbers (int), got a tensor of torch.int64",
+        ),
+        ({"checkpoints": [1.5]}, "checkpoints must be whole numbers (int), got 1.5"),
+        ({"checkpoints": 3}, "checkpoints must be a list of whole numbers (int), got 3"),
+        ({"frozen": "1.weight"}, "frozen is the text '1.weight'; give a list of names: ['1.weight']"),
+        (
+            {"weights": torch.full((1, 20), torch.nan)},
+            "weights must be finite and not negative; 0 leaves an example out",
+        ),
+        ({"weights": -torch.ones(1, 20)}, "weights must be finite and not negative; 0 leaves an example out"),
+        ({"weights": [[1.0] * 20]}, "weights must be a torch.Tensor of real numbers, got a list"),
+        (
+            {"weights": torch.ones(20)},
+            "weights have shape (20,), expected (n_replicas, n_train) = (1, 20) or one row for all",
+        ),
+    ],
+    ids=str,
+)
+def test_arguments_of_train_that_do_not_fit_are_one_sentence(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        problem().train(**{"replicates": [0], **given})
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"ratio": 1.5}, "ratio must be a number above 0 and at most 1, got 1.5"),
+        ({"ratio": -0.5}, "ratio must be a number above 0 and at most 1, got -0.5"),
+        ({"ratio": torch.nan}, "ratio must be a number above 0 and at most 1, got nan"),
+        ({"ratio": "half"}, "ratio must be a number above 0 and at most 1, got 'half'"),
+        ({"ratio": 0.01}, "ratio 0.01 keeps none of 20 train points; give a larger one"),
+        ({"n_models": 0}, "n_models must be at least 1, got 0"),
+        ({"n_models": 1.5}, "n_models must be whole numbers (int), got 1.5"),
+    ],
+    ids=str,
+)
+def test_arguments_of_bank_that_do_not_fit_are_one_sentence(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        problem().bank(**{"n_models": 2, "ratio": 0.5, **given})
+    assert str(caught.value) == sentence
+
+
+def test_numbers_of_numpy_are_the_same_trainings() -> None:
+    of = problem()
+    first, second = (of.train(replicates=[number]).parameters() for number in (1, np.int64(1)))  # type: ignore[list-item]
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("on", ["the problem", "the runs"])
+def test_a_measure_that_is_none_is_one_sentence(on: str) -> None:
+    of = problem()
+    runs, test = of.train(replicates=[0]), of.data.test
+    outputs = runs.outputs(test)[0]
+    measured = partial(runs.measured, test) if on == "the runs" else partial(of.measured, outputs, test.labels)
+    with pytest.raises(ValueError, match="measure must be one of neg_loss, margin, p_correct, got 'loss'"):
+        measured(measure="loss")
+
+
+@pytest.mark.parametrize(("returned", "told"), [(None, "None"), ("1", "a str"), ([1], "a list")])
+def test_sites_that_are_no_names_are_one_sentence(returned: object, told: str) -> None:
+    @dataclass(frozen=True)
+    class Sites(ResidualModel):
+        def mask_sites(self, module: nn.Module) -> Any:
+            return returned
+
+    with pytest.raises(ModelError, match=rf"^Sites\.mask_sites returned {told}; return a list of names of submodules$"):
+        problem(trainer(model=Sites())).sites  # noqa: B018
 
 
 def test_what_cannot_be_trained_is_refused_in_a_sentence() -> None:
