@@ -175,9 +175,7 @@ def test_a_study_that_is_refused_leaves_its_place_to_the_corrected_plan(
     for words in (("-o", "out"), ()):
         ran = influbench("study", "informativeness", wrong, "-q", *words)
         assert ran.exit_code == 2
-        assert ran.stderr == (
-            "Error: learning_time tells no influence; name another in the plan's [informativeness]\n"
-        )
+        assert ran.stderr == ("Error: learning_time tells no influence; name another in the plan's [informativeness]\n")
         assert not list(own_cache.rglob("*.safetensors"))
     assert not (tmp_path / "out").exists()
     assert not list((tmp_path / "runs").iterdir())
