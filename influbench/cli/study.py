@@ -114,6 +114,7 @@ def _study(
 ) -> None:
     """Ask, write what was found, and show it."""
     from influbench.engine import Resources
+    from influbench.errors import InflubenchError
     from influbench.executors import Here, LocalProcesses
     from influbench.report.console import Console
     from influbench.report.progress import named_bar
@@ -131,7 +132,12 @@ def _study(
         places[0].begin(chosen)
 
     with closing(LocalProcesses(workers) if workers else Here()) as executor, named_bar(quiet=quiet) as progress:
-        study = ask(chosen, cache=default_cache(), resources=Resources(executor), progress=progress, ready=ready)
+        try:
+            study = ask(chosen, cache=default_cache(), resources=Resources(executor), progress=progress, ready=ready)
+        except InflubenchError:
+            for place in places:
+                place.withdraw()
+            raise
     places[0].write_result(study)
     if as_json:
         click.echo(to_json(study))

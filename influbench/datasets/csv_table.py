@@ -20,6 +20,9 @@ ID, SPLIT = "id", "split"
 _SIDES = ("train", "test")
 _WHOLE = r"[+-]?[0-9]+"
 _UNNAMED = r"|Unnamed: [0-9]+"  # what pandas writes and reads above its row numbers
+_INDEX = "index"  # what pandas' reset_index writes above row numbers
+_MISSING = ("na", "n/a", "<na>", "nan", "null")  # how programs write a cell that is missing, besides leaving it empty
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _TOLD = 10  # names of columns in a sentence
 
 
@@ -37,8 +40,7 @@ class _Column:
         return torch.tensor(numbers, dtype=torch.float64)
 
     def _number(self, row: int, missing: str, words: str) -> float:
-        if not self.cells[row]:
-            raise self.wrong(row, f"is empty; {missing}")
+        self.check_present(row, missing)
         try:
             number = float(self.cells[row])
         except ValueError:
@@ -46,6 +48,20 @@ class _Column:
         if not isfinite(number):
             raise self.wrong(row, f"is no finite number; {missing}")
         return number
+
+    def check_present(self, row: int, missing: str) -> None:
+        """DataError with what to do if this cell is missing."""
+        if not self.cells[row]:
+            raise self.wrong(row, f"is empty; {missing}")
+        if self.cells[row].lower() in _MISSING:
+            raise self.wrong(row, f"stands for a missing cell; {missing}")
+
+    def counts_rows(self) -> bool:
+        """Whether the cells are 0, 1, 2, ... or 1, 2, 3, ... in some order."""
+        if not all(re.fullmatch(_WHOLE, cell) for cell in self.cells):
+            return False
+        numbers, n = sorted(map(int, self.cells)), len(self.cells)
+        return numbers in (list(range(n)), list(range(1, n + 1)))
 
     def wrong(self, row: int, why: str) -> DataError:
         """An error about one cell."""
@@ -55,16 +71,17 @@ class _Column:
 
 def read_table(path: Path, *, label: str, standardize: bool, regression: bool) -> Examples:
     """The pool, or the train and test points, that the table holds."""
-    columns = _columns(path)
+    columns = _columns(path, label)
     if label not in columns:
-        close = [*get_close_matches(label, columns, n=1), *reversed(columns)][0]
-        raise DataError(
-            f"has no column {label!r}; it has {_listed(columns)}; say which one holds the labels, for instance "
-            f"[label={written(close)}] behind its name"
-        )
+        raise DataError(f"has no column {label!r}; it has {_listed(columns)}; {_how_to_name(label, columns)}")
     measured = [column for name, column in columns.items() if name not in (label, ID, SPLIT)]
     if not measured:
         raise DataError(f"has no inputs: its columns are {', '.join(columns)}")
+    if _INDEX in columns and label != _INDEX and columns[_INDEX].counts_rows():
+        raise DataError(
+            f"has a column {_INDEX!r} that only counts the rows and would be an input; leave it out, in pandas by "
+            f"reset_index(drop=True), or call it {ID!r}"
+        )
     missing, words = (
         "fill it in, or leave out the line or the column",
         "write words as columns of 0 and 1, or leave it out",
@@ -85,12 +102,21 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)}{f' and {n_further} more' if n_further > 0 else ''}"
 
 
-def _columns(path: Path) -> dict[str, _Column]:
+def _how_to_name(label: str, names: Iterable[str]) -> str:
+    """What to do where no column is called `label`."""
+    close = [*get_close_matches(label, names, n=1), *reversed(list(names))][0]
+    if _is_number(close):
+        return f"write {label!r} above the one that holds the labels"
+    return f"say which one holds the labels, for instance [label={written(close)}] behind its name"
+
+
+def _columns(path: Path, label: str) -> dict[str, _Column]:
     rows = _rows(path)
     if not rows:
         raise DataError("is empty")
     (_, header), *rows = rows
     names = [name.strip() for name in header]
+    _check_header(names, label)
     if unnamed := [place for place, name in enumerate(names, start=1) if re.fullmatch(_UNNAMED, name)]:
         raise DataError(
             f"has no name above column {unnamed[0]}, as pandas writes its row numbers; leave them out by "
@@ -107,6 +133,35 @@ def _columns(path: Path) -> dict[str, _Column]:
     return {name: _Column(name, [cells[n].strip() for _, cells in rows], lines) for n, name in enumerate(names)}
 
 
+def _check_header(names: Sequence[str], label: str) -> None:
+    """DataError if the first line does not name columns."""
+    if len(names) == 1 and (others := [sign for sign in _OTHER_SEPARATORS if sign in names[0]]):
+        raise DataError(
+            f"is separated by {_OTHER_SEPARATORS[others[0]]}, expected commas; write it again, in pandas by "
+            f"read_csv(..., sep={others[0]!r}).to_csv(..., index=False)"
+        )
+    numbers = [name for name in names if _is_number(name)]
+    is_named = label in names and label not in numbers
+    if not is_named and 2 * len(numbers) > len(names) and not _is_a_range(numbers):
+        raise DataError(
+            f"has no header: its first line is {_listed(names)}; write a line of names above it, "
+            f"for instance {_header(len(names), label)}"
+        )
+
+
+def _header(n: int, label: str) -> str:
+    """A line of names for `n` columns, the last of which holds labels."""
+    inputs = [f"x{place}" for place in range(1, n)]
+    shown = inputs if n <= _TOLD else [*inputs[:2], "...", inputs[-1]]
+    return ",".join([*shown, "label" if _is_number(label) else label])
+
+
+def _is_a_range(numbers: Sequence[str]) -> bool:
+    """Whether these are names that count, 0,1,2, as pandas gives to the columns of an array, or 2019,2020."""
+    whole = [int(number) for number in numbers if re.fullmatch(_WHOLE, number)]
+    return len(whole) == len(numbers) and whole == list(range(whole[0], whole[0] + len(whole)))
+
+
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
     """Lines that are not blank, with their numbers."""
     try:
@@ -121,9 +176,9 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
 
 def _labels(column: _Column, *, regression: bool) -> tuple[Tensor, int | None]:
     """Labels and the number of classes, which is None for regression."""
-    missing = "give its label, or leave out the line"
-    if "" in column.cells:
-        raise column.wrong(column.cells.index(""), f"is empty; {missing}")
+    missing = "give its label, in full where it is the name of a class, or leave out the line"
+    for row in range(len(column.cells)):
+        column.check_present(row, missing)
     if regression or any(map(_is_fraction, column.cells)):
         numbers = column.numbers(missing=missing, words="labels are numbers here, and not classes")
         if not regression and (n_kinds := kinds_like_classes(numbers)):
@@ -140,11 +195,15 @@ def _labels(column: _Column, *, regression: bool) -> tuple[Tensor, int | None]:
 
 def _is_fraction(cell: str) -> bool:
     """Whether a cell is a number that is not written as a whole one."""
+    return _is_number(cell) and re.fullmatch(_WHOLE, cell) is None
+
+
+def _is_number(cell: str) -> bool:
     try:
         float(cell)
     except ValueError:
         return False
-    return re.fullmatch(_WHOLE, cell) is None
+    return True
 
 
 def _sides(column: _Column | None, n: int) -> list[Tensor]:

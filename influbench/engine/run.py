@@ -81,6 +81,7 @@ def run(
                 yield event
         except Exception as error:
             if not several:
+                target.withdraw()
                 raise _in_our_terms(error, problem) from error
             failures.append(
                 Failure(problem=problem.plan.name, status="failed", reason=in_words(error), traceback=whole_traceback())

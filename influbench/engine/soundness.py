@@ -108,7 +108,7 @@ def _of_outputs(rehearsal: Rehearsal) -> Iterator[Fault]:
     except (RuntimeError, ValueError) as error:
         if _runs_in_float32(rehearsal):
             yield Fault(
-                f"forward runs in float32 and not in float64, which is needed, too ({told(error)})",
+                f"the model runs in float32 and not in float64, which is needed, too ({told(error)})",
                 "make new tensors like the inputs, for instance by inputs.new_zeros(...)",
             )
         raise
@@ -247,9 +247,11 @@ def _storages(module: object) -> set[int]:
 
 
 def _runs_in_float32(rehearsal: Rehearsal) -> bool:
-    trainer, inputs = replace(rehearsal.trainer, dtype=torch.float32), rehearsal.examples.inputs.float()
+    trainer, examples = replace(rehearsal.trainer, dtype=torch.float32), rehearsal.examples
+    labels = examples.labels.float() if examples.labels.is_floating_point() else examples.labels
     try:
-        trainer.network.single(trainer.initial_parameters(0), inputs)
+        outputs = trainer.network.single(trainer.initial_parameters(0), examples.inputs.float())
+        trainer.model.loss(outputs, labels)
     except (RuntimeError, ValueError):
         return False
     return True

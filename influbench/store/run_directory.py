@@ -46,6 +46,13 @@ class RunDirectory:
         except OSError as error:
             raise UsageError(f"cannot write to {self.path}: {error.strerror}; name another directory with -o") from None
 
+    def withdraw(self) -> None:
+        """Take back what `begin` wrote if nothing was found since, so that a corrected plan finds the place free."""
+        if {file.name for file in self.path.iterdir()} == {PLAN, ENVIRONMENT}:
+            (self.path / PLAN).unlink()
+            (self.path / ENVIRONMENT).unlink()
+            self.path.rmdir()
+
     def _refuse_what_is_not_ours(self, plan: Plan) -> None:
         existing = self.path / PLAN
         if existing.is_file():

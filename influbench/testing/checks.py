@@ -7,7 +7,7 @@ from traceback import extract_tb
 from typing import Any
 from unittest import SkipTest
 
-from influbench.errors import EscapedError, InflubenchError, did_you_mean, told
+from influbench.errors import EscapedError, InflubenchError, PluginError, did_you_mean, told
 from influbench.isolation import isolated
 from influbench.registry import changed_on_import
 from influbench.results import CheckOutcome
@@ -123,14 +123,24 @@ def assert_unchanged(changed: Sequence[str], owner: type, what: str) -> None:
         raise ContractError(f"its import changed {' and '.join(on_import)}")
 
 
-def checks_of(promises: Sequence[Promise], subject: Any, exempt: Mapping[str, str]) -> list[Check]:
-    """One check for each promise. ContractError where an exemption names none of them."""
-    names = [promise.name for promise in promises]
-    if unknown := [name for name in exempt if name not in names]:
-        hint = did_you_mean(unknown[0], names) or f"; there are {', '.join(names)}"
-        raise ContractError(f"`exempt` names {unknown[0]!r}, which is no check{hint}")
+def checks_of(promises: Sequence[Promise], subject: Any, plugin: Any) -> list[Check]:
+    """One check for each promise, of which the plugin may be exempt. PluginError where its `exempt` does not fit."""
+    exempt = _exemptions(plugin, [promise.name for promise in promises])
     checks: dict[str, Check] = {}
     for promise in promises:
         needs = None if promise.needs is None else checks[promise.needs]
         checks[promise.name] = Check(promise, subject, exempt.get(promise.name), needs)
     return list(checks.values())
+
+
+def _exemptions(plugin: Any, names: list[str]) -> Mapping[str, str]:
+    """What the plugin's `exempt` says: name of the check -> why."""
+    exempt, where = plugin.exempt, f"{type(plugin).__name__}.exempt"
+    if not isinstance(exempt, Mapping):
+        raise PluginError(f"{where} is a {type(exempt).__name__}; write {{NAME_OF_CHECK: 'the reason'}}")
+    if unknown := [name for name in exempt if name not in names]:
+        hint = did_you_mean(str(unknown[0]), names) or f"; there are {', '.join(names)}"
+        raise PluginError(f"{where} names {unknown[0]!r}, which is no check{hint}")
+    if unreasoned := [name for name, reason in exempt.items() if not (isinstance(reason, str) and reason.strip())]:
+        raise PluginError(f"{where} gives {exempt[unreasoned[0]]!r} for {unreasoned[0]!r}; write the reason as a text")
+    return exempt

@@ -21,7 +21,7 @@ def dataset_checks(dataset: str | Dataset, *, model: str | Model | None = None) 
         dataset = installed().create("dataset", parse_selector(dataset))
     assert isinstance(dataset, Dataset)
     promises = _PROMISES if model is None else [*_PROMISES, _trains(model)]
-    return checks_of(promises, dataset, dataset.exempt)
+    return checks_of(promises, dataset, dataset)
 
 
 def _trains(model: str | Model) -> Promise:

@@ -44,7 +44,7 @@ def estimator_checks(estimator: str | Estimator, *, tolerance: float = _TOLERANC
     if isinstance(estimator, str):
         estimator = installed().create("estimator", parse_selector(estimator))
     assert isinstance(estimator, Estimator)
-    return checks_of(_PROMISES, _Subject(estimator, tolerance), estimator.exempt)
+    return checks_of(_PROMISES, _Subject(estimator, tolerance), estimator)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def model_checks(model: str | Model, *, dataset: str | Dataset | None = None) ->
     if isinstance(model, str):
         model = installed().create("model", parse_selector(model))
     assert isinstance(model, Model)
-    return checks_of(_PROMISES, _Subject(model, _DATA if dataset is None else _of(dataset)), model.exempt)
+    return checks_of(_PROMISES, _Subject(model, _DATA if dataset is None else _of(dataset)), model)
 
 
 def _of(dataset: str | Dataset) -> Mapping[str, Callable[[], Data]]:

@@ -167,6 +167,22 @@ def test_informativeness_is_printed_and_written(influbench: Influbench, groups_p
     assert json.loads(more.stdout)["n_seeds"] == 3
 
 
+def test_a_study_that_is_refused_leaves_its_place_to_the_corrected_plan(
+    influbench: Influbench, groups_plan: Path, own_cache: Path, tmp_path: Path
+) -> None:
+    wrong = groups_plan.with_name("wrong.toml")
+    wrong.write_text(groups_plan.read_text().replace("grad_dot", "learning_time"))
+    for words in (("-o", "out"), ()):
+        ran = influbench("study", "informativeness", wrong, "-q", *words)
+        assert ran.exit_code == 2
+        assert ran.stderr == ("Error: learning_time tells no influence; name another in the plan's [informativeness]\n")
+        assert not list(own_cache.rglob("*.safetensors"))
+    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "runs").iterdir())
+    ran = influbench("study", "informativeness", groups_plan, "-q", "-o", "out")
+    assert ran.exit_code == 0, ran.stderr
+
+
 def test_mistakes_in_the_groups_are_one_sentence(influbench: Influbench, groups_plan: Path) -> None:
     groups_plan.write_text(groups_plan.read_text().replace("[0.1, 0.2]", "[0.1, 1.2]"))
     ran = influbench("study", "informativeness", groups_plan)

@@ -316,11 +316,42 @@ WRONG_CSV: dict[str, tuple[str, dict[str, object]]] = {
         "x,label\ninf,2\n",
         {},
     ),
-    "line 3, column 'label' is empty; give its label, or leave out the line": ("x,label\n1,a\n1,\n", {}),
-    "line 3, column 'label': 'nan' is no finite number; give its label, or leave out the line": (
-        "x,label\n1,1\n1,nan\n",
+    **{
+        f"line 3, column 'label'{told}; give its label, in full where it is the name of a class, or leave out the "
+        "line": (f"x,label\n1,a\n1,{cell}\n", {})
+        for cell, told in {
+            "": " is empty",
+            "nan": ": 'nan' stands for a missing cell",
+            "N/A": ": 'N/A' stands for a missing cell",
+        }.items()
+    },
+    "line 3, column 'label': 'inf' is no finite number; give its label, in full where it is the name of a class, or "
+    "leave out the line": ("x,label\n1,1\n1,inf\n", {}),
+    "line 2, column 'x': 'NA' stands for a missing cell; fill it in, or leave out the line or the column": (
+        "x,label\nNA,2\n",
         {},
     ),
+    **{
+        "has no header: its first line is 0.5, -1.5, 1; write a line of names above it, for instance x1,x2," + name: (
+            "0.5,-1.5,1\n2.5,3.5,0\n",
+            fields,
+        )
+        for name, fields in {"label": {"label": "1"}, "kind": {"label": "kind"}}.items()
+    },
+    "has no header: its first line is 5.1, 3.5, setosa; write a line of names above it, for instance x1,x2,label": (
+        "5.1,3.5,setosa\n4.9,3.0,setosa\n",
+        {},
+    ),
+    "has no header: its first line is 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 and 2 more; write a line of names above it, for "
+    "instance x1,x2,...,x11,label": (2 * (",".join(12 * ["1"]) + "\n"), {}),
+    "has no column 'label'; it has 0, 1, 2; write 'label' above the one that holds the labels": ("0,1,2\n5,6,0\n", {}),
+    **{
+        f"is separated by {name}, expected commas; write it again, in pandas by read_csv(..., sep={sign!r})."
+        "to_csv(..., index=False)": (f"a{sign}label\n0,5{sign}1\n", {})
+        for name, sign in {"semicolons": ";", "tabs": "\t"}.items()
+    },
+    "has a column 'index' that only counts the rows and would be an input; leave it out, in pandas by "
+    "reset_index(drop=True), or call it 'id'": ("index,x,label\n2,5,0\n1,6,1\n3,7,1\n", {}),
     "line 3, column 'label': 'tabby' is no number; labels are numbers here, and not classes": (
         "x,label\n1,1.5\n1,tabby\n",
         {},
@@ -350,6 +381,16 @@ def test_a_table_must_be_text(tmp_path: Path) -> None:
     (tmp_path / "cats.csv").write_bytes(b"x,label\n\xff,1\n")
     with pytest.raises(DataError, match=r"^cats.csv is no UTF-8 text$"):
         Csv(str(tmp_path / "cats.csv")).load(0)
+
+
+@pytest.mark.parametrize(
+    ("header", "fields"),
+    [("0,1,2,label", {}), ("0,1,2,3", {"label": "3"}), ("index,b,c,label", {}), ("0.1,0.5,0.9,label", {})],
+)
+def test_names_that_are_meant_are_taken(tmp_path: Path, header: str, fields: dict[str, str]) -> None:
+    rows = "7,0.5,2,0\n3,1.5,4,1\n7,2.5,4,1\n"
+    data = Csv(table(tmp_path, f"{header}\n{rows}"), standardize=False, **fields).load(0)  # type: ignore[arg-type]
+    assert sorted(torch.cat([data.train.inputs, data.test.inputs])[:, 1].tolist()) == [0.5, 1.5, 2.5]
 
 
 @pytest.mark.parametrize("label", ["id", "split"])

@@ -35,7 +35,7 @@ FAULTS = {
     "buffer": STATE,
     "cache": "a network gives other outputs than a module of its own with its parameters; keep nothing in the module",
     "mode": "forward gives other outputs in evaluation mode than in training mode; do the same in both",
-    "float32": "forward runs in float32 and not in float64, which is needed, too",
+    "float32": "the model runs in float32 and not in float64, which is needed, too",
     "parameters": "forward writes into its parameters; work on a copy",
     "unused": "no gradient reaches the parameter 'further.weight' from the loss; use it, or take it out of training",
     "tuple": "forward returns a tuple; return the outputs alone, one tensor",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from influbench.plan import read_plan
 from influbench.store.run_directory import RunDirectory, read_scores, truth_beside
 
 
@@ -23,3 +24,14 @@ def test_scores_of_any_name_have_a_file_of_their_own(tmp_path: Path, length: int
 def test_short_names_stay_readable(tmp_path: Path) -> None:
     place = RunDirectory(tmp_path).write_scores("digits, mlp", "subset[n_models=8]", {})
     assert place == "scores/digits,%20mlp/subset[n_models=8].safetensors"
+
+
+@pytest.mark.parametrize("found", [(), ("scores",), ("result.json",)])
+def test_what_is_withdrawn_is_what_found_nothing(tmp_path: Path, found: tuple[str, ...]) -> None:
+    directory = RunDirectory(tmp_path / "out")
+    directory.begin(read_plan("digits"))
+    for name in found:
+        (tmp_path / "out" / name).write_text("found")
+    directory.withdraw()
+    left = sorted(file.name for file in (tmp_path / "out").iterdir()) if (tmp_path / "out").exists() else []
+    assert left == (sorted(["environment.json", "plan.toml", *found]) if found else [])

@@ -99,6 +99,7 @@ def _studied(
 ) -> tuple[ProblemInformativeness, list[Claim]]:
     settings, data = plan.informativeness, problem.trainer.data
     assert data.n_classes is not None
+    influence = _influence(problem, plan, cache)
     difficulties = _difficulties(problem, plan, cache, progress)
     groups = choose(pool, settings.fractions, difficulties, n_random=settings.random_groups)
     retraining = Retraining(problem.trainer, plan.seed, groups)
@@ -106,7 +107,7 @@ def _studied(
     effects = Effects(
         groups,
         outcomes,
-        influence=_influence(problem, plan, cache),
+        influence=influence,
         labels=data.train.labels.cpu(),
         measure=problem.trainer.measure,
         n_classes=data.n_classes,
