@@ -47,6 +47,16 @@ def test_what_takes_a_run_refuses_a_study(influbench: Influbench, dynamics_plan:
     assert ran.stderr == "Error: out holds a study, and this takes a run; `influbench report out` shows it\n"
 
 
+def test_a_place_that_is_another_plan_s_is_left_as_it_is(influbench: Influbench, dynamics_plan: Path) -> None:
+    assert influbench("study", "dynamics", dynamics_plan, "-q", "-o", "out").exit_code == 0
+    Path("out/result.json").unlink()  # as after an interruption
+    kept = Path("out/plan.toml").read_bytes()
+    ran = influbench("study", "dynamics", dynamics_plan, "--seeds", 1, "-o", "out")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == "Error: out holds the run of another plan; name another directory with -o\n"
+    assert Path("out/plan.toml").read_bytes() == kept
+
+
 def test_what_cannot_be_written_is_one_sentence_before_anything_is_trained(
     influbench: Influbench, dynamics_plan: Path, own_cache: Path, tmp_path: Path
 ) -> None:
