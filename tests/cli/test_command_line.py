@@ -221,6 +221,21 @@ def test_show_tells_what_a_thing_is_and_takes(influbench: Influbench) -> None:
     assert influbench("show", "thing", "digits").exit_code == 2
 
 
+def test_show_takes_parameters(influbench: Influbench) -> None:
+    shown = influbench("show", "subset[n_models=3]").stdout
+    assert shown.startswith("subset[n_models=3]  estimator of influbench")
+    assert "\n  n_models  int    3\n" in shown
+    assert "Replicas run: stacked" in influbench("show", "mlp[hidden=[3]]").stdout
+    for words, sentence in (
+        ("subset[n_model=3]", "subset has no parameter 'n_model'; did you mean 'n_models'?"),
+        ("subset[n_models=0]", "subset[n_models=0]: n_models must be at least 2, got 0"),
+        ("dynamics[seeds=3]", "dynamics is a plan, which takes no parameters; write `influbench show plan dynamics`"),
+    ):
+        wrong = influbench("show", words)
+        assert wrong.exit_code == 2
+        assert wrong.stderr.endswith(f"Error: {sentence}\n")
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["list", "--json"]])
 def test_torch_is_not_imported_where_nothing_is_trained(words: list[str], tmp_path: Path) -> None:
     script = f"""
