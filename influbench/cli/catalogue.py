@@ -96,7 +96,9 @@ def _show(registry: "Registry", kind: "Kind", selector: "Selector") -> None:
     entry, owner = registry.entry(kind, selector.name), registry.load(kind, selector.name)
     given = registry.create(kind, selector) if selector.parameters else None
     console = Console(highlight=False)
-    console.print(f"[bold]{escape(str(selector))}[/bold]  {_TITLES[kind].lower().removesuffix('s')} of {entry.distribution}")
+    console.print(
+        f"[bold]{escape(str(selector))}[/bold]  {_TITLES[kind].lower().removesuffix('s')} of {entry.distribution}"
+    )
     console.print(Padding(_paragraphs(description(owner) or entry.spec.summary), (1, 2)), markup=False)
     if kind == "dataset" and entry.preset:
         console.print(Padding(_what_it_holds(registry, selector), (0, 2, 1, 2)), markup=False)

@@ -5,6 +5,7 @@ products (*stacked*). Other modules run under `torch.func.vmap`; convolutions on
 what vmap cannot follow run one network after the other (*loop*), with images in channels-last layout.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -194,11 +195,20 @@ class Replicas:
         def one(parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
             return self.single(parameters, inputs, masks)
 
-        if len(inputs) == 1:
-            outputs: Tensor = vmap(one, in_dims=(0, None, 0))(dict(parameters), inputs[0], dict(masks))
-        else:
-            outputs = vmap(one)(dict(parameters), inputs, dict(masks))
+        with _told_of_no_fallback():
+            if len(inputs) == 1:
+                outputs: Tensor = vmap(one, in_dims=(0, None, 0))(dict(parameters), inputs[0], dict(masks))
+            else:
+                outputs = vmap(one)(dict(parameters), inputs, dict(masks))
         return outputs
+
+
+@contextmanager
+def _told_of_no_fallback() -> Iterator[None]:
+    """Within, torch does not ask for an issue where vmap takes a layer's examples one by one: nothing is wrong then."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "There is a performance drop")
+        yield
 
 
 def _shares_parameters(module: nn.Module) -> bool:

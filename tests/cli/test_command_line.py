@@ -368,6 +368,13 @@ def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick
         (["--device", "gpu"], "device 'gpu' cannot be used here"),
         (["--workers", "1", "--dask", "local:1"], "give --workers or --dask, not both"),
         (["--dask", "local:x"], "--dask local:x: write local:N with a number of workers of at least 1"),
+        *(
+            (
+                ["--dask", word],
+                f"--dask {word}: write tcp://HOST:PORT, the address that the scheduler prints, or local:N",
+            )
+            for word in ("foo", "tcp://host", "host:port")
+        ),
     ],
 )
 def test_wrong_resources_are_one_sentence_and_exit_code_2(
