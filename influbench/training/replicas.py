@@ -24,6 +24,10 @@ Chain = list[tuple[str, nn.Module]]
 Path = Literal["stacked", "vmap", "loop"]
 
 _PAIRS_AT_A_TIME = 2**12  # of masks and inputs, in networks that are no sequence of layers
+# Where vmap runs a layer one network after the other, torch asks for an issue at every call, in estimators' vmap, too.
+# Filters of the user's go before this one.
+warnings.filterwarnings("ignore", "There is a performance drop", UserWarning, append=True)
+
 _COUPLING = (nn.modules.batchnorm._BatchNorm,)
 _RANDOM = (nn.modules.dropout._DropoutNd, nn.RReLU)
 
@@ -195,20 +199,11 @@ class Replicas:
         def one(parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
             return self.single(parameters, inputs, masks)
 
-        with _told_of_no_fallback():
-            if len(inputs) == 1:
-                outputs: Tensor = vmap(one, in_dims=(0, None, 0))(dict(parameters), inputs[0], dict(masks))
-            else:
-                outputs = vmap(one)(dict(parameters), inputs, dict(masks))
+        if len(inputs) == 1:
+            outputs: Tensor = vmap(one, in_dims=(0, None, 0))(dict(parameters), inputs[0], dict(masks))
+        else:
+            outputs = vmap(one)(dict(parameters), inputs, dict(masks))
         return outputs
-
-
-@contextmanager
-def _told_of_no_fallback() -> Iterator[None]:
-    """Within, torch does not ask for an issue where vmap takes a layer's examples one by one: nothing is wrong then."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "There is a performance drop")
-        yield
 
 
 def _shares_parameters(module: nn.Module) -> bool:
