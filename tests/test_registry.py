@@ -114,6 +114,10 @@ def test_nothing_is_imported_before_it_is_used(tmp_path: Path, monkeypatch: pyte
             "'m' was written for plugin contract 99, this is 1",
         ),
         ("def influbench_models():\n    return []", "it registers nothing; mark its functions"),
+        (
+            "@hookimpl\ndef influbench_models(config, more):\n    return []",
+            "influbench_models takes config, more; write it without arguments: def influbench_models()",
+        ),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -129,6 +133,11 @@ def test_a_broken_plugin_keeps_its_reason_and_disturbs_nobody(
     assert "\n" not in broken.reason
     with pytest.raises(UnknownNameError, match=r"plugins that did not load, see `influbench plugins`"):
         found.entry("model", "m")
+
+
+def test_an_entry_point_that_names_nothing_is_told_how_to_be_written() -> None:
+    (broken,) = collect([EntryPoint("mine", "", "influbench")]).broken
+    assert broken.reason == "its entry point 'mine' is ''; write mine = \"my_package\", the module of its hooks"
 
 
 def test_one_name_from_two_distributions_names_both() -> None:
