@@ -5,6 +5,7 @@ every worker once. A piece that is lost with its worker, or that raises what is 
 again; one that fails three times raises what it raised last.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 T = TypeVar("T")
 
+_ADDRESS = re.compile(r"local:\d+|((tcp|tls)://)?[^/\s]+:\d+|(?!tcp:|tls:)\w+://\S+")  # the last: of other protocols
 _ATTEMPTS = 3
 _CONNECT_SECONDS = 5
 _IDLE_SECONDS = 300
@@ -153,6 +155,16 @@ class Dask:
         """Leave the cluster, and stop it if it was started here."""
         self._opened.close()
 
+    def __post_init__(self) -> None:
+        """UsageError where the address has no form of one, whether or not anything is left to be trained."""
+        kind, _, n_workers = self.address.partition(":")
+        if kind == "local" and not (n_workers.isdigit() and int(n_workers) >= 1):
+            raise UsageError(f"--dask {self.address}: write local:N with a number of workers of at least 1")
+        if not _ADDRESS.fullmatch(self.address):
+            raise UsageError(
+                f"--dask {self.address}: write tcp://HOST:PORT, the address that the scheduler prints, or local:N"
+            )
+
     @cached_property
     def _opened(self) -> ExitStack:
         return ExitStack()
@@ -165,8 +177,6 @@ class Dask:
             raise UsageError("--dask needs Dask: pip install 'influbench[cluster]'") from None
         kind, _, n_workers = self.address.partition(":")
         if kind == "local":
-            if not n_workers.isdigit() or int(n_workers) < 1:
-                raise UsageError(f"--dask {self.address}: write local:N with a number of workers of at least 1")
             started = LocalCluster(
                 n_workers=int(n_workers), threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
             )

@@ -53,6 +53,13 @@ class Products(Estimator):
         return Estimate((problem.data.train.inputs.flatten(1) @ problem.data.test.inputs.flatten(1).T) ** self.power)
 
 
+@dataclass(frozen=True)
+class Given(Products):
+    """With scores that are given."""
+
+    scores: Any = None
+
+
 OF_A_FILE = """
 from dataclasses import dataclass
 from influbench import Estimate, Estimator
@@ -190,11 +197,36 @@ def test_a_frame_has_a_row_for_each_cell(found: influbench.Result, monkeypatch: 
         ({"reliability": 1.5}, r"reliability = 1\.5 in \[truth\] does not fit; input should be less than 1"),
         ({"workers": 0}, "workers = 0 does not fit; give a whole number from 1 on"),
         ({"workers": "2"}, "workers = '2' does not fit; give a whole number from 1 on"),
-        ({"memory": 2.5}, r"memory = 2\.5 does not fit; give a whole number from 1 on"),
+        ({"memory": 2.5}, r"memory = 2\.5 does not fit; give a whole number of bytes from 1 on"),
+        ({"memory": -1}, r"memory = -1 does not fit; give a whole number of bytes from 1 on"),
         ({"estimators": [3]}, r"3 is neither a name nor an influbench\.Estimator"),
         ({"estimators": [Mlp()]}, r"neither a name nor an influbench\.Estimator"),
         ({"estimators": ["tracinn"]}, r"unknown estimator 'tracinn'; did you mean 'tracin'\?"),
-        ({"estimators": [Products(), Products()]}, "estimator Products is named twice"),
+        ({"estimators": ["random", "random"]}, "estimator random is named twice; name it once"),
+        (
+            {"estimators": [Given(scores=torch.ones(2)), Given(scores=torch.zeros(2))]},
+            "estimator Given is given twice; leave one out, or, where the two differ, give Given a field of a number or "
+            "a text that tells them apart in reports",
+        ),
+        (
+            {"dataset": [Blobs(n_train=8), Blobs(n_train=8)]},
+            r"data set Blobs\[n_train=8\] is given twice; leave one out",
+        ),
+        (
+            {"dataset": (torch.ones(9, 2), torch.ones(9))},
+            "a Tensor is neither a name .*Dataset; write a class whose load",
+        ),
+        (
+            {"dataset": np.ones((9, 2))},
+            r"a ndarray is neither .*, or store arrays by numpy.savez\('points.npz', inputs=...",
+        ),
+        ({"dataset": pictures()}, "a Data is neither a name nor an influbench.Dataset; write a class whose load"),
+        ({"dataset": {"inputs": 1}}, "a dict is neither a name nor"),
+        ({"estimators": Mlp}, "the class Mlp is neither a name nor an influbench.Estimator$"),
+        (
+            {"plan": None},
+            "plan is a NoneType; give a name, a TOML file, its content as a dict, or a Plan, or leave it out",
+        ),
         ({"plan": "digit"}, r"unknown plan 'digit'; did you mean 'digits'\?"),
         ({"plan": {"estimators": ["random"]}}, "the plan: key 'problem' is missing"),
     ],

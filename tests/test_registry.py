@@ -114,6 +114,10 @@ def test_nothing_is_imported_before_it_is_used(tmp_path: Path, monkeypatch: pyte
             "'m' was written for plugin contract 99, this is 1",
         ),
         ("def influbench_models():\n    return []", "it registers nothing; mark its functions"),
+        (
+            "@hookimpl\ndef influbench_models(config, more):\n    return []",
+            "influbench_models takes config, more; write it without arguments: def influbench_models()",
+        ),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -150,6 +154,11 @@ def test_what_a_plugin_says_of_itself_can_be_shown(tmp_path: Path, monkeypatch: 
     garbled = GOOD.replace("a stranger's", "half \\ud800")
     (entry,) = collect([point(tmp_path, monkeypatch, garbled, "garbled")]).entries
     assert entry.spec.summary == "half \\ud800"
+
+
+def test_an_entry_point_that_names_nothing_is_told_how_to_be_written() -> None:
+    (broken,) = collect([EntryPoint("mine", "", "influbench")]).broken
+    assert broken.reason == "its entry point 'mine' is ''; write mine = \"my_package\", the module of its hooks"
 
 
 def test_one_name_from_two_distributions_names_both() -> None:

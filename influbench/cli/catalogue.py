@@ -8,7 +8,7 @@ import click
 if TYPE_CHECKING:
     from dataclasses import Field
 
-    from influbench.registry import Kind, Registry
+    from influbench.registry import Kind, Registry, Selector
     from influbench.report.console import Console
 
 _TITLES = {"estimator": "Estimators", "dataset": "Data sets", "model": "Models"}
@@ -60,73 +60,89 @@ def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[di
 
 
 @click.command("show", short_help="Show one of the things that can be named.")
-@click.argument("words", nargs=-1, required=True, metavar="[estimator|dataset|model|plan] NAME")
+@click.argument("words", nargs=-1, required=True, metavar="[estimator|dataset|model|plan] NAME[PARAMETER=VALUE]")
 def show_command(words: tuple[str, ...]) -> None:
-    """Show one estimator, data set, model or plan: what it is, its parameters, its paper."""
+    """Show one estimator, data set, model or plan: what it is, its parameters, its paper.
+
+    With parameters behind its name, what they are set to; of a data set in a file, what is trained and tested on then.
+    """
     from influbench.cli.names import kind_of
     from influbench.plan import shipped_plans
-    from influbench.registry import KINDS, installed
+    from influbench.registry import KINDS, installed, parse_selector
 
-    *kinds, name = words
-    registry, plans = installed(), shipped_plans()
+    *kinds, written = words
+    selector = parse_selector(written)
+    registry, plans, name = installed(), shipped_plans(), selector.name
     names: dict[Kind | Literal["plan"], list[str]] = {one: registry.names_with(one, name) for one in KINDS}
     names["plan"] = list(plans)
     kind = kind_of(name, kinds, names, command="show", excuse=registry.excuse())
     if kind == "plan":
+        if selector.parameters:
+            raise click.UsageError(f"{name} is a plan, which takes no parameters; write `influbench show plan {name}`")
         click.echo(plans[name].rstrip())
     else:
-        _show(registry, kind, name)
+        _show(registry, kind, selector)
 
 
-def _show(registry: "Registry", kind: "Kind", name: str) -> None:
+def _show(registry: "Registry", kind: "Kind", selector: "Selector") -> None:
     from dataclasses import fields
 
+    from rich.markup import escape
     from rich.padding import Padding
 
     from influbench.registry import description
     from influbench.report.console import Console
 
-    entry, owner = registry.entry(kind, name), registry.load(kind, name)
+    entry, owner = registry.entry(kind, selector.name), registry.load(kind, selector.name)
+    given = registry.create(kind, selector) if selector.parameters else None
     console = Console(highlight=False)
-    console.print(f"[bold]{name}[/bold]  {_TITLES[kind].lower().removesuffix('s')} of {entry.distribution}")
+    console.print(
+        f"[bold]{escape(str(selector))}[/bold]  {_TITLES[kind].lower().removesuffix('s')} of {entry.distribution}"
+    )
     console.print(Padding(_paragraphs(description(owner) or entry.spec.summary), (1, 2)), markup=False)
     if kind == "dataset" and entry.preset:
-        console.print(Padding(_what_it_holds(registry, name), (0, 2, 1, 2)), markup=False)
+        console.print(Padding(_what_it_holds(registry, selector), (0, 2, 1, 2)), markup=False)
     if parameters := [f for f in fields(owner) if f.init and f.name not in entry.preset]:
-        rows = [(f.name, _type_name(f.type), _default(f)) for f in parameters]
+        values = {name: repr(getattr(given, name)) for name in selector.parameters}
+        rows = [(f.name, _type_name(f.type), values.get(f.name, _default(f))) for f in parameters]
         _print_table(console, "Parameters", rows)
     if kind == "model":
-        console.print(f"  {_how_it_runs(registry, name)}\n", markup=False)
+        console.print(f"  {_how_it_runs(registry, selector)}\n", markup=False)
     if entry.spec.reference:
         console.print(f"  Reference: {entry.spec.reference}", markup=False)
 
 
-def _what_it_holds(registry: "Registry", name: str) -> str:
-    """How many points of a file are trained and tested on unless its parameters say otherwise."""
+def _what_it_holds(registry: "Registry", selector: "Selector") -> str:
+    """How many points of a file are trained and tested on, or why a run would refuse them."""
+    import torch
+
+    from influbench.engine.boundary import checked_data
     from influbench.errors import InflubenchError
-    from influbench.registry import Selector
 
     try:
-        data = registry.create("dataset", Selector(name, {})).load(0)
+        loaded = registry.create("dataset", selector).load(0)
     except InflubenchError as error:
         return f"It cannot be loaded: {error}"
+    try:
+        data = checked_data(loaded, name=str(selector), dtype=torch.float32)
+    except InflubenchError as error:
+        return f"It cannot be trained on: {error}"
     shape = "x".join(map(str, data.train.inputs.shape[1:]))
     labels = "regression" if data.n_classes is None else f"{data.n_classes} classes"
     return f"{len(data.train)} train points and {len(data.test)} test points of {shape} numbers, {labels}."
 
 
-def _how_it_runs(registry: "Registry", name: str) -> str:
-    """Which path the model with its default parameters takes, on small images or on flat inputs."""
+def _how_it_runs(registry: "Registry", selector: "Selector") -> str:
+    """Which path the model takes, on small images or on flat inputs."""
     import torch
 
     from influbench.api import Data, Split
     from influbench.errors import UsageError
     from influbench.isolation import isolated
-    from influbench.registry import Selector
     from influbench.training.loop import Trainer
 
     try:
-        model = registry.create("model", Selector(name, {}))
+        model = registry.create("model", selector)
     except UsageError as error:
         return f"How it is trained in replicas depends on its parameters: {error}"
     for shape in ((1, 28, 28), (16,)):

@@ -71,12 +71,15 @@ class Prepared:
 
 
 def resolved(plan: Plan, registry: Registry) -> Plan:
-    """The plan with "all" replaced by the estimators that are installed, so that it can be replayed elsewhere."""
-    names = [name for text in plan.estimators for name in (registry.names("estimator") if text == ALL else [text])]
-    written = [str(parse_selector(name)) for name in names]
-    if twice := [name for name in written if written.count(name) > 1]:
-        raise UsageError(f"estimator {twice[0]} is named twice")
-    return plan.changed(estimators=tuple(written))
+    """The plan with "all" replaced by the estimators that are installed, so that it can be replayed elsewhere.
+
+    What is named besides "all" and among them is there once.
+    """
+    named = [str(parse_selector(text)) for text in plan.estimators]
+    if twice := [name for name in named if name != ALL and named.count(name) > 1]:
+        raise UsageError(f"estimator {twice[0]} is named twice; name it once")
+    names = [name for text in named for name in (registry.names("estimator") if text == ALL else [text])]
+    return plan.changed(estimators=tuple(dict.fromkeys(names)))
 
 
 def prepare(

@@ -8,6 +8,7 @@ from typing import Any
 from influbench.api import Dataset, Estimator, Model
 from influbench.engine import Resources
 from influbench.engine import run as run_engine
+from influbench.errors import UsageError
 from influbench.executors import Here, LocalProcesses
 from influbench.notebook.naming import OneOrSeveral, names_of
 from influbench.notebook.result import Result
@@ -58,7 +59,8 @@ def run(
         subsets=subsets,
         repeats=repeats,
     )
-    check_counts(workers=workers, memory=memory)
+    check_counts(workers=workers)
+    check_counts(memory=memory, of="bytes")
     with closing(Here() if workers is None else LocalProcesses(workers)) as executor:
         events = run_engine(
             changed,
@@ -76,4 +78,9 @@ def _plan(plan: str | Path | Plan | Mapping[str, Any]) -> Plan:
         return plan
     if isinstance(plan, Mapping):
         return plan_of(plan, source="the plan", name="plan")
-    return read_plan(str(plan))
+    if isinstance(plan, str | Path):
+        return read_plan(str(plan))
+    raise UsageError(
+        f"plan is a {type(plan).__name__}; give a name, a TOML file, its content as a dict, or a Plan, or leave it out "
+        "to take digits"
+    )

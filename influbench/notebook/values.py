@@ -3,9 +3,12 @@
 from influbench.errors import UsageError
 
 
-def check_counts(**numbers: object) -> None:
-    """UsageError that names the first that is no whole number from 1 on; None is left to what is called."""
+def check_counts(*, of: str = "", **numbers: object) -> None:
+    """UsageError that names the first that is no whole number from 1 on; None is left to what is called.
+
+    `of` is what is counted, where that does not go without saying.
+    """
     for name, number in numbers.items():
         if number is None or (isinstance(number, int) and not isinstance(number, bool) and number >= 1):
             continue
-        raise UsageError(f"{name} = {number!r} does not fit; give a whole number from 1 on")
+        raise UsageError(f"{name} = {number!r} does not fit; give a whole number{of and f' of {of}'} from 1 on")

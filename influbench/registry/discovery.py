@@ -1,5 +1,6 @@
 """Finds what is installed. A plugin that does not load is kept with its reason and disturbs nobody."""
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -30,6 +31,7 @@ def collect(points: Iterable[EntryPoint]) -> Registry:
     for point in sorted(points, key=lambda point: (_distribution(point).name, point.name)):
         put_back: list[str] = []
         try:
+            _check_written(point)
             with importing(point.module) as put_back:
                 entries += _registered(point)
         except Exception as error:
@@ -57,11 +59,23 @@ def _apart_from_ours(entries: Sequence[Entry]) -> tuple[list[Entry], list[Remark
     return [entry for entry in entries if entry not in taken], remarks
 
 
+def _check_written(point: EntryPoint) -> None:
+    """PluginError where the entry point names no module."""
+    if not point.pattern.match(point.value):
+        raise PluginError(
+            f'its entry point {point.name!r} is {point.value!r}; write {point.name} = "my_package", the module of its '
+            "hooks"
+        )
+
+
 def _registered(point: EntryPoint) -> list[Entry]:
     """What one entry point registers, checked by a plugin manager of its own so that it cannot disturb another."""
     manager = pluggy.PluginManager(_GROUP)
     manager.add_hookspecs(api.Hooks)
-    manager.register(point.load(), name=point.name)
+    try:
+        manager.register(point.load(), name=point.name)
+    except pluggy.PluginValidationError as error:
+        raise PluginError(_in_a_line(error)) from error
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
@@ -79,6 +93,13 @@ def _registered(point: EntryPoint) -> list[Entry]:
     if not entries:
         raise PluginError("it registers nothing; mark its functions with @influbench.hookimpl")
     return entries
+
+
+def _in_a_line(error: pluggy.PluginValidationError) -> str:
+    """What pluggy has against a hook, which is told in several lines."""
+    if arguments := re.search(r"hookimpl definition: (\w+)\((.+)\)\n", str(error)):
+        return f"{arguments[1]} takes {arguments[2]}; write it without arguments: def {arguments[1]}()"
+    return " ".join(str(error).split())
 
 
 def _distribution(point: EntryPoint) -> Distribution:

@@ -5,6 +5,7 @@ products (*stacked*). Other modules run under `torch.func.vmap`; convolutions on
 what vmap cannot follow run one network after the other (*loop*), with images in channels-last layout.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -23,6 +24,10 @@ Chain = list[tuple[str, nn.Module]]
 Path = Literal["stacked", "vmap", "loop"]
 
 _PAIRS_AT_A_TIME = 2**12  # of masks and inputs, in networks that are no sequence of layers
+# Where vmap runs a layer one network after the other, torch asks for an issue at every call, in estimators' vmap, too.
+# Filters of the user's go before this one.
+warnings.filterwarnings("ignore", "There is a performance drop", UserWarning, append=True)
+
 _COUPLING = (nn.modules.batchnorm._BatchNorm,)
 _RANDOM = (nn.modules.dropout._DropoutNd, nn.RReLU)
 

@@ -221,6 +221,21 @@ def test_show_tells_what_a_thing_is_and_takes(influbench: Influbench) -> None:
     assert influbench("show", "thing", "digits").exit_code == 2
 
 
+def test_show_takes_parameters(influbench: Influbench) -> None:
+    shown = influbench("show", "subset[n_models=3]").stdout
+    assert shown.startswith("subset[n_models=3]  estimator of influbench")
+    assert "\n  n_models  int    3\n" in shown
+    assert "Replicas run: stacked" in influbench("show", "mlp[hidden=[3]]").stdout
+    for words, sentence in (
+        ("subset[n_model=3]", "subset has no parameter 'n_model'; did you mean 'n_models'?"),
+        ("subset[n_models=0]", "subset[n_models=0]: n_models must be at least 2, got 0"),
+        ("dynamics[seeds=3]", "dynamics is a plan, which takes no parameters; write `influbench show plan dynamics`"),
+    ):
+        wrong = influbench("show", words)
+        assert wrong.exit_code == 2
+        assert wrong.stderr.endswith(f"Error: {sentence}\n")
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["list", "--json"]])
 def test_torch_is_not_imported_where_nothing_is_trained(words: list[str], tmp_path: Path) -> None:
     script = f"""
@@ -353,6 +368,13 @@ def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick
         (["--device", "gpu"], "device 'gpu' cannot be used here"),
         (["--workers", "1", "--dask", "local:1"], "give --workers or --dask, not both"),
         (["--dask", "local:x"], "--dask local:x: write local:N with a number of workers of at least 1"),
+        *(
+            (
+                ["--dask", word],
+                f"--dask {word}: write tcp://HOST:PORT, the address that the scheduler prints, or local:N",
+            )
+            for word in ("foo", "tcp://host", "host:port")
+        ),
     ],
 )
 def test_wrong_resources_are_one_sentence_and_exit_code_2(

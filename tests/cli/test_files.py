@@ -71,10 +71,19 @@ def test_data_in_a_file_are_shown_as_they_are_split(influbench: Influbench, tmp_
         "n_test",
         "regression",
     ]
-    (tmp_path / "points.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "points.csv").write_text("a,b\n" + 6 * "1,0\n2,1\n")
     told = " ".join(influbench("show", "./points.csv").stdout.split())
     assert "It cannot be loaded: points.csv has no column 'label'; it has a, b" in told
     assert "label str 'label'" in told
+    told = " ".join(influbench("show", "dataset", "./points.csv[label=b]").stdout.split())
+    assert "label str 'b'" in told
+    assert "8 train points and 4 test points of 1 numbers, 2 classes." in told
+
+
+def test_data_in_a_file_that_a_run_refuses_are_shown_to_be_so(influbench: Influbench, tmp_path: Path) -> None:
+    np.savez(tmp_path / "points.npz", inputs=np.full((40, 5), np.nan), labels=np.arange(40) % 2)
+    told = " ".join(influbench("show", "./points.npz").stdout.split())
+    assert "It cannot be trained on: ./points.npz train inputs are not finite in 27 of 27 examples" in told
 
 
 def test_an_edited_file_is_read_again(mine: Path) -> None:

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from influbench.api import Spec
 from influbench.engine import Resources, run
 from influbench.engine.events import EstimatorDone, Event, ProblemFailed, RunDone, ShardDone
+from influbench.engine.preparation import resolved
 from influbench.errors import DataError, ModelError, PlanError, PluginError, TrainingError, UsageError
 from influbench.executors import Executor, Here, LocalProcesses
 from influbench.plan import Plan, parse_plan, read_plan
@@ -288,6 +289,13 @@ def test_all_takes_every_installed_estimator_once(tmp_path: Path) -> None:
     cells = [(cell.estimator, cell.quantity) for cell in result.cells]
     assert len(set(cells)) == len(cells)
     assert sorted({estimator for estimator, _ in cells}) == registry().names("estimator")
+
+
+def test_what_is_named_beside_all_is_there_once(tmp_path: Path) -> None:
+    known = registry()
+    assert resolved(plan(["all", "random", "all", "tracin[n_checkpoints=2]"]), known).estimators == (
+        *known.names("estimator"), "tracin[n_checkpoints=2]"
+    )  # fmt: skip
 
 
 def test_an_estimator_named_twice_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A stack of networks equals the networks one by one, whichever path runs it."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -33,6 +35,22 @@ def test_chains_are_stacked_and_the_rest_is_not() -> None:
     ):
         assert Replicas(other).path(CPU) == "vmap"
     assert Replicas(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2))).path(CPU) == "loop"
+
+
+def test_fallbacks_of_vmap_are_not_told() -> None:
+    script = """
+import torch
+from torch.func import grad, vmap
+from influbench.training.replicas import Replicas
+layer = torch.nn.TransformerEncoderLayer(4, 2, 4, dropout=0.0, batch_first=True)
+def loss(weight, inputs):
+    query = (inputs @ weight)[None, None]
+    return torch.nn.functional.scaled_dot_product_attention(query, query, query).sum()
+Replicas(layer).outputs({name: p.detach()[None] for name, p in layer.named_parameters()}, torch.ones(1, 3, 2, 4))
+vmap(grad(loss), in_dims=(None, 0))(torch.eye(4), torch.ones(2, 3, 4))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert ran.stderr == ""
 
 
 class Branching(nn.Module):
