@@ -27,6 +27,7 @@ DYNAMICS = {
     "dynamics-digits": "digits, MLP",
     "dynamics-digits-wide": "digits, wide",
     "dynamics-fashion": "Fashion-MNIST, MLP",
+    "dynamics-fashion-wide": "Fashion-MNIST, wide",
     "dynamics-fashion-left-out": "Fashion-MNIST, 600",
     "dynamics-cnn": "Fashion-MNIST, CNN",
 }
