@@ -128,8 +128,9 @@ def _study(
     places: list[RunDirectory] = []
 
     def ready() -> None:
-        places.append(RunDirectory(output or new_directory(chosen.name)))
-        places[0].begin(chosen)
+        place = RunDirectory(output or new_directory(chosen.name))
+        place.begin(chosen)
+        places.append(place)
 
     with closing(LocalProcesses(workers) if workers else Here()) as executor, named_bar(quiet=quiet) as progress:
         try:
