@@ -191,6 +191,10 @@ def test_a_study_that_is_refused_leaves_its_place_to_the_corrected_plan(
     assert not list((tmp_path / "runs").iterdir())
     ran = influbench("study", "informativeness", groups_plan, "-q", "-o", "out")
     assert ran.exit_code == 0, ran.stderr
+    (tmp_path / "out" / "result.json").unlink()  # as where it still trains, in another process
+    ran = influbench("study", "informativeness", wrong, "-q", "-o", "out")
+    assert ran.stderr == "Error: out holds the run of another plan; name another directory with -o\n"
+    assert (tmp_path / "out" / "plan.toml").is_file()
 
 
 def test_mistakes_in_the_groups_are_one_sentence(influbench: Influbench, groups_plan: Path) -> None:
