@@ -22,6 +22,7 @@ from influbench.registry import (
     installed,
     parse_selector,
 )
+from influbench.store import run_directory
 from tests.plugins import STRANGERS, registry
 
 
@@ -148,6 +149,8 @@ def test_a_package_without_a_name_is_listed(
     assert found.names("estimator") == installed().names("estimator")
     (broken,) = found.broken
     assert broken.distribution == Distribution("unknown package", "?")
+    monkeypatch.setattr(run_directory, "installed", lambda: found)
+    assert run_directory.environment()["plugins"]["unknown package"] == "?"  # type: ignore[index]
 
 
 def test_what_a_plugin_says_of_itself_can_be_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

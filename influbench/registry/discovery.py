@@ -1,7 +1,7 @@
 """Finds what is installed. A plugin that does not load is kept with its reason and disturbs nobody."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
@@ -103,7 +103,9 @@ def _in_a_line(error: pluggy.PluginValidationError) -> str:
 
 
 def _distribution(point: EntryPoint) -> Distribution:
-    """Who registers it; a package whose metadata are damaged has neither a name nor a version."""
-    known = dict.fromkeys(point.dist.metadata) if point.dist else {}
-    name, version = (point.dist.metadata[f] if point.dist and f in known else "" for f in ("Name", "Version"))
-    return Distribution(name or "unknown package", version or "?")
+    """Who registers it; a package whose metadata are damaged, or not there, has neither a name nor a version."""
+    try:
+        metadata: Mapping[str, str] = dict(point.dist.metadata.items()) if point.dist else {}  # type: ignore[attr-defined]
+    except FileNotFoundError:  # by the importlib_metadata that other packages put in the place of Python's own
+        metadata = {}
+    return Distribution(metadata.get("Name") or "unknown package", metadata.get("Version") or "?")

@@ -7,7 +7,7 @@ import re
 import sys
 from datetime import datetime
 from hashlib import blake2b
-from importlib.metadata import distributions, requires, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -147,11 +147,24 @@ def environment() -> dict[str, object]:
 
 def _plugins() -> dict[str, str]:
     """Versions of the packages that register something besides influbench, and of what they require."""
-    names = [one.name for one in installed().distributions() if one.name != "influbench"]
-    required = [line for name in names for line in requires(name) or () if "extra ==" not in line]
-    wanted = {*names, *(match[0] for line in required if (match := re.match(r"[\w.-]+", line)))}
-    found = {distribution.name: distribution.version for distribution in distributions()}
-    return {name: found[name] for name in sorted(wanted - {"influbench"}) if name in found}
+    registered = {one.name: one.version for one in installed().distributions() if one.name != "influbench"}
+    required = [line for name in registered for line in _requirements(name) if "extra ==" not in line]
+    wanted = {match[0] for line in required if (match := re.match(r"[\w.-]+", line))} - {"influbench"}
+    return dict(sorted((registered | {name: found for name in wanted if (found := _version(name))}).items()))
+
+
+def _requirements(package: str) -> list[str]:
+    try:
+        return requires(package) or []
+    except PackageNotFoundError:
+        return []
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:
