@@ -205,8 +205,8 @@ def test_a_frame_has_a_row_for_each_cell(found: influbench.Result, monkeypatch: 
         ({"estimators": ["random", "random"]}, "estimator random is named twice; name it once"),
         (
             {"estimators": [Given(scores=torch.ones(2)), Given(scores=torch.zeros(2))]},
-            "estimator Given is given twice; leave one out, or, where the two differ, give Given a field of a number or "
-            "a text that tells them apart in reports",
+            "estimator Given is given twice; leave one out, or, where the two differ, give Given a field of a number "
+            "or a text that tells them apart in reports",
         ),
         (
             {"dataset": [Blobs(n_train=8), Blobs(n_train=8)]},
