@@ -82,5 +82,10 @@ def _by_name(values: OfExamples, trained: OfNetwork, others: OfNetwork, split: S
     def value(trained: OfNetwork, inputs: Tensor, label: Tensor) -> Tensor:
         return values({**others, **trained}, inputs[None], label[None])[0]
 
-    found: dict[str, Tensor] = vmap(grad(value), in_dims=(None, 0, 0))(dict(trained), split.inputs, split.labels)
+    of_one, at = grad(value), dict(trained)
+    try:
+        found: dict[str, Tensor] = vmap(of_one, in_dims=(None, 0, 0))(at, split.inputs, split.labels)
+    except RuntimeError:  # vmap cannot follow some modules, nn.GRU among them
+        each = [of_one(at, inputs, label) for inputs, label in zip(split.inputs, split.labels, strict=True)]
+        found = {name: torch.stack([gradients[name] for gradients in each]) for name in at}
     return found

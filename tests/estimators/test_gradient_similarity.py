@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch import nn
 
 from influbench.estimators.gradient_similarity import GradCos, GradDot
 from influbench.estimators.gradients import loss_gradients, measure_gradients
 from influbench.estimators.tracin import TracIn
-from tests.problems import ResidualModel, problem, trainer
+from tests.engine.models import Recurrent
+from tests.problems import ModuleModel, ResidualModel, problem, trainer
 
 
 @pytest.mark.parametrize(("estimator", "cosine"), [(GradDot(n_runs=2), False), (GradCos(n_runs=2), True)])
@@ -23,6 +25,16 @@ def test_scores_are_means_of_products_or_cosines(estimator: GradDot | GradCos, c
     fresh = problem(trainer(model=ResidualModel()))
     torch.testing.assert_close(estimator.estimate(fresh).influence, sum(expected) / 2, rtol=1e-9, atol=1e-12)
     assert fresh.meter.trainings == 2
+
+
+def test_gradients_are_those_of_each_example_where_vmap_cannot_follow_the_module() -> None:
+    view = problem(trainer(model=ModuleModel(lambda: Recurrent(nn.GRU, 5, 3))))
+    parameters = {name: p.requires_grad_() for name, p in view.initial_parameters(0).items()}
+    found = torch.cat(list(loss_gradients(view, parameters, view.data.train)))
+    losses = view.model.loss(view.forward(parameters, view.data.train.inputs), view.data.train.labels)
+    for row, loss in zip(found, losses, strict=True):
+        expected = torch.autograd.grad(loss, list(parameters.values()), retain_graph=True)
+        torch.testing.assert_close(row, torch.cat([gradient.flatten() for gradient in expected]))
 
 
 def test_the_last_checkpoint_of_tracin_is_the_gradient_product() -> None:
