@@ -24,11 +24,17 @@ def explain_command(
     """
     from influbench.engine.explanation import explain_point
     from influbench.engine.stored import read_stored
+    from influbench.errors import UsageError
     from influbench.report.console import Console
     from influbench.report.explanation import print_explanation
     from influbench.results import to_json
 
-    explanation = explain_point(read_stored(directory, problem), test=test_id, train=train_id, k=k)
+    stored = read_stored(directory, problem)
+    if (test_id is None) == (train_id is None):
+        raise UsageError(
+            f"choose one point, for instance --test {stored.example('test')} or --train {stored.example('train')}"
+        )
+    explanation = explain_point(stored, test=test_id, train=train_id, k=k)
     if as_json:
         click.echo(to_json(explanation))
     else:

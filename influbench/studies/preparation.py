@@ -27,5 +27,5 @@ def with_masks_of_units(candidate: Candidate) -> TurnOverDropout:
     """The turn-over dropout that a candidate is. UsageError if it is another estimator, or gates whole members."""
     estimator = candidate.estimator
     if not isinstance(estimator, TurnOverDropout) or estimator.units == "member":
-        raise UsageError(f"{candidate.selector} has no masks of units; name a turn_over_dropout")
+        raise UsageError(f"{candidate.selector} has no masks of units; name a turn_over_dropout, in the plan or by -e")
     return estimator

@@ -50,10 +50,7 @@ def test_the_json_is_what_is_printed(influbench: Influbench, ran: Path) -> None:
 def test_one_point_must_be_chosen_and_known(influbench: Influbench, ran: Path) -> None:
     stored = read_stored(ran)
     known = {"test": stored.example("test"), "train": stored.example("train")}
-    sentence = (
-        f"Error: choose one point: a test point, for instance {known['test']}, or a train point, for instance "
-        f"{known['train']}\n"
-    )
+    sentence = f"Error: choose one point, for instance --test {known['test']} or --train {known['train']}\n"
     for words in ([], ["--test", known["test"], "--train", known["train"]]):
         told = influbench("explain", "out", *words)
         assert (told.exit_code, told.stdout, told.stderr) == (2, "", sentence)
