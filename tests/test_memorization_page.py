@@ -36,6 +36,7 @@ INFORMATIVENESS = {
     "informativeness-digits": "digits, MLP",
     "informativeness-digits-80": "digits, MLP",
     "informativeness-fashion": "Fashion-MNIST, MLP",
+    "informativeness-fashion-80": "Fashion-MNIST, MLP",
     "informativeness-cnn": "Fashion-MNIST, CNN",
 }
 MARKS = {"supported": "✓", "not supported": "✗", "undecided": "?"}
@@ -163,3 +164,21 @@ def test_the_page_has_every_row_of_the_stored_studies(rows: Callable[[], Iterato
     expected = list(rows())
     assert expected
     assert not [row for row in expected if row not in PAGE]
+
+
+def test_the_page_counts_the_verdicts_of_the_stored_studies() -> None:
+    found: dict[tuple[str, str], list[str]] = {}
+    for folder, name in INFORMATIVENESS.items():
+        study = read_found(STUDIES / folder)
+        assert isinstance(study, InformativenessStudy)
+        for claim in study.claims:
+            if claim.value is not None:
+                found.setdefault((claim.id, name.rpartition(" ")[2]), []).append(claim.verdict)
+    text = " ".join(PAGE.split())
+    mlp, cnn = (found["more than random", network] for network in ("MLP", "CNN"))
+    assert f"supported in {mlp.count('supported')} of {len(mlp)} cases with the MLPs" in text
+    assert f"and in {cnn.count('supported')} of {len(cnn)} with the CNN" in text
+    assert "not supported" not in mlp + cnn
+    harm = found["wrong do harm", "MLP"] + found["wrong do harm", "CNN"]
+    assert set(harm) == {"supported"}
+    assert f"in all {len(harm)} cases that have enough of them" in text
