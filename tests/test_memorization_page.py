@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from influbench.report.claims import value_of
 from influbench.report.numbers import decimal, interval
 from influbench.results import (
     UNKNOWN,
@@ -58,7 +59,7 @@ def cell(claim: Claim | None, *, per: int = 1) -> str:
     """A value with its interval and the mark of its verdict."""
     if claim is None or claim.value is None:
         return "-"
-    found = scaled(Statistic(value=claim.value, low=claim.low, high=claim.high), per)
+    found = scaled(value_of(claim), per)
     return f"{decimal(found.value)} {interval(found)} {MARKS[claim.verdict]}"
 
 

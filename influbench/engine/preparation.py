@@ -166,7 +166,6 @@ def _problem(
     data = on_device(data, device)
     if plan.problem.measure not in available(data.n_classes):
         raise PlanError(f"measure {plan.problem.measure!r} needs classes, and {problem.dataset} is for regression")
-    who = registry.supplied("model", named_model)
     trainer = Trainer(
         data,
         model,
