@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from influbench.estimators.turn_over_dropout.masks import HashedMasks
+from influbench.networks.replicas import Replicas
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
-from influbench.training.replicas import Replicas
 
 WIDTHS = (784, 768, 768, 768, 10)
 SITES = {"1": 768, "5": 768}  # names of the ReLUs behind hidden layers 1 and 3

@@ -11,8 +11,8 @@ from influbench.models.mlp import Mlp
 from influbench.models.resnet import Resnet
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import leave_out
+from tests.networks.test_replicas import pictures
 from tests.problems import blobs, trainer
-from tests.training.test_replicas import pictures
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 

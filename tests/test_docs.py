@@ -16,6 +16,7 @@ from torch import nn
 
 from influbench.cli import main
 from influbench.errors import ModelError
+from influbench.networks.replicas import Replicas
 from influbench.plan import parse_plan
 from influbench.report.chart import cost_charts
 from influbench.report.comparison import print_comparison
@@ -24,7 +25,6 @@ from influbench.report.studies import print_study
 from influbench.report.trace import trace_tables
 from influbench.results import Cell, ComparedRuns, DecompositionStudy, Result, Results, Where
 from influbench.store.run_directory import read_found, read_result
-from influbench.training.replicas import Replicas
 from tests.report.printing import text_of
 from tests.report.test_terminal import printed
 

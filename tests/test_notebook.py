@@ -13,12 +13,12 @@ from rich.console import Console
 
 import influbench
 from influbench.api import Data, Dataset, Estimate, Estimator, Problem
-from influbench.engine.explanation import explain_test
-from influbench.engine.stored import read_stored
 from influbench.errors import UsageError
 from influbench.estimators.tracin import TracIn
 from influbench.models.mlp import Mlp
 from influbench.plan import read_plan
+from influbench.reading.explanation import explain_test
+from influbench.reading.stored import read_stored
 from influbench.report.explanation import print_explanation
 from influbench.results import to_json
 from influbench.store.run_directory import read_result

@@ -23,7 +23,7 @@ def compare_command(runs: tuple[Path, ...], estimators: tuple[str, ...], as_json
     name whose scores differ stands there twice, as NAME@RUN: two versions of it. All differences are taken on the same
     points and held against the same truth, that with the most seeds.
     """
-    from influbench.engine.comparison import compare
+    from influbench.reading.comparison import compare
     from influbench.report.comparison import print_comparison
     from influbench.report.console import Console
     from influbench.report.progress import named_bar

@@ -22,9 +22,9 @@ def explain_command(
     Of a test point, the train points that help and hurt it most. Of a train point, how memorised it is, and the test
     points that it helps and hurts most.
     """
-    from influbench.engine.explanation import explain_point
-    from influbench.engine.stored import read_stored
     from influbench.errors import UsageError
+    from influbench.reading.explanation import explain_point
+    from influbench.reading.stored import read_stored
     from influbench.report.console import Console
     from influbench.report.explanation import print_explanation
     from influbench.results import to_json

@@ -44,8 +44,8 @@ def gallery_command(
     The most and the least memorised train points, and the train points that help and hurt some test points most, by the
     truth or by an estimator. The data are loaded again from the run's plan.
     """
-    from influbench.engine.gallery import gallery, gallery_file
-    from influbench.engine.stored import read_stored
+    from influbench.reading.gallery import gallery, gallery_file
+    from influbench.reading.stored import read_stored
     from influbench.report.gallery import write_gallery
 
     output = output or gallery_file(directory, estimator)

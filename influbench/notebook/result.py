@@ -10,13 +10,13 @@ from torch import Tensor
 
 from influbench import results
 from influbench.api import Estimator
-from influbench.engine.explanation import explain_point
-from influbench.engine.gallery import gallery, gallery_file
-from influbench.engine.stored import place_of_scores, read_stored
 from influbench.errors import UsageError
 from influbench.notebook.naming import Named, name_of
 from influbench.notebook.shown import Shown
 from influbench.notebook.values import check_counts
+from influbench.reading.explanation import explain_point
+from influbench.reading.gallery import gallery, gallery_file
+from influbench.reading.stored import place_of_scores, read_stored
 from influbench.registry import Registry, installed
 from influbench.report.explanation import explanation_report
 from influbench.report.gallery import write_gallery

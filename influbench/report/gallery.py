@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from influbench.engine.gallery import Gallery, Picture
-from influbench.engine.stored import TRUTH
 from influbench.errors import UsageError
+from influbench.reading.gallery import Gallery, Picture
+from influbench.reading.stored import TRUTH
 from influbench.report.explanation import label
 from influbench.report.numbers import count, decimal, effect
 from influbench.store.files import named_by_a_user, write_bytes

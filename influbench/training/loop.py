@@ -13,12 +13,12 @@ from torch import Tensor
 from influbench.api import Data, Masks, MeasureName, Model, Normalizer, OptimizerState, Recipe
 from influbench.errors import ModelError
 from influbench.measures import example_losses
+from influbench.networks.batch_norm import with_group_norm
+from influbench.networks.modules import freeze_into_buffers, take_parameters
+from influbench.networks.replicas import Parameters, Replicas, SiteMasks
 from influbench.process import settings_kept
 from influbench.seeds import derive
-from influbench.training.batch_norm import with_group_norm
 from influbench.training.batches import batch_rows, steps_per_training
-from influbench.training.modules import freeze_into_buffers, take_parameters
-from influbench.training.replicas import Parameters, Replicas, SiteMasks
 from influbench.training.runs import StackedRuns, site_masks
 from influbench.training.updates import initial_state, learning_rates, optimizer_step
 from influbench.training.width import (

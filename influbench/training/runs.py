@@ -8,7 +8,7 @@ from torch import Tensor
 
 from influbench.api import Crossed, Masks, MeasureName, Model, Runs, Split, SplitMasks
 from influbench.measures import measure_of
-from influbench.training.replicas import Parameters, Replicas
+from influbench.networks.replicas import Parameters, Replicas
 
 _PAIRS_AT_A_TIME = 2**16  # of ids and examples, where masks are shared
 

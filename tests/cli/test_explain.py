@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from influbench.engine.stored import read_stored
+from influbench.reading.stored import read_stored
 from influbench.results import Explanation
 from tests.cli.conftest import QUICK, Influbench
 

@@ -9,11 +9,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from influbench.engine import run
-from influbench.engine.gallery import Gallery, gallery
 from influbench.engine.preparation import problem_data
-from influbench.engine.stored import read_stored
 from influbench.errors import UsageError
 from influbench.plan import Plan
+from influbench.reading.gallery import Gallery, gallery
+from influbench.reading.stored import read_stored
 from influbench.report.gallery import Sheet, draw, sheet, write_gallery
 from influbench.store.cache import Cache
 from tests.engine.test_run import plan

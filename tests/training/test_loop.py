@@ -11,7 +11,7 @@ from torch import nn
 
 from influbench.api import Data, Model
 from influbench.errors import ModelError
-from influbench.training.replicas import Replicas
+from influbench.networks.replicas import Replicas
 from influbench.training.updates import initial_state
 from influbench.truth.leave_one_out import leave_out
 from tests.problems import ResidualModel, blobs, in_dtype, line, permuted, problem, trainer

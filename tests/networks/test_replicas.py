@@ -13,9 +13,9 @@ from influbench.errors import ModelError
 from influbench.models.cnn import Cnn
 from influbench.models.mlp import Mlp
 from influbench.models.resnet import Resnet
-from influbench.training.convolution import in_onednn_layout
+from influbench.networks.convolution import in_onednn_layout
+from influbench.networks.replicas import Parameters, Replicas
 from influbench.training.loop import Trainer
-from influbench.training.replicas import Parameters, Replicas
 from tests.problems import ModuleModel, Residual, ResidualModel, blobs, trainer
 
 CPU = torch.device("cpu")
@@ -41,7 +41,7 @@ def test_fallbacks_of_vmap_are_not_told() -> None:
     script = """
 import torch
 from torch.func import grad, vmap
-from influbench.training.replicas import Replicas
+from influbench.networks.replicas import Replicas
 layer = torch.nn.TransformerEncoderLayer(4, 2, 4, dropout=0.0, batch_first=True)
 def loss(weight, inputs):
     query = (inputs @ weight)[None, None]

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from influbench.engine.stored import TRUTH, Stored
 from influbench.errors import UsageError
+from influbench.reading.stored import TRUTH, Stored
 from influbench.results import Account, Effect, Explanation, MemorizationAccount, Side, Strongest
 from influbench.statistics.retrieval import membership
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from influbench.api import Data
-from influbench.engine.explanation import strongest
 from influbench.engine.preparation import problem_data
-from influbench.engine.stored import TRUTH, Stored
 from influbench.errors import UsageError
 from influbench.plan import read_plan
+from influbench.reading.explanation import strongest
+from influbench.reading.stored import TRUTH, Stored
 from influbench.registry import Registry, installed
 from influbench.results import Point, Side
 from influbench.store.run_directory import PLAN, file_name

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from influbench.engine import run
-from influbench.engine.comparison import compare
 from influbench.engine.events import RunDone
 from influbench.errors import UnknownNameError, UsageError
 from influbench.plan import Plan
+from influbench.reading.comparison import compare
 from influbench.results import Cell, Result, Results
 from influbench.store.cache import Cache
 from tests.engine.test_run import plan

@@ -10,8 +10,8 @@ from influbench.api import Data, Split
 from influbench.models.cnn import Cnn
 from influbench.models.mlp import Mlp
 from influbench.models.resnet import Resnet
-from influbench.training.crossing import sequence
-from influbench.training.replicas import Replicas
+from influbench.networks.crossing import sequence
+from influbench.networks.replicas import Replicas
 from tests.problems import ResidualModel, blobs
 
 N_MASKS = 5

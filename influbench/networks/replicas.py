@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from influbench.errors import ModelError, did_you_mean
-from influbench.training.convolution import in_onednn_layout, pooled_first
-from influbench.training.crossing import ELEMENTWISE, Pairs, aligned, crossed, halves, sequence
+from influbench.networks.convolution import in_onednn_layout, pooled_first
+from influbench.networks.crossing import ELEMENTWISE, Pairs, aligned, crossed, halves, sequence
 
 Parameters = Mapping[str, Tensor]
 SiteMasks = Mapping[str, Tensor]  # site -> factors (R, n, n_units)

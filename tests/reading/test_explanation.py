@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from influbench.engine import run
-from influbench.engine.explanation import explain_test, explain_train
-from influbench.engine.stored import Stored, read_stored
 from influbench.errors import StoreError, UnknownNameError, UsageError
 from influbench.plan import Plan
+from influbench.reading.explanation import explain_test, explain_train
+from influbench.reading.stored import Stored, read_stored
 from influbench.results import Account, Strongest
 from influbench.store.cache import Cache
 from influbench.store.files import Arrays, write_arrays

@@ -1,0 +1,1 @@
+"""Reads finished runs: explanations, galleries, comparisons. Nothing is trained here."""
