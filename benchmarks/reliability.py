@@ -10,6 +10,7 @@ alone, as a report would, and compares the mean with what the curve measured. Th
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from math import exp, log
 from pathlib import Path
@@ -19,13 +20,12 @@ import click
 from torch import Tensor
 
 from influbench.engine.preparation import Prepared, prepare
-from influbench.executors import Here
 from influbench.plan import Plan
 from influbench.registry import installed
-from influbench.shards import gather
+from influbench.resources import Resources
+from influbench.shards import trained
 from influbench.statistics.correlation import Block, mean_over_columns, spearman, whole_table, within_classes
 from influbench.statistics.reliability import reliability, splits
-from influbench.store.cache import default_cache
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 
@@ -44,9 +44,7 @@ def prepared(dataset: str, random_labels: float, n_seeds: int) -> Prepared:
 
 def truth_of(problem: Prepared, n_seeds: int) -> Tensor:
     """Effects (n_seeds, n_train, n_test)."""
-    truth = problem.ground_truth
-    shards = list(gather(default_cache(), truth.folder, truth.shard_names(range(n_seeds)), truth, Here()))
-    return truth.assemble(shards).influence
+    return trained(replace(problem.ground_truth, n_seeds=n_seeds), Resources()).influence
 
 
 def measured(effects: Tensor, blocks: list[Block], size: int) -> dict[str, float]:

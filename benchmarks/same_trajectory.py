@@ -20,15 +20,14 @@ from torch import Tensor
 
 from influbench.engine.preparation import Prepared, prepare, resolved
 from influbench.estimators.metagradient import Metagradient
-from influbench.executors import Here
 from influbench.plan import read_plan
 from influbench.problem import TrainingProblem
 from influbench.registry import installed
-from influbench.shards import gather
+from influbench.resources import Resources
+from influbench.shards import trained
 from influbench.statistics.comparison import statistic
 from influbench.statistics.correlation import Block, mean_over_columns, spearman, whole_table, within_classes
 from influbench.statistics.estimation import mean_estimation
-from influbench.store.cache import default_cache
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 
@@ -37,7 +36,7 @@ class OnTheTruth(TrainingProblem):
     """A problem whose replicates are trainings of the ground truth, from this seed of it on."""
 
     def __init__(self, prepared: Prepared, first: int) -> None:
-        super().__init__(prepared.trainer, seed=0, bank_seed=0, cache=default_cache(), executor=Here())
+        super().__init__(prepared.trainer, seed=0, bank_seed=0, resources=Resources())
         self._truth, self._first = prepared.ground_truth, first
 
     def _training_seed(self, replicate: int) -> int:
@@ -53,8 +52,7 @@ def main(plan: str, n_seeds: int, output: Path | None) -> None:
     chosen = resolved(read_plan(plan).changed(estimators=(f"metagradient[n_seeds={n_seeds}]",)), installed())
     prepared = prepare(chosen, installed())[0][0]
     truth = prepared.ground_truth
-    shards = gather(default_cache(), truth.folder, truth.shard_names(range(chosen.truth.seeds)), truth, Here())
-    effects = truth.assemble(list(shards)).influence
+    effects = trained(truth, Resources()).influence
     data = prepared.trainer.data
     places = {
         "influence": whole_table(len(data.train), len(data.test)),

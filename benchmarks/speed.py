@@ -172,10 +172,9 @@ def _here(trainer: Trainer, n_left_out: int) -> Call:
 
 def _by_workers(trainer: Trainer, case: Case, n_workers: int) -> Call:
     """A few full shards for each worker. The processes stay from one round to the next."""
-    ground_truth, executor = GroundTruth(trainer, SEED), LocalProcesses(n_workers)
-    first_blocks = [
-        name for name in ground_truth.shard_names(range(n_workers * case.shards_per_worker)) if _is_first(name)
-    ]
+    n_seeds, executor = n_workers * case.shards_per_worker, LocalProcesses(n_workers)
+    ground_truth = GroundTruth(trainer, SEED, n_seeds=n_seeds)
+    first_blocks = [name for name in ground_truth.names if _is_first(name)]
     return lambda: list(executor.run(GroundTruth.compute, ground_truth, first_blocks))
 
 

@@ -25,10 +25,9 @@ from torch.utils.data import TensorDataset
 from influbench.api import Problem
 from influbench.engine.boundary import checked_data
 from influbench.estimators.gradient_products import GradientProducts
-from influbench.executors import Here
 from influbench.problem import TrainingProblem
 from influbench.registry import installed, parse_selector
-from influbench.store.cache import default_cache
+from influbench.resources import Resources
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 from influbench.training.loop import Trainer
@@ -50,7 +49,7 @@ def digits() -> TrainingProblem:
     model: Any = installed().create("model", parse_selector("mlp"))
     data = checked_data(dataset.load(0), name="digits", dtype=torch.float32)
     trainer = Trainer(data, model, model.recipe, "neg_loss", torch.float32, torch.device("cpu"))
-    return TrainingProblem(trainer, seed=0, bank_seed=1, cache=default_cache(), executor=Here())
+    return TrainingProblem(trainer, seed=0, bank_seed=1, resources=Resources())
 
 
 def checkpoints(problem: Problem) -> list[Checkpoint]:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import pluggy
 
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-API_VERSION = 1
+API_VERSION = 2
 
 MeasureName = Literal["neg_loss", "margin", "p_correct"]
 Normalizer = Literal["batch", "kept"]
+
+T = TypeVar("T")
 
 hookspec = pluggy.HookspecMarker("influbench")
 hookimpl = pluggy.HookimplMarker("influbench")
@@ -223,6 +225,54 @@ class Estimator(ABC):
         `steps` ascend and end with the last step, whose predictions are those of `estimate`. Asked for in place of
         `estimate` where a plan stores the truth at several steps.
         """
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """One finished piece of stored work. `seconds` is what it took to compute, whenever that was."""
+
+    name: str
+    tensors: Mapping[str, Tensor]
+    seconds: float
+    reused: bool
+    warning: str | None = None
+
+
+class Work(ABC, Generic[T]):
+    """Trainings that are stored piece by piece, whichever executor computes them, and never computed twice.
+
+    Subclasses are frozen dataclasses that can be pickled: pieces are computed in other processes.
+    """
+
+    holds: ClassVar[str] = "results"
+    """What the pieces hold, in the plural, for the sentence on a training that diverged."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a training that diverged, for the same sentence."""
+        return "lower the learning rate in the plan's [training]"
+
+    @property
+    @abstractmethod
+    def folder(self) -> str:
+        """Where a cache stores the pieces: it ends in a digest of all that decides them, but for their number."""
+
+    @property
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """Names of the pieces. Names in alphabetical order are in the order that `assemble` expects."""
+
+    @abstractmethod
+    def compute(self, name: str) -> Mapping[str, Tensor]:
+        """The tensors of one piece, computed now. They must be finite; otherwise nothing is stored."""
+
+    @abstractmethod
+    def assemble(self, shards: Sequence[Shard]) -> T:
+        """The result, from all pieces in the order of their names."""
+
+    def further(self, so_far: T) -> Work[T] | None:
+        """The larger work that this result calls for, of which this one is a part, or None if it is enough."""
         return None
 
 

@@ -3,25 +3,21 @@
 A bank's role is in its seed: estimators are given one bank, the truth has another, and no training is in both.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from influbench.api import Bank
-from influbench.executors import Executor
+from influbench.api import Bank, Shard
 from influbench.measures import available
 from influbench.seeds import derive, hash_integers
-from influbench.shards import Shard, gather
-from influbench.store.cache import Cache
+from influbench.shards import Trainings
 from influbench.training.fingerprint import digest, training_key
-from influbench.training.loop import Trainer
 
 BLOCK = 64  # models in one shard
-
-Done = Callable[[int], None]
 
 
 def subsets(ids: Tensor, seed: int, *, models: Sequence[int], ratio: float) -> Tensor:
@@ -36,13 +32,14 @@ def subsets(ids: Tensor, seed: int, *, models: Sequence[int], ratio: float) -> T
 
 
 @dataclass(frozen=True, eq=False)
-class SubsetBank:
+class SubsetBank(Trainings[Bank]):
     """`n_models` trainings with seeds of their own, each on its subset, with the kept normalizer.
 
     Stored in shards of 64 models, so that a larger bank contains the smaller one.
     """
 
-    trainer: Trainer
+    holds: ClassVar[str] = "measures of networks trained on subsets"
+
     seed: int
     n_models: int
     ratio: float
@@ -53,6 +50,19 @@ class SubsetBank:
         """Where the bank is stored: a digest of all that decides it, but for the number of models."""
         repeat = ("repeat", self.repeat) if self.repeat else ()
         return digest("subsets", "kept", self.ratio, *repeat, training_key(self.trainer, self.seed))
+
+    @property
+    def folder(self) -> str:
+        return f"banks/{self.key}"
+
+    @property
+    def names(self) -> list[str]:
+        n_shards = -(-self.n_models // BLOCK)
+        return [f"block-{block:05d}" for block in range(n_shards)]
+
+    def n_wanted(self, name: str) -> int:
+        """Models of this shard that belong to the bank; the last shard may hold more."""
+        return min(BLOCK, self.n_models - _models(name)[0])
 
     def compute(self, name: str) -> dict[str, Tensor]:
         """Measures of one shard's models on the test points and on the train points, by name, (n, ...)."""
@@ -67,23 +77,6 @@ class SubsetBank:
                 answers[f"{where}/{measure}"] = values.to(self.trainer.dtype).cpu()
         return answers
 
-    def gather(self, cache: Cache, executor: Executor) -> Iterator[Shard]:
-        """Its shards, from the cache as far as they are stored."""
-        return gather(cache, self.folder, self.shard_names, self, executor)
-
-    @property
-    def folder(self) -> str:
-        """The folder of a cache that holds its shards."""
-        return f"banks/{self.key}"
-
-    @property
-    def shard_names(self) -> list[str]:
-        return [f"block-{block:05d}" for block in range(self.n_shards)]
-
-    @property
-    def n_shards(self) -> int:
-        return -(-self.n_models // BLOCK)
-
     def assemble(self, shards: Sequence[Shard]) -> Bank:
         """The bank, from all of its shards."""
         answers = _joined(shards, self.n_models)
@@ -97,14 +90,6 @@ class SubsetBank:
             p_correct=answers.get("train/p_correct"),
         )
 
-    def train(self, cache: Cache, executor: Executor, *, done: Done = lambda _models: None) -> Bank:
-        """The bank, whole. `done` is told how many models each shard added."""
-        shards: list[Shard] = []
-        for shard in self.gather(cache, executor):
-            shards.append(shard)
-            done(min(BLOCK, self.n_models - _models(shard.name)[0]))
-        return self.assemble(shards)
-
 
 def _models(name: str) -> range:
     first = int(name.rpartition("-")[2]) * BLOCK
@@ -112,7 +97,5 @@ def _models(name: str) -> range:
 
 
 def _joined(shards: Sequence[Shard], n_models: int) -> Mapping[str, Tensor]:
-    in_order = sorted(shards, key=lambda shard: shard.name)
-    return {
-        name: torch.cat([shard.tensors[name] for shard in in_order])[:n_models].double() for name in in_order[0].tensors
-    }
+    names = shards[0].tensors
+    return {name: torch.cat([shard.tensors[name] for shard in shards])[:n_models].double() for name in names}

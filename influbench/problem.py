@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from influbench.api import Bank, Masks, MeasureName, Normalizer, OptimizerState, Problem, Runs
 from influbench.banks import SubsetBank
-from influbench.executors import Executor
 from influbench.measures import measure_of
+from influbench.resources import Resources
 from influbench.seeds import derive
-from influbench.store.cache import Cache
+from influbench.shards import gather, in_order
 from influbench.training.loop import Trainer
 
 
@@ -37,16 +37,18 @@ class Meter:
 class TrainingProblem(Problem):
     """A problem as one estimator sees it. `seed` is the estimator's stream, `bank_seed` that of the shared bank.
 
-    Banks are stored in `cache` and trained by `executor`.
+    `resources` say where banks are stored and trained; without them there are no banks.
     """
 
-    def __init__(self, trainer: Trainer, *, seed: int, bank_seed: int, cache: Cache, executor: Executor) -> None:
+    def __init__(
+        self, trainer: Trainer, *, seed: int, bank_seed: int | None = None, resources: Resources | None = None
+    ) -> None:
         self.data, self.model, self.recipe = trainer.data, trainer.model, trainer.recipe
         self.dtype, self.device = trainer.dtype, trainer.device
         self.measure, self.seed = trainer.measure, seed
         self.meter = Meter(per_training=trainer.recipe.epochs * len(trainer.data.train))
         self._trainer, self._bank_seed = trainer, bank_seed
-        self._cache, self._executor = cache, executor
+        self._resources = resources
 
     @property
     def sites(self) -> Mapping[str, int]:
@@ -117,11 +119,14 @@ class TrainingProblem(Problem):
         (n_models,), ratio = _whole_numbers("n_models", [n_models]), _ratio(ratio, n=len(self.data.train))
         if n_models < 1:
             raise ValueError(f"n_models must be at least 1, got {n_models}")
+        assert self._resources is not None
+        assert self._bank_seed is not None
         self._announce(n_models)
-        bank = SubsetBank(self._trainer, self._bank_seed, n_models=n_models, ratio=ratio)
-        return bank.train(
-            self._cache, self._executor, done=lambda models: self.meter.spend(models * self.meter.per_training)
-        )
+        bank, shards = SubsetBank(self._trainer, self._bank_seed, n_models=n_models, ratio=ratio), []
+        for shard in gather(bank, self._resources):
+            shards.append(shard)
+            self.meter.spend(bank.n_wanted(shard.name) * self.meter.per_training)
+        return bank.assemble(in_order(shards))
 
     def update(
         self,

@@ -1,57 +1,75 @@
 """Work in pieces that are small, independent and stored as soon as they are done, so that nothing is computed twice."""
 
+from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from influbench.errors import StoreError
-from influbench.executors import Executor
+from influbench.api import Shard, Work
+from influbench.errors import StoreError, TrainingError
 from influbench.isolation import isolated
+from influbench.resources import Progress, Resources, no_progress
 from influbench.store.cache import Cache
 from influbench.store.files import Arrays
+from influbench.training.loop import Trainer
+
+T = TypeVar("T")
 
 _SECONDS = "seconds"
 
 
 @dataclass(frozen=True, eq=False)
-class Shard:
-    """One finished piece. `seconds` is what it took to compute, whenever that was."""
+class Trainings(Work[T], ABC, Generic[T]):
+    """Work that trains networks with one trainer."""
 
-    name: str
-    tensors: Mapping[str, Tensor]
-    seconds: float
-    reused: bool
-    warning: str | None = None
+    trainer: Trainer
 
-
-class Work(Protocol):
-    """What can compute a piece by its name, here or, pickled, elsewhere."""
-
-    def compute(self, name: str) -> Mapping[str, Tensor]:
-        """The tensors of the piece."""
-        ...
+    @property
+    def remedy(self) -> str:
+        return f"lower the learning rate in the plan's [training], which is {self.trainer.recipe.learning_rate}"
 
 
-def gather(cache: Cache, folder: str, names: Sequence[str], work: Work, executor: Executor) -> Iterator[Shard]:
-    """Each named piece: first those that are stored, then the others as they are computed, stored at once.
+def gather(work: Work[T], resources: Resources, *, known: Sequence[Shard] = ()) -> Iterator[Shard]:
+    """Each piece of the work: first those that are stored, then the others as they are computed, stored at once.
 
-    A damaged file is named in `warning` and computed again. What computing raises is raised, and nothing is stored.
+    Pieces that are `known` are left out. A damaged file is named in `warning` and computed again. What computing raises
+    is raised, and nothing is stored; TrainingError where a piece is not finite.
     """
-    warnings: dict[str, str] = {}
-    missing = []
-    for name in names:
-        stored = _read(cache, f"{folder}/{name}", name, warnings)
+    cache, warnings = resources.cache, dict[str, str]()
+    missing, there = [], {shard.name for shard in known}
+    for name in work.names:
+        if name in there:
+            continue
+        stored = _read(cache, f"{work.folder}/{name}", name, warnings)
         if stored is None:
             missing.append(name)
         else:
             yield stored
-    for name, (tensors, seconds) in executor.run(_timed, work, missing):
-        cache.write(f"{folder}/{name}", Arrays(tensors, {_SECONDS: repr(seconds), "torch": torch.__version__}))
+    for name, (tensors, seconds) in resources.executor.run(_computed, work, missing):
+        cache.write(f"{work.folder}/{name}", Arrays(tensors, {_SECONDS: repr(seconds), "torch": torch.__version__}))
         yield Shard(name, tensors, seconds, reused=False, warning=warnings.get(name))
+
+
+def trained(work: Work[T], resources: Resources, *, what: str = "", progress: Progress = no_progress) -> T:
+    """The result of the whole work, and of what it asks for further. Progress is reported piece by piece."""
+    shards: list[Shard] = []
+    asked: Work[T] | None = work
+    while asked is not None:
+        for shard in gather(asked, resources, known=shards):
+            shards.append(shard)
+            progress(what, len(shards), len(asked.names))
+        found = asked.assemble(in_order(shards))
+        asked = asked.further(found)
+    return found
+
+
+def in_order(shards: Sequence[Shard]) -> list[Shard]:
+    """Shards in the order of their names, as `Work.assemble` takes them."""
+    return sorted(shards, key=lambda shard: shard.name)
 
 
 def _read(cache: Cache, place: str, name: str, warnings: dict[str, str]) -> Shard | None:
@@ -63,11 +81,21 @@ def _read(cache: Cache, place: str, name: str, warnings: dict[str, str]) -> Shar
         return None
     if stored is None:
         return None
+    if not _are_finite(stored.tensors):
+        warnings[name] = f"{place} in the cache holds values that are not finite; it is computed again"
+        cache.discard(place)
+        return None
     return Shard(name, stored.tensors, float(stored.notes[_SECONDS]), reused=True)
 
 
-def _timed(work: Work, name: str) -> tuple[Mapping[str, Tensor], float]:
+def _computed(work: Work[T], name: str) -> tuple[Mapping[str, Tensor], float]:
     start = perf_counter()
     with isolated():
         tensors = work.compute(name)
+    if not _are_finite(tensors):
+        raise TrainingError(f"training diverged: {work.holds} are not finite; {work.remedy}")
     return tensors, perf_counter() - start
+
+
+def _are_finite(tensors: Mapping[str, Tensor]) -> bool:
+    return all(bool(values.isfinite().all()) for values in tensors.values())

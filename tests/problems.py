@@ -1,24 +1,41 @@
 """Small problems with known properties, for the tests."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor, nn
 
 from influbench.api import Data, Model, Recipe
-from influbench.executors import Here
 from influbench.problem import TrainingProblem
-from influbench.store.cache import default_cache
+from influbench.resources import Resources
+from influbench.store.cache import Cache
 from influbench.testing.problems import blobs, in_dtype, line, permuted, small_trainer
 from influbench.training.loop import Trainer
 
-__all__ = ["ModuleModel", "Residual", "ResidualModel", "blobs", "in_dtype", "line", "permuted", "problem", "trainer"]
+__all__ = [
+    "ModuleModel",
+    "Residual",
+    "ResidualModel",
+    "blobs",
+    "in_dtype",
+    "line",
+    "permuted",
+    "problem",
+    "stored_in",
+    "trainer",
+]
 
 trainer = small_trainer
 
 
+def stored_in(folder: Path, **others: object) -> Resources:
+    """Resources whose cache is this folder."""
+    return Resources(cache=Cache(folder), **others)  # type: ignore[arg-type]
+
+
 def problem(of: Trainer | None = None, *, seed: int = 1, bank_seed: int = 2) -> TrainingProblem:
     """A problem as an estimator sees it, with the test's own cache."""
-    return TrainingProblem(of or trainer(), seed=seed, bank_seed=bank_seed, cache=default_cache(), executor=Here())
+    return TrainingProblem(of or trainer(), seed=seed, bank_seed=bank_seed, resources=Resources())
 
 
 class Residual(nn.Module):

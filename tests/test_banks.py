@@ -6,17 +6,20 @@ import pytest
 import torch
 
 from influbench.banks import BLOCK, SubsetBank, subsets
-from influbench.executors import Here
+from influbench.errors import TrainingError
 from influbench.models.linear import Linear
 from influbench.problem import TrainingProblem
+from influbench.resources import Resources
+from influbench.shards import gather, trained
 from influbench.store.cache import Cache
+from influbench.store.files import Arrays
 from influbench.truth.linear_datamodeling import subset_banks, subset_effects
-from tests.problems import line, problem, trainer
+from tests.problems import line, problem, stored_in, trainer
 
 
 def test_answers_equal_trainings_one_by_one(tmp_path: Path) -> None:
     of = trainer()
-    bank = SubsetBank(of, 3, n_models=3, ratio=0.5).train(Cache(tmp_path), Here())
+    bank = trained(SubsetBank(of, 3, n_models=3, ratio=0.5), stored_in(tmp_path))
     assert (bank.weights.sum(1) == 10).all()
     from influbench.seeds import derive
 
@@ -30,9 +33,9 @@ def test_answers_equal_trainings_one_by_one(tmp_path: Path) -> None:
 
 def test_a_larger_bank_contains_the_smaller_and_trains_only_what_is_new(tmp_path: Path) -> None:
     of, cache = trainer(epochs=1), Cache(tmp_path)
-    small = SubsetBank(of, 3, n_models=BLOCK, ratio=0.5).train(cache, Here())
+    small = trained(SubsetBank(of, 3, n_models=BLOCK, ratio=0.5), Resources(cache=cache))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
-    large = SubsetBank(of, 3, n_models=BLOCK + 5, ratio=0.5).train(cache, Here())
+    large = trained(SubsetBank(of, 3, n_models=BLOCK + 5, ratio=0.5), Resources(cache=cache))
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     assert torch.equal(large.on_test[:BLOCK], small.on_test)
     assert torch.equal(large.weights[:BLOCK], small.weights)
@@ -43,7 +46,7 @@ def test_a_larger_bank_contains_the_smaller_and_trains_only_what_is_new(tmp_path
 
 def test_every_estimator_is_given_the_same_bank_and_pays_for_it(tmp_path: Path) -> None:
     of, cache = trainer(), Cache(tmp_path)
-    views = [TrainingProblem(of, seed=seed, bank_seed=2, cache=cache, executor=Here()) for seed in (1, 9)]
+    views = [TrainingProblem(of, seed=seed, bank_seed=2, resources=Resources(cache=cache)) for seed in (1, 9)]
     banks = [view.bank(n_models=3, ratio=0.5) for view in views]
     assert torch.equal(banks[0].on_test, banks[1].on_test)
     assert [view.meter.trainings for view in views] == [3, 3]
@@ -54,7 +57,7 @@ def test_the_truths_banks_are_not_the_estimators(tmp_path: Path) -> None:
     ours = subset_banks(of, 0, n_subsets=4, ratio=0.5)
     theirs = SubsetBank(of, 2, n_models=4, ratio=0.5)
     assert len({theirs.key, *(bank.key for bank in ours)}) == 3
-    first, second, bank = (one.train(Cache(tmp_path), Here()) for one in (*ours, theirs))
+    first, second, bank = (trained(one, stored_in(tmp_path)) for one in (*ours, theirs))
     assert not torch.equal(first.weights, bank.weights)
     assert not torch.equal(first.on_test, bank.on_test)
     assert torch.equal(first.weights, second.weights)
@@ -63,7 +66,7 @@ def test_the_truths_banks_are_not_the_estimators(tmp_path: Path) -> None:
 
 def test_scores_foretell_the_sum_over_each_subset(tmp_path: Path) -> None:
     banks = subset_banks(trainer(), 0, n_subsets=5, ratio=0.5)
-    effects = subset_effects([bank.train(Cache(tmp_path), Here()) for bank in banks], ratio=0.5)
+    effects = subset_effects([trained(bank, stored_in(tmp_path)) for bank in banks], ratio=0.5)
     assert effects.measured.shape == (2, 5, 8)
     scores = torch.rand(20, 8)
     for subset in range(5):
@@ -89,3 +92,23 @@ def test_the_cost_is_that_of_the_models_asked_for(n_models: int) -> None:
     view.bank(n_models=n_models, ratio=0.5)
     assert view.meter.trainings == n_models
     assert view.meter.spent == view.meter.announced
+
+
+def test_a_bank_that_diverges_is_an_error_and_is_not_stored(tmp_path: Path) -> None:
+    of = trainer(line(), Linear(), learning_rate=1e6, epochs=100)
+    with pytest.raises(TrainingError, match=r"diverged: measures of networks trained on subsets.*which is 1000000\.0"):
+        trained(SubsetBank(of, 3, n_models=3, ratio=0.5), stored_in(tmp_path))
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_stored_piece_that_is_not_finite_is_computed_again(tmp_path: Path) -> None:
+    bank, cache = SubsetBank(trainer(), 3, n_models=3, ratio=0.5), Cache(tmp_path)
+    (right,) = gather(bank, Resources(cache=cache))
+    place = f"{bank.folder}/{right.name}"
+    cache.discard(place)
+    cache.write(place, Arrays({name: values / 0 for name, values in right.tensors.items()}, {"seconds": "1.0"}))
+    (again,) = gather(bank, Resources(cache=cache))
+    assert not again.reused
+    assert again.warning is not None
+    assert "not finite" in again.warning
+    assert all(torch.equal(again.tensors[name], values) for name, values in right.tensors.items())

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from distributed import LocalCluster
 
 from influbench.errors import EscapedError, TrainingError, UsageError
 from influbench.executors import Dask, Executor, Here, LocalProcesses
+from influbench.resources import Resources
 from influbench.shards import gather
 from influbench.store.cache import Cache
 from influbench.truth.leave_one_out import GroundTruth
@@ -91,11 +93,8 @@ def test_a_piece_that_kills_three_workers_is_named(tmp_path: Path) -> None:
 
 
 def truth_tensors(ground_truth: GroundTruth, cache: Cache, executor: Executor) -> dict[str, dict[str, torch.Tensor]]:
-    names = ground_truth.shard_names(range(3))
-    return {
-        shard.name: dict(shard.tensors)
-        for shard in gather(cache, f"truth/{ground_truth.key}", names, ground_truth, executor)
-    }
+    shards = gather(replace(ground_truth, n_seeds=3), Resources(cache=cache, executor=executor))
+    return {shard.name: dict(shard.tensors) for shard in shards}
 
 
 def same_bytes(one: dict[str, dict[str, torch.Tensor]], other: dict[str, dict[str, torch.Tensor]]) -> bool:

@@ -1,5 +1,6 @@
 """Random choices: the same for ever, and never shared between roles."""
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -7,14 +8,13 @@ import pytest
 import torch
 
 from influbench.engine.preparation import Prepared, prepare
-from influbench.executors import Here
 from influbench.plan import parse_plan
 from influbench.seeds import bernoulli, derive, hash_integers, uniform
 from influbench.shards import gather
-from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import GroundTruth
 from tests.plugins import registry
+from tests.problems import stored_in
 
 MASK = 2**64 - 1
 
@@ -98,8 +98,7 @@ def test_no_two_roles_share_initial_parameters(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(Trainer, "initial_parameters", note)
     role = "truth"
-    names = of.ground_truth.shard_names(range(3))
-    list(gather(Cache(tmp_path), "truth/x", names, of.ground_truth, Here()))
+    list(gather(replace(of.ground_truth, n_seeds=3), stored_in(tmp_path)))
     for candidate in of.candidates:
         for repeat, problem in enumerate(candidate.problems):
             role = f"{candidate.selector.name} {repeat}"

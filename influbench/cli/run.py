@@ -84,11 +84,11 @@ def run_command(
     Ground truth is stored as it is computed, in the folder that INFLUBENCH_CACHE names: an interrupted run goes on
     where it stopped, and a second one starts with the estimators.
     """
-    from influbench.engine import Resources, forecast, run
+    from influbench.engine import forecast, run
     from influbench.plan import read_plan
     from influbench.report.progress import follow
+    from influbench.resources import Resources
     from influbench.results import has_failed, to_json
-    from influbench.store.cache import default_cache
 
     chosen = read_plan(plan).changed(
         estimators=estimators,
@@ -102,14 +102,13 @@ def run_command(
         repeats=repeats,
     )
     with closing(_executor(workers, dask)) as executor:
-        resources = Resources(executor, memory, device)
+        resources = Resources(executor=executor, memory=memory, device=device)
         if dry_run:
-            _print_forecasts(*forecast(chosen, cache=default_cache(), resources=resources), as_json=as_json)
+            _print_forecasts(*forecast(chosen, resources=resources), as_json=as_json)
             return
         events = run(
             chosen,
             directory=output,
-            cache=default_cache(),
             required=estimators,
             resources=resources,
             truth_file=truth_file,

@@ -113,15 +113,14 @@ def _study(
     quiet: bool,
 ) -> None:
     """Ask, write what was found, and show it."""
-    from influbench.engine import Resources
     from influbench.errors import InflubenchError
     from influbench.executors import Here, LocalProcesses
     from influbench.report.console import Console
     from influbench.report.progress import named_bar
     from influbench.report.studies import print_study
     from influbench.report.written import print_where
+    from influbench.resources import Resources
     from influbench.results import to_json
-    from influbench.store.cache import default_cache
     from influbench.store.run_directory import RunDirectory, new_directory
 
     chosen = plan.changed(datasets=datasets, models=models, n_seeds=seeds)
@@ -134,7 +133,7 @@ def _study(
 
     with closing(LocalProcesses(workers) if workers else Here()) as executor, named_bar(quiet=quiet) as progress:
         try:
-            study = ask(chosen, cache=default_cache(), resources=Resources(executor), progress=progress, ready=ready)
+            study = ask(chosen, resources=Resources(executor=executor), progress=progress, ready=ready)
         except InflubenchError:
             for place in places:
                 place.withdraw()

@@ -8,45 +8,45 @@ import psutil
 import torch
 
 from influbench.banks import BLOCK as MODELS
-from influbench.engine.preparation import Prepared, Resources, prepare, resolved
+from influbench.engine.preparation import Prepared, prepare, resolved
 from influbench.executors import Dask, Here, LocalProcesses
 from influbench.isolation import isolated
 from influbench.measures import available
 from influbench.plan import ALL, Plan
 from influbench.registry import Registry, installed
+from influbench.resources import Resources
 from influbench.results import Failure, Forecast
 from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
-from influbench.truth.leave_one_out import BLOCK
 from influbench.truth.linear_datamodeling import subset_banks
 
 _BYTES_PER_SHARD_HEADER = 2048
 
 
 def forecast(
-    plan: Plan, *, cache: Cache, registry: Registry | None = None, resources: Resources | None = None
+    plan: Plan, *, registry: Registry | None = None, resources: Resources | None = None
 ) -> tuple[list[Forecast], list[Failure]]:
     """A forecast for each problem, and the problems refused. Nothing is trained but a few steps, nothing is written.
 
     With a reliability asked for, it is that of the plan's first seeds.
     """
     registry, resources = registry or installed(), resources or Resources()
-    prepared, refused = prepare(
-        resolved(plan, registry), registry, named=set(plan.estimators) - {ALL}, resources=resources, cache=cache
-    )
+    named = set(plan.estimators) - {ALL}
+    prepared, refused = prepare(resolved(plan, registry), registry, named=named, resources=resources)
     with isolated():
-        return [_of_problem(plan, problem, cache, resources) for problem in prepared], refused
+        return [_of_problem(plan, problem, resources) for problem in prepared], refused
 
 
-def _of_problem(plan: Plan, prepared: Prepared, cache: Cache, resources: Resources) -> Forecast:
+def _of_problem(plan: Plan, prepared: Prepared, resources: Resources) -> Forecast:
     ground_truth, trainer = prepared.ground_truth, prepared.trainer
-    names = ground_truth.shard_names(range(plan.truth.seeds))
+    names, cache = ground_truth.names, resources.cache
     missing = [name for name in names if not cache.holds(f"{ground_truth.folder}/{name}")]
+    n_left_out = [ground_truth.n_left_out(name) for name in missing]
     of_subsets = _of_subsets(plan, trainer, cache)
     n_train, n_test = len(trainer.data.train), len(trainer.data.test)
     n_workers = _n_workers(resources)
     seconds = _seconds_per_training(trainer, one_thread=not isinstance(resources.executor, Here))
-    n_trainings = sum(_shard_size(name, n_train) + 1 for name in missing) + of_subsets.n_missing * MODELS
+    n_trainings = sum(n_left_out) + len(missing) + of_subsets.n_missing * MODELS
     of_measures = len(available(trainer.data.n_classes)) * torch.empty(0, dtype=trainer.dtype).element_size()
     n_bytes = (n_test + 1) * len(ground_truth.kept_steps) * of_measures
     n_bytes_of_subsets = MODELS * (n_test + n_train) * of_measures
@@ -57,7 +57,8 @@ def _of_problem(plan: Plan, prepared: Prepared, cache: Cache, resources: Resourc
         n_shards_stored=len(names) - len(missing) + of_subsets.n_shards - of_subsets.n_missing,
         seconds=n_trainings * seconds / n_workers + _start_seconds(resources),
         memory_bytes=_resident_bytes() + trainer.stack_width * trainer.replica_bytes,
-        disk_bytes=sum(_shard_size(name, n_train) * n_bytes + _BYTES_PER_SHARD_HEADER for name in missing)
+        disk_bytes=sum(n_left_out) * n_bytes
+        + len(missing) * _BYTES_PER_SHARD_HEADER
         + of_subsets.n_missing * (n_bytes_of_subsets + _BYTES_PER_SHARD_HEADER),
         stack_width=trainer.stack_width,
         path=trainer.network.path(trainer.device),
@@ -74,7 +75,7 @@ class _Subsets:
 
 def _of_subsets(plan: Plan, trainer: Trainer, cache: Cache) -> _Subsets:
     banks = subset_banks(trainer, plan.seed, n_subsets=plan.truth.subsets, ratio=plan.truth.subset_ratio)
-    places = [f"{bank.folder}/{name}" for bank in banks for name in bank.shard_names] if plan.truth.subsets else []
+    places = [f"{bank.folder}/{name}" for bank in banks for name in bank.names] if plan.truth.subsets else []
     return _Subsets(len(places), sum(not cache.holds(place) for place in places))
 
 
@@ -93,11 +94,6 @@ def _seconds_per_training(trainer: Trainer, *, one_thread: bool) -> float:
     finally:
         torch.set_num_threads(threads)
     return trainer.n_steps * step + evaluation
-
-
-def _shard_size(name: str, n_train: int) -> int:
-    block = int(name.rpartition("-")[2])
-    return min(BLOCK, n_train - block * BLOCK)
 
 
 def _n_workers(resources: Resources) -> int:

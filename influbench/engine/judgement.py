@@ -22,7 +22,7 @@ from influbench.results import (
     TruthRecord,
     Where,
 )
-from influbench.statistics.comparison import Agreement, Yardstick, finding, statistic
+from influbench.statistics.comparison import Agreement, Yardstick, finding, influence_yardstick, statistic
 from influbench.statistics.correlation import whole_table, within_classes
 from influbench.statistics.differences import Difference, differences, letters
 from influbench.statistics.estimation import Estimation
@@ -126,7 +126,7 @@ class Judge:
     def yardsticks(self) -> dict[Where, Yardstick]:
         """The truth as each column of the report looks at it."""
         n_train, n_test = len(self._data.train), len(self._data.test)
-        found: dict[Where, Yardstick] = {"influence": influence_yardstick(self._truth)}
+        found: dict[Where, Yardstick] = {"influence": influence_yardstick(self._truth.influence)}
         if self._data.n_classes is not None:
             classes = within_classes(self._data.train.labels.cpu(), self._data.test.labels.cpu())
             found["within_class"] = Yardstick(self._truth.influence, classes)
@@ -177,11 +177,6 @@ class Trace:
             TracePoint(step=step, truth=self._judges[step].truth_record(), cells=tuple(self._cells[step]))
             for step in self.steps
         )
-
-
-def influence_yardstick(truth: Truth) -> Yardstick:
-    """The truth of influence over all train points."""
-    return Yardstick(truth.influence, whole_table(*truth.influence.shape[1:]))
 
 
 def unjudged(estimator: str, name: str, data: Data, obstacle: Obstacle) -> tuple[Cell, ...]:

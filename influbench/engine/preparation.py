@@ -1,7 +1,7 @@
 """From a plan's words to things that can run, with every mistake found before the first training."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -21,28 +21,18 @@ from influbench.errors import (
     printable,
     whole_traceback,
 )
-from influbench.executors import Executor, Here
 from influbench.isolation import isolated
 from influbench.measures import available
 from influbench.plan import ALL, Plan, ProblemPlan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, Selector, parse_selector
+from influbench.resources import Resources
 from influbench.results import Failure
 from influbench.seeds import derive
-from influbench.store.cache import Cache, default_cache
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import GroundTruth
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Resources:
-    """Where trainings run and what they may take; no part of what they compute."""
-
-    executor: Executor = field(default_factory=Here)
-    memory: int | None = None  # bytes; None: a share of what is free
-    device: str = "cpu"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +79,6 @@ def prepare(
     named: Collection[str] = (),
     required: Collection[str] = (),
     resources: Resources | None = None,
-    cache: Cache | None = None,
 ) -> tuple[list[Prepared], list[Failure]]:
     """Every problem of a resolved plan, and those whose model cannot be trained on their data, if others can.
 
@@ -101,14 +90,13 @@ def prepare(
         (selector, *_estimator(selector, registry, named=str(selector) in named))
         for selector in map(parse_selector, plan.estimators)
     ]
+    resources = resources or Resources()
     prepared: list[Prepared] = []
     refused: list[Failure] = []
     first_error: InflubenchError | None = None
     for problem in plan.problems():
         try:
-            prepared.append(
-                _problem(plan, problem, registry, estimators, resources or Resources(), cache or default_cache())
-            )
+            prepared.append(_problem(plan, problem, registry, estimators, resources))
         except (ModelError, PluginError) as error:
             refused.append(_refusal(problem, error))
             first_error = first_error or error
@@ -155,13 +143,12 @@ def _problem(
     registry: Registry,
     estimators: list[tuple[Selector, Estimator | None, Obstacle | None]],
     resources: Resources,
-    cache: Cache,
 ) -> Prepared:
     named_model = parse_selector(problem.model)
     model: Model = registry.create("model", named_model)
     who = registry.supplied("model", named_model)
     recipe = _of_model(who, lambda: checked_recipe(model))
-    device = _device(resources)
+    device = resources.torch_device()
     data, labels = problem_data(plan, problem, registry)
     data = on_device(data, device)
     if plan.problem.measure not in available(data.n_classes):
@@ -181,25 +168,30 @@ def _problem(
     _of_model(who, lambda: check_model(trainer))
     candidates, pristine = [], Pristine(trainer)
     for selector, estimator, missing in estimators:
-        views = [_view(plan, trainer, selector, repeat, cache, resources) for repeat in range(plan.repeats)]
+        views = [_view(plan, trainer, selector, repeat, resources) for repeat in range(plan.repeats)]
         supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
         obstacle = missing if estimator is None else _unsupported(supplied, estimator, views[0], pristine)
         candidates.append(Candidate(selector, supplied, estimator, views, obstacle))
-    ground_truth = GroundTruth(trainer, plan.seed, plan.truth.steps)
+    truth = plan.truth
+    ground_truth = GroundTruth(
+        trainer,
+        plan.seed,
+        truth.steps,
+        n_seeds=truth.seeds,
+        reliability=truth.reliability,
+        max_seeds=truth.max_seeds,
+    )
     return Prepared(problem, trainer, ground_truth, labels, candidates)
 
 
-def _view(
-    plan: Plan, trainer: Trainer, selector: Selector, repeat: int, cache: Cache, resources: Resources
-) -> TrainingProblem:
+def _view(plan: Plan, trainer: Trainer, selector: Selector, repeat: int, resources: Resources) -> TrainingProblem:
     """The problem as one repeat of an estimator sees it."""
     of_repeat = ("repeat", repeat) if repeat else ()
     return TrainingProblem(
         trainer,
         seed=derive(plan.seed, "estimator", selector.name, *of_repeat),
         bank_seed=derive(plan.seed, "bank", "estimator", *of_repeat),
-        cache=cache,
-        executor=resources.executor,
+        resources=resources,
     )
 
 
@@ -236,16 +228,6 @@ def _try(who: str, call: Callable[[], T], *, seed: int | None = None) -> T:
         raise
     except Exception as error:
         raise PluginError(in_words(error, who)) from error
-
-
-def _device(resources: Resources) -> torch.device:
-    try:
-        device = torch.device(resources.device)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise UsageError(f"device {resources.device!r} cannot be used here: {reason}") from None
-    return device
 
 
 def _dtype(plan: Plan) -> torch.dtype:

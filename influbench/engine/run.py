@@ -7,7 +7,7 @@ from time import perf_counter
 
 import torch
 
-from influbench.api import Data, Estimate, Estimator
+from influbench.api import Data, Estimate, Estimator, Shard
 from influbench.engine.estimating import estimated
 from influbench.engine.events import (
     EstimatorDone,
@@ -23,18 +23,17 @@ from influbench.engine.events import (
     TruthExtended,
 )
 from influbench.engine.fronts import fronts
-from influbench.engine.judgement import Judge, Trace, influence_yardstick, unjudged
+from influbench.engine.judgement import Judge, Trace, unjudged
 from influbench.engine.obstacles import Obstacle, in_words
-from influbench.engine.preparation import Candidate, Prepared, Resources, prepare, resolved
+from influbench.engine.preparation import Candidate, Prepared, prepare, resolved
 from influbench.errors import InflubenchError, PluginError, UsageError, whole_traceback
-from influbench.executors import Executor
 from influbench.plan import ALL, Plan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, installed
+from influbench.resources import Resources
 from influbench.results import Cell, Failure, Labels, ProblemRecord, Result, Results
-from influbench.shards import Shard, gather
-from influbench.statistics.comparison import statistic
-from influbench.store.cache import Cache
+from influbench.shards import gather, in_order
+from influbench.statistics.comparison import influence_yardstick, statistic
 from influbench.store.run_directory import RunDirectory, new_directory
 from influbench.store.truths import Truths, exported_key
 from influbench.training.loop import Trainer
@@ -46,7 +45,6 @@ def run(
     plan: Plan,
     *,
     directory: Path | None,
-    cache: Cache,
     registry: Registry | None = None,
     required: Collection[str] = (),
     resources: Resources | None = None,
@@ -63,11 +61,10 @@ def run(
     registry, resources = registry or installed(), resources or Resources()
     named = set(plan.estimators) - {ALL}
     plan = resolved(plan, registry)
-    prepared, failures = prepare(
-        plan, registry, named=named, required=set(required) - {ALL}, resources=resources, cache=cache
-    )
+    required = set(required) - {ALL}
+    prepared, failures = prepare(plan, registry, named=named, required=required, resources=resources)
     if truth_file is not None:
-        _take_truth(truth_file, prepared, cache)
+        _take_truth(truth_file, prepared, resources)
     target = RunDirectory(directory or new_directory(plan.name))
     target.begin(plan)
     several = len(prepared) + len(failures) > 1
@@ -75,7 +72,7 @@ def run(
     yield from map(ProblemFailed, failures)
     for index, problem in enumerate(prepared):
         try:
-            for event in _run_problem(plan, problem, index, len(prepared), target, cache, resources.executor):
+            for event in _run_problem(plan, problem, index, len(prepared), target, resources):
                 if isinstance(event, ProblemDone):
                     results.append(event.result)
                 yield event
@@ -108,17 +105,16 @@ def _run_problem(
     index: int,
     n_problems: int,
     target: RunDirectory,
-    cache: Cache,
-    executor: Executor,
+    resources: Resources,
 ) -> Iterator[Event]:
     trainer = prepared.trainer
     yield ProblemStarted(prepared.plan.name, index, n_problems)
-    truths = yield from _train_truth(plan, prepared.ground_truth, _about(plan, prepared), cache, executor)
-    truth = truths[trainer.n_steps]
+    Truths(resources.cache).describe(prepared.ground_truth.key, _about(plan, prepared))
+    truth = yield from _train_truth(prepared.ground_truth, resources)
     _write_truth(target, prepared, truth)
-    subsets = yield from _train_subsets(plan, trainer, cache, executor)
+    subsets = yield from _train_subsets(plan, trainer, resources)
     judge = Judge(truth, trainer.data, subsets, wrong=prepared.labels.wrong)
-    trace = Trace(truths, trainer.data) if len(truths) > 1 else None
+    trace = Trace({**truth.earlier, trainer.n_steps: truth}, trainer.data) if truth.earlier else None
     cells: list[Cell] = []
     for number, candidate in enumerate(prepared.candidates):
         name = str(candidate.selector)
@@ -141,50 +137,39 @@ def _run_problem(
     )
 
 
-def _train_truth(
-    plan: Plan, ground_truth: GroundTruth, about: dict[str, object], cache: Cache, executor: Executor
-) -> Generator[Event, None, dict[int, Truth]]:
-    """The truth with the plan's seeds, by step; with more of them, where the plan asks for a reliability."""
+def _train_truth(ground_truth: GroundTruth, resources: Resources) -> Generator[Event, None, Truth]:
+    """The truth with the plan's seeds; with more of them, where the plan asks for a reliability."""
     shards: list[Shard] = []
-    Truths(cache).describe(ground_truth.key, about)
-    n_seeds, n_next = 0, plan.truth.seeds
     while True:
-        names = ground_truth.shard_names(range(n_seeds, n_next))
-        n_all = len(shards) + len(names)
-        for shard in gather(cache, ground_truth.folder, names, ground_truth, executor):
+        for shard in gather(ground_truth, resources, known=shards):
             shards.append(shard)
-            yield ShardDone(len(shards), n_all, shard.reused, shard.warning)
-        n_seeds, truth = n_next, ground_truth.assemble(shards)
-        if plan.truth.reliability is None or n_seeds >= plan.truth.max_seeds:
-            break
-        known = statistic(influence_yardstick(truth).reliability.reliability)
-        if known.low is not None and known.low >= plan.truth.reliability:
-            break
-        yield TruthExtended(n_seeds, known, plan.truth.reliability)
-        n_next = min(plan.truth.max_seeds, n_seeds + max(2, n_seeds // 4))
-    yield TruthDone(n_seeds)
-    earlier = ground_truth.kept_steps[:-1]
-    return {**{step: ground_truth.assemble(shards, step=step) for step in earlier}, ground_truth.kept_steps[-1]: truth}
+            yield ShardDone(len(shards), len(ground_truth.names), shard.reused, shard.warning)
+        truth = ground_truth.assemble(in_order(shards))
+        further = ground_truth.further(truth)
+        if further is None or ground_truth.reliability is None:
+            yield TruthDone(truth.n_seeds)
+            return truth
+        known = statistic(influence_yardstick(truth.influence).reliability.reliability)
+        yield TruthExtended(truth.n_seeds, known, ground_truth.reliability)
+        ground_truth = further
 
 
-def _train_subsets(
-    plan: Plan, trainer: Trainer, cache: Cache, executor: Executor
-) -> Generator[Event, None, SubsetEffects | None]:
+def _train_subsets(plan: Plan, trainer: Trainer, resources: Resources) -> Generator[Event, None, SubsetEffects | None]:
     """The second truth, where the plan asks for one."""
     if not plan.truth.subsets:
         return None
     ratio = plan.truth.subset_ratio
     banks = subset_banks(trainer, plan.seed, n_subsets=plan.truth.subsets, ratio=ratio)
-    n_shards, n_done, trained = sum(bank.n_shards for bank in banks), 0, []
+    n_shards, n_done, found = sum(len(bank.names) for bank in banks), 0, []
     for bank in banks:
         shards: list[Shard] = []
-        for shard in bank.gather(cache, executor):
+        for shard in gather(bank, resources):
             shards.append(shard)
             n_done += 1
             yield ShardDone(n_done, n_shards, shard.reused, shard.warning, of_subsets=True)
-        trained.append(bank.assemble(shards))
+        found.append(bank.assemble(in_order(shards)))
     yield SubsetsDone(plan.truth.subsets)
-    return subset_effects(trained, ratio=ratio)
+    return subset_effects(found, ratio=ratio)
 
 
 def _run_estimator(
@@ -267,7 +252,7 @@ def _ids(data: Data) -> dict[str, torch.Tensor]:
     return {"train_ids": data.train.ids, "test_ids": data.test.ids}
 
 
-def _take_truth(path: Path, prepared: Sequence[Prepared], cache: Cache) -> None:
+def _take_truth(path: Path, prepared: Sequence[Prepared], resources: Resources) -> None:
     """Store an exported truth, if it is that of one of the problems."""
     key, of_problem = exported_key(path)
     if key not in {problem.ground_truth.key for problem in prepared}:
@@ -275,7 +260,7 @@ def _take_truth(path: Path, prepared: Sequence[Prepared], cache: Cache) -> None:
             f"{path} holds the truth of {of_problem}, and no problem of this plan has that key: data, model, recipe, "
             "random labels or root seed differ"
         )
-    Truths(cache).take(path)
+    Truths(resources.cache).take(path)
 
 
 def _about(plan: Plan, prepared: Prepared) -> dict[str, object]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from influbench.api import Dataset, Estimator, Model
-from influbench.engine import Resources
 from influbench.engine import run as run_engine
 from influbench.errors import UsageError
 from influbench.executors import Here, LocalProcesses
@@ -16,7 +15,7 @@ from influbench.notebook.values import check_counts
 from influbench.plan import Plan, plan_of, read_plan
 from influbench.registry import installed
 from influbench.report.progress import follow
-from influbench.store.cache import default_cache
+from influbench.resources import Resources
 
 
 def run(
@@ -65,10 +64,9 @@ def run(
         events = run_engine(
             changed,
             directory=None if directory is None else Path(directory),
-            cache=default_cache(),
             registry=registry,
             required=chosen,
-            resources=Resources(executor, memory, device),
+            resources=Resources(executor=executor, memory=memory, device=device),
         )
         return Result(*follow(events, quiet=quiet), registry)
 

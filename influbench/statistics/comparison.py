@@ -147,6 +147,11 @@ class Yardstick:
         return [standard_ranks_within((total - one) / (n_seeds - 1), self.blocks) for one in self.effects]
 
 
+def influence_yardstick(effects: Tensor) -> Yardstick:
+    """The truth of influence, (n_seeds, n_train, n_test), over all train points."""
+    return Yardstick(effects, whole_table(*effects.shape[1:]))
+
+
 def statistic(estimation: Estimation | None) -> Statistic:
     """A correlation with its interval."""
     return UNKNOWN if estimation is None else estimation.correlation_interval()

@@ -1,16 +1,16 @@
 """The problems of a plan, as a study takes them."""
 
-from influbench.engine.preparation import Candidate, Prepared, Resources, prepare
+from influbench.engine.preparation import Candidate, Prepared, prepare
 from influbench.errors import UsageError
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.plan import Plan
 from influbench.registry import Registry
-from influbench.store.cache import Cache
+from influbench.resources import Resources
 
 
-def prepared_for_study(plan: Plan, registry: Registry, *, resources: Resources, cache: Cache) -> list[Prepared]:
+def prepared_for_study(plan: Plan, registry: Registry, *, resources: Resources) -> list[Prepared]:
     """Every problem of a resolved plan with its estimators. UsageError where a problem is refused."""
-    prepared, refused = prepare(plan, registry, named=plan.estimators, resources=resources, cache=cache)
+    prepared, refused = prepare(plan, registry, named=plan.estimators, resources=resources)
     if refused:
         raise UsageError(f"{refused[0].problem} cannot be studied: {refused[0].reason}")
     return prepared

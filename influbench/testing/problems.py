@@ -11,10 +11,10 @@ from torch import Tensor
 
 from influbench.api import Data, Dataset, MeasureName, Model, Recipe, Split
 from influbench.engine.boundary import checked_data, on_device
-from influbench.executors import Here
 from influbench.isolation import isolated
 from influbench.models.mlp import Mlp
 from influbench.problem import TrainingProblem
+from influbench.resources import Resources
 from influbench.seeds import derive
 from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
@@ -123,7 +123,7 @@ def small_problem(
 
 def problem_of(trainer: Trainer, *, seed: int = 1) -> TrainingProblem:
     """A training as an estimator with this seed is given it, with a cache of this process."""
-    return TrainingProblem(trainer, seed=seed, bank_seed=derive(seed, "bank"), cache=_scratch(), executor=Here())
+    return TrainingProblem(trainer, seed=seed, bank_seed=derive(seed, "bank"), resources=_scratch())
 
 
 def _ids(n: int, generator: torch.Generator) -> Tensor:
@@ -135,8 +135,8 @@ def _split(everything: Split, n_train: int, n_classes: int | None) -> Data:
 
 
 @cache
-def _scratch() -> Cache:
-    """A cache for this process alone, so that toy networks stay out of the user's."""
+def _scratch() -> Resources:
+    """Resources with a cache for this process alone, so that toy networks stay out of the user's."""
     folder = mkdtemp(prefix="influbench-testing-")
     register(rmtree, folder, ignore_errors=True)
-    return Cache(Path(folder))
+    return Resources(cache=Cache(Path(folder)))

@@ -5,17 +5,19 @@ the same difference of `p_correct` of i on itself (Feldman & Zhang 2020). The tw
 initial parameters, same batches, and the left-out example has weight 0 in its place.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from influbench.errors import TrainingError
+from influbench.api import Shard
 from influbench.measures import available
 from influbench.seeds import derive
-from influbench.shards import Shard
+from influbench.shards import Trainings
+from influbench.statistics.comparison import influence_yardstick, statistic
 from influbench.training.fingerprint import digest, training_key
 from influbench.training.loop import Trainer
 
@@ -24,7 +26,10 @@ BLOCK = 64  # examples left out in one shard; part of what is stored, so it neve
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """Leave-one-out effects of every train point. `seconds` is what they took to compute, whenever that was."""
+    """Leave-one-out effects of every train point. `seconds` is what they took to compute, whenever that was.
+
+    `earlier` holds the truths after earlier steps of the same trainings, by step.
+    """
 
     influence: Tensor  # (n_seeds, n_train, n_test) float64
     memorization: Tensor | None  # (n_seeds, n_train) float64; None for regression
@@ -32,6 +37,7 @@ class Truth:
     seconds: float
     n_shards: int
     n_shards_reused: int
+    earlier: Mapping[int, "Truth"] = field(default_factory=dict)
 
     @property
     def n_seeds(self) -> int:
@@ -40,15 +46,21 @@ class Truth:
 
 
 @dataclass(frozen=True, eq=False)
-class GroundTruth:
+class GroundTruth(Trainings[Truth]):
     """The truth of one problem, in shards: seed by seed, blocks of 64 left-out points in row order.
 
-    `steps` are checkpoints at which effects are stored besides the last step; they are part of the key.
+    `steps` are checkpoints at which effects are stored besides the last step; they are part of the key. With a
+    `reliability`, seeds are added until the interval of the influence truth's reliability lies above it, or there are
+    `max_seeds`.
     """
 
-    trainer: Trainer
+    holds: ClassVar[str] = "leave-one-out effects"
+
     root_seed: int
     steps: Sequence[int] = ()
+    n_seeds: int = 1
+    reliability: float | None = None
+    max_seeds: int = 1
 
     @cached_property
     def key(self) -> str:
@@ -57,8 +69,13 @@ class GroundTruth:
 
     @property
     def folder(self) -> str:
-        """The folder of a cache that holds its shards."""
         return f"truth/{self.key}"
+
+    @property
+    def names(self) -> list[str]:
+        """The fixed grid of shards."""
+        n_blocks = -(-len(self.trainer.data.train) // BLOCK)
+        return [f"seed-{seed:04d}/block-{block:05d}" for seed in range(self.n_seeds) for block in range(n_blocks)]
 
     @property
     def kept_steps(self) -> list[int]:
@@ -66,34 +83,48 @@ class GroundTruth:
         return sorted({*self.steps, self.trainer.n_steps})
 
     def seed(self, number: int) -> int:
-        """The training seed of the truth's seed number so and so."""
+        """The training seed of the truth's seed with this number."""
         return derive(self.root_seed, "truth", number)
 
-    def shard_names(self, seeds: Iterable[int]) -> list[str]:
-        """The fixed grid of shards of these seed numbers."""
-        n_blocks = -(-len(self.trainer.data.train) // BLOCK)
-        return [f"seed-{seed:04d}/block-{block:05d}" for seed in seeds for block in range(n_blocks)]
+    def n_left_out(self, name: str) -> int:
+        """Train points that are left out in this shard, one at a time."""
+        return len(self._rows(name))
 
     def compute(self, name: str) -> dict[str, Tensor]:
         """The tensors of one shard, trained now."""
-        seed, block = (int(part.rpartition("-")[2]) for part in name.split("/"))
-        rows = range(block * BLOCK, min((block + 1) * BLOCK, len(self.trainer.data.train)))
-        return leave_out(self.trainer, self.seed(seed), rows, steps=self.steps)
+        seed = int(name.split("/")[0].rpartition("-")[2])
+        return leave_out(self.trainer, self.seed(seed), self._rows(name), steps=self.steps)
 
-    def assemble(self, shards: Sequence[Shard], *, step: int | None = None) -> Truth:
-        """The whole truth after a step (the last one unless told otherwise), from all shards of its seeds."""
-        in_order = sorted(shards, key=lambda shard: shard.name)
-        step = self.trainer.n_steps if step is None else step
+    def assemble(self, shards: Sequence[Shard]) -> Truth:
+        """The whole truth after the last step, with those after earlier steps beside it."""
+        *earlier, last = self.kept_steps
+        return replace(self._after(shards, last), earlier={step: self._after(shards, step) for step in earlier})
+
+    def further(self, so_far: Truth) -> "GroundTruth | None":
+        """The truth with more seeds, where this one is not as reliable as asked for."""
+        if self.reliability is None or self.n_seeds >= self.max_seeds:
+            return None
+        known = statistic(influence_yardstick(so_far.influence).reliability.reliability)
+        if known.low is not None and known.low >= self.reliability:
+            return None
+        # a quarter more at a time: few re-assemblies, and at most a quarter of the seeds too many
+        return replace(self, n_seeds=min(self.max_seeds, self.n_seeds + max(2, self.n_seeds // 4)))
+
+    def _rows(self, name: str) -> range:
+        block = int(name.rpartition("-")[2])
+        return range(block * BLOCK, min((block + 1) * BLOCK, len(self.trainer.data.train)))
+
+    def _after(self, shards: Sequence[Shard], step: int) -> Truth:
         n_train = len(self.trainer.data.train)
 
         def whole(name: str) -> Tensor:
-            effects = torch.cat([shard.tensors[f"{name}@{step}"].double() for shard in in_order])
+            effects = torch.cat([shard.tensors[f"{name}@{step}"].double() for shard in shards])
             return effects.reshape(-1, n_train, *effects.shape[1:])
 
         return Truth(
             influence=whole(f"influence/{self.trainer.measure}"),
             memorization=None if self.trainer.data.n_classes is None else whole("own/p_correct"),
-            n_trainings=len(shards) + sum(len(shard.tensors[f"own/neg_loss@{step}"]) for shard in shards),
+            n_trainings=sum(self.n_left_out(shard.name) + 1 for shard in shards),
             seconds=sum(shard.seconds for shard in shards),
             n_shards=len(shards),
             n_shards_reused=sum(shard.reused for shard in shards),
@@ -111,13 +142,7 @@ def leave_out(trainer: Trainer, seed: int, rows: Sequence[int], *, steps: Sequen
     parts = [
         _effects(trainer, seed, rows[start : start + per_stack], steps) for start in range(0, len(rows), per_stack)
     ]
-    effects = {name: torch.cat([part[name] for part in parts]).to(trainer.dtype) for name in parts[0]}
-    if not all(effect.isfinite().all() for effect in effects.values()):
-        raise TrainingError(
-            "training diverged: leave-one-out effects are not finite; lower the learning rate in the plan's "
-            f"[training], which is {trainer.recipe.learning_rate}"
-        )
-    return effects
+    return {name: torch.cat([part[name] for part in parts]).to(trainer.dtype) for name in parts[0]}
 
 
 def _effects(trainer: Trainer, seed: int, rows: Sequence[int], steps: Sequence[int]) -> dict[str, Tensor]:

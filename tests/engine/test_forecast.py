@@ -8,10 +8,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from influbench.engine import Resources, forecast, run
+from influbench.engine import forecast, run
 from influbench.engine.events import RunDone, ShardDone, TruthExtended
 from influbench.errors import PlanError, UsageError
-from influbench.executors import LocalProcesses
+from influbench.executors import Executor, Here, LocalProcesses
 from influbench.plan import Plan, parse_plan
 from influbench.report.forecast import print_forecasts
 from influbench.results import Result
@@ -19,10 +19,14 @@ from influbench.store.cache import Cache
 from influbench.store.truths import Truths
 from tests.engine.test_run import plan
 from tests.plugins import registry
+from tests.problems import stored_in
 
 
-def result_of(of: Plan, cache: Path, out: Path, **options: object) -> tuple[Result, list[object]]:
-    events = list(run(of, directory=out, cache=Cache(cache), registry=registry(), **options))  # type: ignore[arg-type]
+def result_of(
+    of: Plan, cache: Path, out: Path, *, executor: Executor | None = None, truth_file: Path | None = None
+) -> tuple[Result, list[object]]:
+    resources = stored_in(cache, executor=executor or Here())
+    events = list(run(of, directory=out, resources=resources, registry=registry(), truth_file=truth_file))
     assert isinstance(events[-1], RunDone)
     assert isinstance(events[-1].result, Result)
     return events[-1].result, list(events)
@@ -30,33 +34,33 @@ def result_of(of: Plan, cache: Path, out: Path, **options: object) -> tuple[Resu
 
 def test_a_forecast_counts_what_is_missing_and_writes_nothing(tmp_path: Path) -> None:
     of, cache = plan(["random"]).changed(n_seeds=3), tmp_path / "cache"
-    (before,), _ = forecast(of, cache=Cache(cache), registry=registry())
+    (before,), _ = forecast(of, resources=stored_in(cache), registry=registry())
     assert (before.n_trainings, before.n_shards, before.n_shards_stored) == (63, 3, 0)
     assert before.seconds > 0
     assert before.memory_bytes > 0
     assert not cache.exists()
     result, _ = result_of(of.changed(n_seeds=2), cache, tmp_path / "out")
     assert result.truth.n_trainings == 42
-    (after,), _ = forecast(of, cache=Cache(cache), registry=registry())
+    (after,), _ = forecast(of, resources=stored_in(cache), registry=registry())
     assert (after.n_trainings, after.n_shards_stored) == (21, 2)
 
 
 def test_a_forecast_counts_the_random_subsets_too(tmp_path: Path) -> None:
     of, cache = plan(["random"]).changed(subsets=70), tmp_path / "cache"
-    (before,), _ = forecast(of, cache=Cache(cache), registry=registry())
+    (before,), _ = forecast(of, resources=stored_in(cache), registry=registry())
     result, events = result_of(of, cache, tmp_path / "out")
     assert sum(isinstance(event, ShardDone) for event in events) == before.n_shards == 2 + 4
     assert result.truth.subsets is not None
     assert before.n_trainings == result.truth.n_trainings + 4 * 64  # a shard holds 64 models, whatever is asked for
     written = sum(path.stat().st_size for path in cache.rglob("block-*.safetensors"))
     assert written / 1.5 < before.disk_bytes < written * 1.5
-    (after,), _ = forecast(of.changed(subsets=130), cache=Cache(cache), registry=registry())
+    (after,), _ = forecast(of.changed(subsets=130), resources=stored_in(cache), registry=registry())
     assert (after.n_trainings, after.n_shards_stored) == (2 * 64, 6)
 
 
 def test_the_disk_forecast_is_what_is_written(tmp_path: Path) -> None:
     of = plan(["random"], dataset='"digits[n_train=130,n_test=50]"', model='"mlp[hidden=[8]]"')
-    (before,), _ = forecast(of, cache=Cache(tmp_path / "cache"), registry=registry())
+    (before,), _ = forecast(of, resources=stored_in(tmp_path / "cache"), registry=registry())
     result_of(of, tmp_path / "cache", tmp_path / "out")
     written = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("block-*.safetensors"))
     assert written / 1.5 < before.disk_bytes < written * 1.5
@@ -98,7 +102,7 @@ def test_workers_find_what_this_process_finds(tmp_path: Path) -> None:
         torch.set_num_threads(threads)
     executor = LocalProcesses(2)
     try:
-        there, _ = result_of(of, tmp_path / "two", tmp_path / "b", resources=Resources(executor))
+        there, _ = result_of(of, tmp_path / "two", tmp_path / "b", executor=executor)
     finally:
         executor.close()
     assert there.truth.influence == here.truth.influence
@@ -132,15 +136,15 @@ def test_the_truth_of_another_problem_is_refused(tmp_path: Path, change: dict[st
 
 
 def test_a_device_that_is_not_there_and_a_step_too_far_are_refused(tmp_path: Path) -> None:
-    def forecasts(of: Plan, resources: Resources | None = None) -> Sequence[object]:
-        return forecast(of, cache=Cache(tmp_path), registry=registry(), resources=resources)[0]
+    def forecasts(of: Plan, **limits: object) -> Sequence[object]:
+        return forecast(of, resources=stored_in(tmp_path, **limits), registry=registry())[0]
 
     with pytest.raises(UsageError, match="device 'cuda:9' cannot be used here"):
-        forecasts(plan(["random"]), Resources(device="cuda:9"))
+        forecasts(plan(["random"]), device="cuda:9")
     with pytest.raises(UsageError, match="device 'gpu' cannot be used here"):
-        forecasts(plan(["random"]), Resources(device="gpu"))
+        forecasts(plan(["random"]), device="gpu")
     with pytest.raises(UsageError, match=r"one replica needs about .* MB, and the memory limit is 0 MB"):
-        forecasts(plan(["random"]), Resources(memory=1000))
+        forecasts(plan(["random"]), memory=1000)
     far = parse_plan(
         'estimators = ["random"]\n[problem]\ndataset = "blobs"\nmodel = "linear"\n[truth]\nsteps = [3, 999]',
         source="far.toml",
@@ -151,7 +155,9 @@ def test_a_device_that_is_not_there_and_a_step_too_far_are_refused(tmp_path: Pat
 
 
 def test_a_refused_problem_is_told_beside_the_others(tmp_path: Path) -> None:
-    known, refused = forecast(plan(["random"], model='["linear", "cnn"]'), cache=Cache(tmp_path), registry=registry())
+    known, refused = forecast(
+        plan(["random"], model='["linear", "cnn"]'), resources=stored_in(tmp_path), registry=registry()
+    )
     assert [one.problem for one in known] == ["blobs, linear"]
     assert [one.problem for one in refused] == ["blobs, cnn"]
     text = StringIO()

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from sklearn.metrics import roc_auc_score
 
 from influbench.api import Spec
-from influbench.engine import Resources, run
+from influbench.engine import run
 from influbench.engine.events import EstimatorDone, Event, ProblemFailed, RunDone, ShardDone
 from influbench.engine.preparation import resolved
 from influbench.errors import DataError, ModelError, PlanError, PluginError, TrainingError, UsageError
@@ -20,10 +20,10 @@ from influbench.executors import Executor, Here, LocalProcesses
 from influbench.plan import Plan, parse_plan, read_plan
 from influbench.registry import Distribution, Entry
 from influbench.results import Cell, Result, Results, Statistic, has_failed, to_json
-from influbench.store.cache import Cache
 from influbench.store.files import read_arrays
 from influbench.store.run_directory import read_result
 from tests.plugins import STRANGERS, registry, registry_with
+from tests.problems import stored_in
 
 QUICK = "[training]\nbatch_size = 10\nepochs = 2\n[truth]\nseeds = 2\n"
 
@@ -40,7 +40,7 @@ def events_of(of: Plan, tmp_path: Path, *, out: str = "out", required: Sequence[
         run(
             of,
             directory=tmp_path / out,
-            cache=Cache(tmp_path / "cache"),
+            resources=stored_in(tmp_path / "cache"),
             registry=registry(**names),
             required=required,
         )
@@ -217,7 +217,7 @@ def test_a_cost_that_is_not_counted_is_not_told(tmp_path: Path) -> None:
 def test_all_does_not_stop_at_one_that_cannot_be_made(tmp_path: Path) -> None:
     lost = Entry("estimator", Spec("lost", "nowhere.at:All", ""), STRANGERS)
     known = registry_with(lost, needy="Needy")
-    events = list(run(plan(["all"]), directory=tmp_path / "out", cache=Cache(tmp_path), registry=known))
+    events = list(run(plan(["all"]), directory=tmp_path / "out", resources=stored_in(tmp_path), registry=known))
     assert isinstance(events[-1], RunDone)
     assert isinstance(events[-1].result, Result)
     cells = {cell.name: cell for cell in events[-1].result.cells}
@@ -227,21 +227,21 @@ def test_all_does_not_stop_at_one_that_cannot_be_made(tmp_path: Path) -> None:
     stored = read_plan(str(tmp_path / "out" / "plan.toml"))
     assert stored.estimators == tuple(known.names("estimator"))
     with pytest.raises(PluginError, match=r"'lost' of strangers 1\.0 cannot be imported"):
-        list(run(plan(["lost"]), directory=tmp_path / "other", cache=Cache(tmp_path), registry=known))
+        list(run(plan(["lost"]), directory=tmp_path / "other", resources=stored_in(tmp_path), registry=known))
 
 
 def test_all_does_not_stop_at_a_name_that_two_have_registered(tmp_path: Path) -> None:
     spec = Spec("twin", "tests.plugins:Raises", "")
     known = registry_with(*(Entry("estimator", spec, who) for who in (STRANGERS, Distribution("others", "2.0"))))
     cells = {}
-    for event in run(plan(["all"]), directory=tmp_path / "out", cache=Cache(tmp_path), registry=known):
+    for event in run(plan(["all"]), directory=tmp_path / "out", resources=stored_in(tmp_path), registry=known):
         if isinstance(event, EstimatorDone):
             cells |= {cell.name: cell for cell in event.cells}
     assert cells["random"].status == "ok"
     reason = "estimator 'twin' is registered by others 2.0 and strangers 1.0; uninstall one of them"
     assert (cells["twin"].status, cells["twin"].reason) == ("unsupported", reason)
     with pytest.raises(UsageError, match=reason):
-        list(run(plan(["twin"]), directory=tmp_path / "other", cache=Cache(tmp_path), registry=known))
+        list(run(plan(["twin"]), directory=tmp_path / "other", resources=stored_in(tmp_path), registry=known))
 
 
 def test_what_plugins_print_and_where_they_put_tensors_harms_nobody(
@@ -261,8 +261,8 @@ def test_what_plugins_print_and_where_they_put_tensors_harms_nobody(
 @pytest.mark.parametrize("executor", [Here(), LocalProcesses(1)], ids=["here", "in a process"])
 def test_a_model_that_ends_the_process_in_training_is_named(tmp_path: Path, executor: Executor) -> None:
     of = plan(["random"], model='"chatty_net[leaves=true]"')
-    known, resources = registry(chatty_net="ChattyNet"), Resources(executor)
-    events = run(of, directory=tmp_path / "out", cache=Cache(tmp_path), registry=known, resources=resources)
+    known, resources = registry(chatty_net="ChattyNet"), stored_in(tmp_path, executor=executor)
+    events = run(of, directory=tmp_path / "out", registry=known, resources=resources)
     with closing(executor), pytest.raises(PluginError, match=r"training blobs, chatty_net.* raised SystemExit: 3"):
         list(events)
 
@@ -540,7 +540,7 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path: Path) -> None:
                 run(
                     plan(["random"], model=f'"{model}"'),
                     directory=tmp_path / "out",
-                    cache=Cache(tmp_path),
+                    resources=stored_in(tmp_path),
                     registry=known,
                 )
             )

@@ -18,10 +18,9 @@ from influbench.errors import EstimateError, UsageError
 from influbench.estimators.from_file import FromFile
 from influbench.registry import installed, parse_selector
 from influbench.results import Result
-from influbench.store.cache import Cache
 from tests.engine.test_run import cells_of, events_of, plan, result_of
 from tests.plugins import registry
-from tests.problems import blobs, line, permuted, problem, trainer
+from tests.problems import blobs, line, permuted, problem, stored_in, trainer
 
 DATA = blobs()  # 20 train points, 8 test points; ids are neither rows nor in order
 TRAIN, TEST = DATA.train.ids, DATA.test.ids
@@ -328,7 +327,11 @@ def test_a_file_that_is_not_there_is_known_before_the_truth_is_trained(tmp_path:
     name = f"from_file[path={tmp_path / 'gone.npy'}]"
     assert FromFile(str(tmp_path / "gone.npy")).unsupported(problem()) == f"there is no file {tmp_path / 'gone.npy'}"
     events = run(
-        plan([name]), directory=tmp_path / "out", cache=Cache(tmp_path / "c"), registry=registry(), required=[name]
+        plan([name]),
+        directory=tmp_path / "out",
+        resources=stored_in(tmp_path / "c"),
+        registry=registry(),
+        required=[name],
     )
     with pytest.raises(UsageError, match=r"cannot run on any problem of the plan: there is no file .*gone\.npy"):
         list(events)
@@ -337,7 +340,9 @@ def test_a_file_that_is_not_there_is_known_before_the_truth_is_trained(tmp_path:
 
 def test_files_that_do_not_fit_are_unsupported_and_the_others_finish(tmp_path: Path) -> None:
     name = f"from_file[path={write_csv(tmp_path / 'a.csv')}]"
-    (*_, last) = run(plan([name, "random"]), directory=tmp_path / "out", cache=Cache(tmp_path), registry=registry())
+    (*_, last) = run(
+        plan([name, "random"]), directory=tmp_path / "out", resources=stored_in(tmp_path), registry=registry()
+    )
     assert isinstance(last, RunDone)
     assert isinstance(last.result, Result)
     cell = cells_of(last.result, name)["influence"]

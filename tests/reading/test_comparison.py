@@ -10,16 +10,16 @@ from influbench.errors import UnknownNameError, UsageError
 from influbench.plan import Plan
 from influbench.reading.comparison import compare
 from influbench.results import Cell, Result, Results
-from influbench.store.cache import Cache
 from tests.engine.test_run import plan
 from tests.plugins import registry
+from tests.problems import stored_in
 
 TWO = '["blobs", "blobs[n_train=24]"]'
 
 
 def written(of: Plan, tmp_path: Path, name: str) -> tuple[Path, list[Result]]:
     """The directory of a run, and what it found of each problem."""
-    (*_, last) = run(of, directory=tmp_path / name, cache=Cache(tmp_path / "cache"), registry=registry())
+    (*_, last) = run(of, directory=tmp_path / name, resources=stored_in(tmp_path / "cache"), registry=registry())
     assert isinstance(last, RunDone)
     return tmp_path / name, list(last.result.results) if isinstance(last.result, Results) else [last.result]
 

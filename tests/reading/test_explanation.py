@@ -12,17 +12,17 @@ from influbench.plan import Plan
 from influbench.reading.explanation import explain_test, explain_train
 from influbench.reading.stored import Stored, read_stored
 from influbench.results import Account, Strongest
-from influbench.store.cache import Cache
 from influbench.store.files import Arrays, write_arrays
 from influbench.store.run_directory import read_scores, scores_place
 from tests.engine.test_run import plan
 from tests.plugins import registry
+from tests.problems import stored_in
 
 TWO = '["blobs", "blobs[n_train=24]"]'
 
 
 def stored(of: Plan, tmp_path: Path, problem: str | None = None) -> Stored:
-    for _ in run(of, directory=tmp_path / "out", cache=Cache(tmp_path / "cache"), registry=registry()):
+    for _ in run(of, directory=tmp_path / "out", resources=stored_in(tmp_path / "cache"), registry=registry()):
         pass
     return read_stored(tmp_path / "out", problem)
 

@@ -15,9 +15,9 @@ from influbench.plan import Plan
 from influbench.reading.gallery import Gallery, gallery
 from influbench.reading.stored import read_stored
 from influbench.report.gallery import Sheet, draw, sheet, write_gallery
-from influbench.store.cache import Cache
 from tests.engine.test_run import plan
 from tests.plugins import registry
+from tests.problems import stored_in
 
 DIGITS = '"digits[n_train=40,n_test=10]"'
 NOISY = "random_labels = 0.5"
@@ -26,7 +26,7 @@ NOISY = "random_labels = 0.5"
 def drawn(of: Plan, tmp_path: Path, *, by: str = "truth", tests: tuple[int, ...] = (), k: int = 2) -> Gallery:
     if not (tmp_path / "out").exists():
         for _ in run(
-            of, directory=tmp_path / "out", cache=Cache(tmp_path / "cache"), registry=registry(raises="Raises")
+            of, directory=tmp_path / "out", resources=stored_in(tmp_path / "cache"), registry=registry(raises="Raises")
         ):
             pass
     return gallery(read_stored(tmp_path / "out"), by=by, tests=tests, k=k, registry=registry())

@@ -13,6 +13,7 @@ from influbench.errors import UsageError
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.models.mlp import Mlp
 from influbench.problem import TrainingProblem
+from influbench.resources import Resources
 from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table
 from influbench.store.cache import Cache
@@ -21,7 +22,7 @@ from influbench.studies.decomposition.study import decomposition
 from influbench.studies.decomposition.terms import TERMS, Halves, Parts, against_effects, in_halves, in_shares, of_mask
 from tests.engine.test_run import plan
 from tests.plugins import registry
-from tests.problems import ResidualModel, blobs, line, problem, trainer
+from tests.problems import ResidualModel, blobs, line, problem, stored_in, trainer
 
 
 def decompose(problem: TrainingProblem, estimator: TurnOverDropout) -> tuple[Halves, Halves | None]:
@@ -115,7 +116,7 @@ def test_shares_add_up_and_equal_the_covariances() -> None:
 def test_the_study_covers_every_problem_and_estimator(tmp_path: Path) -> None:
     names = ["turn_over_dropout[n_masks=2]", "turn_over_dropout[n_masks=2,sealed=true]"]
     of = plan(names, dataset='["blobs", "line"]', model='"mlp[hidden=[8]]"')
-    study = decomposition(of, cache=Cache(tmp_path / "cache"), registry=registry())
+    study = decomposition(of, resources=stored_in(tmp_path / "cache"), registry=registry())
     assert [(one.problem.split(",")[0], one.sealed_share == 1) for one in study.decomposed] == [
         ("blobs", False),
         ("blobs", True),
@@ -129,7 +130,7 @@ def test_the_study_covers_every_problem_and_estimator(tmp_path: Path) -> None:
         ("turn_over_dropout[units=member]", "has no masks"),
     ):
         with pytest.raises(UsageError, match=reason):
-            decomposition(of.changed(estimators=(name,)), cache=Cache(tmp_path / "cache"), registry=registry())
+            decomposition(of.changed(estimators=(name,)), resources=stored_in(tmp_path / "cache"), registry=registry())
 
 
 def test_a_study_goes_on_from_the_masks_that_are_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +138,7 @@ def test_a_study_goes_on_from_the_masks_that_are_stored(tmp_path: Path, monkeypa
     few, more = (
         plan([f"turn_over_dropout[n_masks={n}]"], dataset='"blobs"', model='"mlp[hidden=[8]]"') for n in (2, 3)
     )
-    decomposition(few, cache=cache, registry=registry())
+    decomposition(few, resources=Resources(cache=cache), registry=registry())
     computed: list[str] = []
     compute = MaskedRetraining.compute
 
@@ -146,15 +147,15 @@ def test_a_study_goes_on_from_the_masks_that_are_stored(tmp_path: Path, monkeypa
         return compute(self, name)
 
     monkeypatch.setattr(MaskedRetraining, "compute", counted)
-    resumed = decomposition(more, cache=cache, registry=registry())
+    resumed = decomposition(more, resources=Resources(cache=cache), registry=registry())
     assert computed == ["mask-00002"]
-    assert resumed == decomposition(more, cache=Cache(tmp_path / "other"), registry=registry())
+    assert resumed == decomposition(more, resources=stored_in(tmp_path / "other"), registry=registry())
 
 
 def test_a_problem_that_cannot_be_trained_is_named_before_anything_is(tmp_path: Path) -> None:
     of = plan(["turn_over_dropout"], model='["mlp[hidden=[8]]", "cnn"]')
     with pytest.raises(UsageError, match="blobs, cnn cannot be studied: cnn: inputs have shape"):
-        decomposition(of, cache=Cache(tmp_path / "cache"), registry=registry())
+        decomposition(of, resources=stored_in(tmp_path / "cache"), registry=registry())
     assert not (tmp_path / "cache").exists()
 
 

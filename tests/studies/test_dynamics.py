@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from influbench.engine.preparation import Resources, prepare
+from influbench.engine.preparation import prepare
 from influbench.errors import InflubenchError, PlanError, UsageError
 from influbench.executors import Here
 from influbench.plan import Plan, parse_plan
@@ -15,6 +15,7 @@ from influbench.studies.dynamics.study import dynamics
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import GroundTruth
 from tests.plugins import registry
+from tests.problems import stored_in
 
 TABLE = """
 estimator = "turn_over_dropout[n_masks=8,p=0.5,antithetic=true]"
@@ -45,7 +46,7 @@ seeds = 2
 
 
 def studied(of: Plan, tmp_path: Path) -> DynamicsStudy:
-    return dynamics(of, cache=Cache(tmp_path / "study"), registry=registry())
+    return dynamics(of, resources=stored_in(tmp_path / "study"), registry=registry())
 
 
 def test_the_study_covers_every_problem_with_what_can_be_asked(tmp_path: Path) -> None:
@@ -86,17 +87,17 @@ def test_steps_and_truth_are_those_of_a_run_of_the_plan(tmp_path: Path) -> None:
     (problem,) = studied(of, tmp_path).problems
     assert problem.steps == (0, 2, 9, 12)
     assert [at.step for at in problem.agreement["all points"]] == [2, 9, 12]
-    (prepared,), _ = prepare(of, registry(), cache=Cache(tmp_path / "study"))
+    (prepared,), _ = prepare(of, registry(), resources=stored_in(tmp_path / "study"))
     truth: GroundTruth = prepared.ground_truth
-    assert all(Cache(tmp_path / "study").holds(f"{truth.folder}/{name}") for name in truth.shard_names(range(2)))
+    assert all(Cache(tmp_path / "study").holds(f"{truth.folder}/{name}") for name in truth.names)
     left_out = problem.by_label[0].left_out
     assert left_out is not None
     shards = [
         Shard(name, stored.tensors, 0.0, reused=True)
-        for name in truth.shard_names(range(2))
+        for name in truth.names
         if (stored := Cache(tmp_path / "study").read(f"{truth.folder}/{name}"))
     ]
-    memorization = truth.assemble(shards, step=9).memorization
+    memorization = truth.assemble(shards).earlier[9].memorization
     assert memorization is not None
     assert left_out[2] == pytest.approx(memorization.mean().item())
 
@@ -115,7 +116,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: Path) -> None:
                 yield item, function(shared, item)
 
     def attempt() -> DynamicsStudy:
-        return dynamics(of, cache=Cache(tmp_path / "study"), registry=registry(), resources=Resources(executor=Stops()))
+        return dynamics(of, resources=stored_in(tmp_path / "study", executor=Stops()), registry=registry())
 
     n_allowed = 2
     with pytest.raises(KeyboardInterrupt):

@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 
 from influbench.api import Data, Dataset, Spec, Split
-from influbench.engine import Resources
 from influbench.errors import DataError, EstimateError, PlanError, PluginError, UnknownNameError, UsageError
-from influbench.executors import Here
+from influbench.executors import Executor, Here
 from influbench.plan import Plan, parse_plan
 from influbench.registry import Entry, Registry
 from influbench.results import Claim, GroupEffect, InformativenessStudy
-from influbench.store.cache import Cache
 from influbench.studies.informativeness.effects import (
     against_group,
     against_random,
@@ -31,7 +29,7 @@ from influbench.studies.informativeness.study import informativeness
 from influbench.studies.verdicts import above, below, verdict
 from influbench.training.loop import Trainer
 from tests.plugins import STRANGERS, registry_with
-from tests.problems import blobs, trainer
+from tests.problems import blobs, stored_in, trainer
 
 
 @dataclass(frozen=True)
@@ -93,9 +91,10 @@ def plan(settings: str = SMALL, *, dataset: str = "halves", more: str = "", n_se
     return parse_plan(text, source="test.toml", name="test")
 
 
-def study(of: Plan, tmp_path: Path, **options: object) -> InformativenessStudy:
+def study(of: Plan, tmp_path: Path, executor: Executor | None = None) -> InformativenessStudy:
     registry: Registry = registry_with(HALVES)
-    return informativeness(of, cache=Cache(tmp_path / "cache"), registry=registry, **options)  # type: ignore[arg-type]
+    resources = stored_in(tmp_path / "cache", executor=executor or Here())
+    return informativeness(of, resources=resources, registry=registry)
 
 
 def claims(of: InformativenessStudy, name: str) -> list[Claim]:
@@ -392,8 +391,8 @@ class _Stopping:
 def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of, first, second = plan(QUICK, epochs=1, n_seeds=4), _Stopping(3, []), _Stopping(99, [])
     with pytest.raises(KeyboardInterrupt):
-        study(of, tmp_path, resources=Resources(first))  # type: ignore[arg-type]
-    found = study(of, tmp_path, resources=Resources(second))  # type: ignore[arg-type]
+        study(of, tmp_path, first)
+    found = study(of, tmp_path, second)
     assert (first.done, second.done) == (["seed-0000", "seed-0001", "seed-0002"], ["seed-0003"])
 
     def nothing(*_: object, **__: object) -> None:
@@ -402,13 +401,13 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: Path, monkeypat
     monkeypatch.setattr(Trainer, "train", nothing)
     assert study(of, tmp_path) == found
     monkeypatch.undo()
-    assert study(of, tmp_path / "elsewhere", resources=Resources(Here())) == found
+    assert study(of, tmp_path / "elsewhere", Here()) == found
 
 
 def test_what_a_stranger_estimates_is_not_stored(tmp_path: Path) -> None:
     of = plan(QUICK.replace("learning_time", "only_memorization").replace("grad_dot", "elsewhere"), epochs=1)
     registry = registry_with(HALVES, only_memorization="OnlyMemorization", elsewhere="Elsewhere")
-    informativeness(of, cache=Cache(tmp_path), registry=registry)
+    informativeness(of, resources=stored_in(tmp_path), registry=registry)
     assert not (tmp_path / "scores").exists()
     assert (tmp_path / "groups").is_dir()
 
@@ -425,7 +424,7 @@ def test_what_a_stranger_does_wrong_is_told_with_its_name(
 ) -> None:
     of = plan(QUICK.replace("learning_time", "bad"), epochs=1)
     with pytest.raises(error, match=sentence):
-        informativeness(of, cache=Cache(tmp_path), registry=registry_with(HALVES, bad=target))
+        informativeness(of, resources=stored_in(tmp_path), registry=registry_with(HALVES, bad=target))
 
 
 def test_the_rules_and_the_settings_are_in_the_result(tmp_path: Path) -> None:

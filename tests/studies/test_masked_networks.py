@@ -10,24 +10,25 @@ from torch import Tensor
 from influbench.errors import TrainingError, UsageError
 from influbench.estimators.proxies import learning_times
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
-from influbench.executors import Here, LocalProcesses
+from influbench.executors import LocalProcesses
 from influbench.models.mlp import Mlp
+from influbench.resources import no_progress
 from influbench.seeds import derive
-from influbench.store.cache import Cache
+from influbench.shards import gather, trained
 from influbench.studies.dynamics.difficulty import LearningTimes, by_difficulty, subset_memorization
 from influbench.studies.dynamics.masked_networks import BLOCK, Course, MaskedNetworks
-from tests.problems import problem, trainer
+from tests.problems import problem, stored_in, trainer
 
 STEPS = (0, 2, 5, 8)
 
 
-def networks(tmp_path: Path, estimator: TurnOverDropout | None = None, **settings: object) -> MaskedNetworks:
+def networks(estimator: TurnOverDropout | None = None, **settings: object) -> MaskedNetworks:
     of = trainer(**settings)  # type: ignore[arg-type]
-    return MaskedNetworks(of, estimator or TurnOverDropout(n_masks=3), 1, STEPS, Cache(tmp_path))
+    return MaskedNetworks(of, estimator or TurnOverDropout(n_masks=3), 1, STEPS)
 
 
-def trained(of: MaskedNetworks) -> Course:
-    return of.assemble(list(of.gather(Here())))
+def course_of(of: MaskedNetworks, tmp_path: Path) -> Course:
+    return trained(of, stored_in(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def trained(of: MaskedNetworks) -> Course:
 )
 def test_they_are_the_networks_of_the_estimator(tmp_path: Path, estimator: TurnOverDropout) -> None:
     model = Mlp(hidden=(8, 6))
-    course = trained(networks(tmp_path, estimator, model=model))
+    course = course_of(networks(estimator, model=model), tmp_path)
     expected = estimator.trace(problem(trainer(model=model), seed=1), STEPS)
     assert expected is not None
     assert course.steps == STEPS
@@ -52,67 +53,71 @@ def test_they_are_the_networks_of_the_estimator(tmp_path: Path, estimator: TurnO
 
 def test_antithetic_pairs_start_without_a_gap(tmp_path: Path) -> None:
     """One initialisation and its halves in both roles: what the halves differ in cancels, seed by seed."""
-    paired = trained(networks(tmp_path, TurnOverDropout(n_masks=6, p=0.5, antithetic=True)))
+    paired = course_of(networks(TurnOverDropout(n_masks=6, p=0.5, antithetic=True)), tmp_path)
     assert paired.memorization[:, 0].abs().max() < 1e-15
     assert paired.memorization[:, -1].abs().max() > 1e-3
-    single = trained(networks(tmp_path, TurnOverDropout(n_masks=6, p=0.5)))
+    single = course_of(networks(TurnOverDropout(n_masks=6, p=0.5)), tmp_path)
     assert single.memorization[:, 0].abs().max() > 1e-3
 
 
 def test_more_masks_train_only_what_is_new(tmp_path: Path) -> None:
-    small = trained(networks(tmp_path, TurnOverDropout(n_masks=BLOCK)))
+    small = course_of(networks(TurnOverDropout(n_masks=BLOCK)), tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
-    large = networks(tmp_path, TurnOverDropout(n_masks=BLOCK + 3))
-    course = trained(large)
+    large = networks(TurnOverDropout(n_masks=BLOCK + 3))
+    course = course_of(large, tmp_path)
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     assert len(before) == 1
     assert len(after) == 2
     assert {path: after[path] for path in before} == before
     assert torch.equal(course.seen[:BLOCK], small.seen)
-    assert [shard.reused for shard in large.gather(Here())] == [True, True]
+    assert [shard.reused for shard in gather(large, stored_in(tmp_path))] == [True, True]
 
 
 def test_what_decides_the_answers_is_another_key(tmp_path: Path) -> None:
-    of = networks(tmp_path)
+    of = networks()
     others = [
-        networks(tmp_path, TurnOverDropout(n_masks=3, p=0.5)),
-        networks(tmp_path, epochs=3),
-        MaskedNetworks(of.trainer, of.estimator, 2, STEPS, of.cache),
-        MaskedNetworks(of.trainer, of.estimator, 1, STEPS[1:], of.cache),
+        networks(TurnOverDropout(n_masks=3, p=0.5)),
+        networks(epochs=3),
+        MaskedNetworks(of.trainer, of.estimator, 2, STEPS),
+        MaskedNetworks(of.trainer, of.estimator, 1, STEPS[1:]),
     ]
     assert len({one.key for one in (of, *others)}) == 5
-    assert networks(tmp_path, TurnOverDropout(n_masks=9)).key == of.key
+    assert networks(TurnOverDropout(n_masks=9)).key == of.key
 
 
 def test_processes_train_the_same(tmp_path: Path) -> None:
-    of = networks(tmp_path / "here", TurnOverDropout(n_masks=BLOCK + 1))
-    there = networks(tmp_path / "there", TurnOverDropout(n_masks=BLOCK + 1))
-    course = there.assemble(list(there.gather(LocalProcesses(2))))
-    torch.testing.assert_close(course.seen, trained(of).seen)
+    of = networks(TurnOverDropout(n_masks=BLOCK + 1))
+    there = networks(TurnOverDropout(n_masks=BLOCK + 1))
+    course = trained(there, stored_in(tmp_path / "there", executor=LocalProcesses(2)))
+    torch.testing.assert_close(course.seen, course_of(of, tmp_path / "here").seen)
 
 
 def test_a_training_that_diverges_is_told_and_not_stored(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="training with masks diverged: outputs are not finite; lower the learning"):
-        trained(networks(tmp_path, learning_rate=1e30))
+    with pytest.raises(
+        TrainingError, match="training diverged: outputs of networks with masks are not finite; lower the learning"
+    ):
+        course_of(networks(learning_rate=1e30), tmp_path)
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_learning_times_are_means_over_trainings(tmp_path: Path) -> None:
     of, n_done = trainer(epochs=5), []
-    found = LearningTimes(of, 7, 3).train(Cache(tmp_path), Here(), n_done.append)
+    found = trained(
+        LearningTimes(of, 7, 3), stored_in(tmp_path), progress=lambda _what, done, _all: n_done.append(done)
+    )
     by_training = []
     for number in range(3):
         runs = of.train([derive(7, "training", number)], checkpoints=range(4, 21, 4))
         answers = [runs.outputs(of.data.train, step=step)[0].argmax(-1) for step in range(4, 21, 4)]
         by_training.append(learning_times(torch.stack(answers) == of.data.train.labels).double())
     torch.testing.assert_close(found, torch.stack(by_training).mean(0))
-    assert n_done == [BLOCK]
+    assert n_done == [1]
 
 
 def test_subset_memorization_needs_points_on_both_sides(tmp_path: Path) -> None:
     def memorization(n_trainings: int) -> Tensor:
         return subset_memorization(
-            trainer(), 7, n_trainings=n_trainings, cache=Cache(tmp_path), executor=Here(), done=lambda _n: None
+            trainer(), 7, n_trainings=n_trainings, resources=stored_in(tmp_path), what="", progress=no_progress
         )
 
     assert memorization(40).shape == (20,)
@@ -127,7 +132,7 @@ def test_quantiles_have_the_easiest_first_and_break_ties_by_the_given_order() ->
 
 
 def test_shards_hold_what_the_networks_answer(tmp_path: Path) -> None:
-    of = networks(tmp_path)
+    of = networks()
     answers: Mapping[str, Tensor] = of.compute("block-00000")
     assert {half: answer.shape for half, answer in answers.items()} == dict.fromkeys(
         ("seen", "unseen"), (BLOCK, len(STEPS), 20)

@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from influbench.api import Shard
 from influbench.errors import TrainingError
-from influbench.executors import Here
 from influbench.models.linear import Linear
-from influbench.shards import Shard, gather
+from influbench.resources import Resources
+from influbench.shards import gather, in_order, trained
 from influbench.store.cache import Cache
 from influbench.truth.leave_one_out import GroundTruth, Truth, leave_out
-from tests.problems import blobs, line, trainer
+from tests.problems import blobs, line, stored_in, trainer
 
 
 def truth_of(of, cache: Cache, *, n_seeds: int = 2, root_seed: int = 0) -> tuple[Truth, list[Shard]]:  # type: ignore[no-untyped-def]
-    ground_truth = GroundTruth(of, root_seed)
-    names = ground_truth.shard_names(range(n_seeds))
-    shards = list(gather(cache, f"truth/{ground_truth.key}", names, ground_truth, Here()))
+    ground_truth = GroundTruth(of, root_seed, n_seeds=n_seeds)
+    shards = in_order(list(gather(ground_truth, Resources(cache=cache))))
     return ground_truth.assemble(shards), shards
 
 
@@ -84,9 +84,9 @@ def test_signs_a_copy_of_the_test_point_helps_and_a_mislabelled_copy_hurts() -> 
 
 
 def test_the_grid_of_shards_is_fixed() -> None:
-    names = GroundTruth(trainer(blobs(n_train=130)), 0).shard_names(range(2))
+    names = GroundTruth(trainer(blobs(n_train=130)), 0, n_seeds=2).names
     assert names == [f"seed-000{s}/block-0000{b}" for s in range(2) for b in range(3)]
-    assert len(GroundTruth(trainer(blobs(n_train=64)), 0).shard_names([3])) == 1
+    assert len(GroundTruth(trainer(blobs(n_train=64)), 0).names) == 1
 
 
 def test_blocks_join_in_row_order(tmp_path: Path) -> None:
@@ -139,15 +139,14 @@ def test_a_damaged_shard_is_named_and_computed_again(tmp_path: Path) -> None:
 def test_effects_at_checkpoints_are_those_of_a_shorter_look(tmp_path: Path) -> None:
     of = trainer()
     ground_truth = GroundTruth(of, 0, steps=(0, 3))
-    names = ground_truth.shard_names([0])
-    shards = list(gather(Cache(tmp_path), "truth/x", names, ground_truth, Here()))
+    truth = trained(ground_truth, stored_in(tmp_path))
     assert ground_truth.kept_steps == [0, 3, 8]
-    assert (ground_truth.assemble(shards, step=0).influence == 0).all()
+    assert (truth.earlier[0].influence == 0).all()
     with_all = of.train([ground_truth.seed(0)], checkpoints=[3])
     without = of.train([ground_truth.seed(0)], (torch.arange(20) != 5).double()[None], checkpoints=[3])
     effect = with_all.measured(of.data.test, step=3) - without.measured(of.data.test, step=3)
-    torch.testing.assert_close(ground_truth.assemble(shards, step=3).influence[0, 5], effect[0], rtol=1e-9, atol=1e-12)
-    assert torch.equal(ground_truth.assemble(shards).influence, truth_of(of, Cache(tmp_path), n_seeds=1)[0].influence)
+    torch.testing.assert_close(truth.earlier[3].influence[0, 5], effect[0], rtol=1e-9, atol=1e-12)
+    assert torch.equal(truth.influence, truth_of(of, Cache(tmp_path), n_seeds=1)[0].influence)
     assert ground_truth.key != GroundTruth(of, 0).key
 
 

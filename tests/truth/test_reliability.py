@@ -1,5 +1,6 @@
 """Reliability and ceiling told from few seeds are what more seeds measure, on a real truth."""
 
+from dataclasses import replace
 from itertools import combinations
 from math import sqrt
 from random import Random
@@ -8,12 +9,11 @@ import pytest
 import torch
 
 from influbench.datasets.digits import Digits
-from influbench.executors import Here
 from influbench.models.mlp import Mlp
-from influbench.shards import gather
+from influbench.resources import Resources
+from influbench.shards import trained
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
 from influbench.statistics.reliability import reliability
-from influbench.store.cache import default_cache
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import GroundTruth
 
@@ -21,8 +21,7 @@ from influbench.truth.leave_one_out import GroundTruth
 def test_eight_seeds_foretell_what_eight_others_say_on_digits() -> None:
     data, model = Digits(n_train=300, n_test=60).load(0), Mlp()
     truth = GroundTruth(Trainer(data, model, model.recipe, "neg_loss", torch.float32, torch.device("cpu")), 0)
-    shards = list(gather(default_cache(), truth.folder, truth.shard_names(range(16)), truth, Here()))
-    effects, blocks = truth.assemble(shards).influence, whole_table(300, 60)
+    effects, blocks = trained(replace(truth, n_seeds=16), Resources()).influence, whole_table(300, 60)
     halves = Random(0).sample(list(combinations(range(16), 8)), 12)
     measured, foretold, ceilings = [], [], []
     for half in halves:

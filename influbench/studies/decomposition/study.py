@@ -1,30 +1,29 @@
 """The study over the problems of a plan."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from influbench.engine.preparation import Candidate, Prepared, Resources, resolved
+from influbench.engine.preparation import Candidate, Prepared, resolved
 from influbench.estimators.turn_over_dropout.sealing import sealing
 from influbench.plan import Plan
 from influbench.registry import Registry, installed
+from influbench.resources import Progress, Resources, no_progress
 from influbench.results import Decomposed, DecompositionStudy, Estimand, Term, Where
-from influbench.shards import Shard, gather
+from influbench.shards import trained
 from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table, within_classes
-from influbench.store.cache import Cache
 from influbench.studies.decomposition.retraining import MaskedRetraining
-from influbench.studies.decomposition.terms import against_effects, in_shares
+from influbench.studies.decomposition.terms import Halves, against_effects, in_shares
 from influbench.studies.preparation import check_estimators, prepared_for_study, with_masks_of_units
-from influbench.studies.progress import Progress, told
 from influbench.truth.leave_one_out import Truth
 
 
 def decomposition(
     plan: Plan,
     *,
-    cache: Cache,
     registry: Registry | None = None,
     resources: Resources | None = None,
-    progress: Progress = lambda _what, _done, _all: None,
+    progress: Progress = no_progress,
     ready: Callable[[], None] = lambda: None,
 ) -> DecompositionStudy:
     """Take the scores of each of the plan's turn-over dropouts apart, on each of its problems.
@@ -34,35 +33,32 @@ def decomposition(
     """
     registry, resources = registry or installed(), resources or Resources()
     plan = resolved(plan, registry)
-    prepared = prepared_for_study(plan, registry, resources=resources, cache=cache)
+    prepared = prepared_for_study(plan, registry, resources=resources)
     chosen = [[(one, with_masks_of_units(one)) for one in problem.candidates] for problem in prepared]
     for problem in prepared:
         check_estimators(problem)
     ready()
     decomposed = []
     for problem, of_problem in zip(prepared, chosen, strict=True):
-        truth = _truth(plan, problem, cache, resources, progress)
+        what = f"ground truth of {problem.plan.name}"
+        truth = trained(replace(problem.ground_truth, reliability=None), resources, what=what, progress=progress)
         for candidate, estimator in of_problem:
-            retraining = MaskedRetraining(problem.trainer, estimator, candidate.problems[0].seed, cache)
+            retraining = MaskedRetraining(problem.trainer, estimator, candidate.problems[0].seed)
             what = f"{candidate.selector} on {problem.plan.name}"
-            shards = told(retraining.gather(resources.executor), estimator.n_masks, what=what, progress=progress)
-            decomposed.append(_decomposed(problem, candidate, retraining, shards, truth))
+            halves = trained(retraining, resources, what=what, progress=progress)
+            decomposed.append(_decomposed(problem, candidate, retraining, *halves, truth))
     return DecompositionStudy(plan=plan.name, seed=plan.seed, n_seeds=plan.truth.seeds, decomposed=tuple(decomposed))
 
 
-def _truth(plan: Plan, problem: Prepared, cache: Cache, resources: Resources, progress: Progress) -> Truth:
-    ground_truth = problem.ground_truth
-    names = ground_truth.shard_names(range(plan.truth.seeds))
-    shards = gather(cache, ground_truth.folder, names, ground_truth, resources.executor)
-    what = f"ground truth of {problem.plan.name}"
-    return ground_truth.assemble(told(shards, len(names), what=what, progress=progress))
-
-
 def _decomposed(
-    problem: Prepared, candidate: Candidate, retraining: MaskedRetraining, shards: list[Shard], truth: Truth
+    problem: Prepared,
+    candidate: Candidate,
+    retraining: MaskedRetraining,
+    influence: Halves,
+    memorization: Halves | None,
+    truth: Truth,
 ) -> Decomposed:
     view, estimator = candidate.problems[0], retraining.estimator
-    influence, memorization = retraining.assemble(shards)
     train, test = view.data.train, view.data.test
     everywhere = whole_table(len(train), len(test))
     estimands: dict[Where, tuple[Estimand, ...]] = {

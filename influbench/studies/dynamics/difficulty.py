@@ -1,44 +1,47 @@
 """How hard train points are to learn, told by ordinary trainings that nothing else is measured on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from influbench.api import Shard
 from influbench.banks import SubsetBank
 from influbench.errors import EstimateError, TrainingError, UsageError
 from influbench.estimators.inclusion import with_minus_without
 from influbench.estimators.proxies import learning_times
-from influbench.executors import Executor
+from influbench.resources import Progress, Resources
 from influbench.seeds import derive
-from influbench.shards import gather
-from influbench.store.cache import Cache
+from influbench.shards import Trainings, trained
 from influbench.training.fingerprint import digest, training_key
 from influbench.training.loop import Trainer
 
 BLOCK = 16  # trainings in one shard
 SUBSET_RATIO = 0.7  # of the train points in each subset, as in Feldman & Zhang 2020
 
-Done = Callable[[int], None]
-
 
 @dataclass(frozen=True, eq=False)
-class LearningTimes:
+class LearningTimes(Trainings[Tensor]):
     """The epoch from whose end on each point is classified as its label, averaged over `n_trainings` trainings.
 
     One training tells it in whole epochs, with many ties; see influbench.estimators.proxies.
     """
 
-    trainer: Trainer
+    holds: ClassVar[str] = "learning times"
+
     seed: int
     n_trainings: int
 
     @cached_property
-    def key(self) -> str:
-        """Where the times are stored: a digest of all that decides them, but for the number of trainings."""
-        return digest("learning times", training_key(self.trainer, self.seed))
+    def folder(self) -> str:
+        return f"learning_times/{digest('learning times', training_key(self.trainer, self.seed))}"
+
+    @property
+    def names(self) -> list[str]:
+        return [f"block-{block:05d}" for block in range(-(-self.n_trainings // BLOCK))]
 
     def compute(self, name: str) -> dict[str, Tensor]:
         """Learning times of one shard's trainings, (n_trainings, n_train)."""
@@ -56,22 +59,18 @@ class LearningTimes:
             correct.append((outputs.argmax(-1) == train.labels).flatten())
         return {"times": learning_times(torch.stack(correct)).reshape(BLOCK, -1).cpu()}
 
-    def train(self, cache: Cache, executor: Executor, done: Done) -> Tensor:
+    def assemble(self, shards: Sequence[Shard]) -> Tensor:
         """The mean times, (n_train,) float64."""
-        names = [f"block-{block:05d}" for block in range(-(-self.n_trainings // BLOCK))]
-        shards = []
-        for shard in gather(cache, f"learning_times/{self.key}", names, self, executor):
-            shards.append(shard)
-            done(BLOCK)
-        times = torch.cat([shard.tensors["times"] for shard in sorted(shards, key=lambda shard: shard.name)])
+        times = torch.cat([shard.tensors["times"] for shard in shards])
         return times[: self.n_trainings].double().mean(0)
 
 
 def subset_memorization(
-    trainer: Trainer, seed: int, *, n_trainings: int, cache: Cache, executor: Executor, done: Done
+    trainer: Trainer, seed: int, *, n_trainings: int, resources: Resources, what: str, progress: Progress
 ) -> Tensor:
     """Memorization by networks trained on random subsets (Feldman & Zhang 2020), (n_train,) float64."""
-    bank = SubsetBank(trainer, seed, n_models=n_trainings, ratio=SUBSET_RATIO).train(cache, executor, done=done)
+    of_subsets = SubsetBank(trainer, seed, n_models=n_trainings, ratio=SUBSET_RATIO)
+    bank = trained(of_subsets, resources, what=what, progress=progress)
     assert bank.p_correct is not None
     try:
         return with_minus_without(bank.weights.double(), bank.p_correct, own=True)

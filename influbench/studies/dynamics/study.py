@@ -10,22 +10,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from influbench.engine.preparation import Prepared, Resources, resolved
+from influbench.engine.preparation import Prepared, resolved
 from influbench.errors import UsageError
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.plan import DynamicsTable, Plan
 from influbench.registry import Registry, installed
+from influbench.resources import Progress, Resources, no_progress
 from influbench.results import Claim, DynamicsStudy, MemorizationAt, ProblemDynamics
 from influbench.seeds import derive
-from influbench.shards import gather
+from influbench.shards import trained
 from influbench.statistics.comparison import Yardstick, statistic
 from influbench.statistics.correlation import whole_table
-from influbench.store.cache import Cache
 from influbench.studies.dynamics.difficulty import LearningTimes, subset_memorization
 from influbench.studies.dynamics.learning import CLAIMS, TRUE, WRONG, Labels, Learning
 from influbench.studies.dynamics.masked_networks import Course, MaskedNetworks
 from influbench.studies.preparation import check_estimators, prepared_for_study, with_masks_of_units
-from influbench.studies.progress import Progress, told
 from influbench.truth.leave_one_out import GroundTruth
 
 ALL_POINTS = "all points"
@@ -35,10 +34,9 @@ FEWEST_SEEDS = 4  # of masked networks: fewer tell nothing of the chance of seed
 def dynamics(
     plan: Plan,
     *,
-    cache: Cache,
     registry: Registry | None = None,
     resources: Resources | None = None,
-    progress: Progress = lambda _what, _done, _all: None,
+    progress: Progress = no_progress,
     ready: Callable[[], None] = lambda: None,
 ) -> DynamicsStudy:
     """Train, look and judge, on each problem of the plan. `ready` is called when all is checked and nothing trained.
@@ -53,8 +51,8 @@ def dynamics(
             f"{settings.together_above:g}"
         )
     plan = resolved(plan.changed(estimators=(settings.estimator,)), registry)
-    prepared = prepared_for_study(plan, registry, resources=resources, cache=cache)
-    subjects = [_Subject(plan, problem, _estimator(problem), cache, resources, progress) for problem in prepared]
+    prepared = prepared_for_study(plan, registry, resources=resources)
+    subjects = [_Subject(plan, problem, _estimator(problem), resources, progress) for problem in prepared]
     for subject in subjects:
         subject.check()
     reasons = [subject.labels.cannot_be_asked(settings) for subject in subjects]
@@ -92,7 +90,6 @@ class _Subject:
     plan: Plan
     problem: Prepared
     estimator: TurnOverDropout
-    cache: Cache
     resources: Resources
     progress: Progress
 
@@ -166,39 +163,32 @@ class _Subject:
     def _difficulty(self) -> Tensor:
         """By other trainings than those that are looked at, (n_train,): higher is harder."""
         trainer, seed, n = self.problem.trainer, self._seed("difficulty"), self.settings.difficulty_trainings
-        n_done = 0
-
-        def done(n_trained: int) -> None:
-            nonlocal n_done
-            n_done += n_trained
-            self.progress(f"difficulty on {self.name}", min(n_done, n), n)
-
+        what = f"difficulty on {self.name}"
         if self.settings.difficulty == "learning_time":
-            return LearningTimes(trainer, seed, n).train(self.cache, self.resources.executor, done)
+            return trained(LearningTimes(trainer, seed, n), self.resources, what=what, progress=self.progress)
         return subset_memorization(
-            trainer, seed, n_trainings=n, cache=self.cache, executor=self.resources.executor, done=done
+            trainer, seed, n_trainings=n, resources=self.resources, what=what, progress=self.progress
         )
 
     def _course(self) -> Course:
-        networks = MaskedNetworks(self.problem.trainer, self.estimator, self._seed("masks"), self.steps, self.cache)
-        shards, n = networks.gather(self.resources.executor), len(networks.shard_names)
-        what = f"masked networks on {self.name}"
-        return networks.assemble(told(shards, n, what=what, progress=self.progress))
+        networks = MaskedNetworks(self.problem.trainer, self.estimator, self._seed("masks"), self.steps)
+        return trained(networks, self.resources, what=f"masked networks on {self.name}", progress=self.progress)
 
     def _left_out(self) -> Tensor:
         """Memorization by leave-one-out after each step, (n_seeds, n_steps, n_train).
 
         Where the plan has `[truth] steps`, this is the truth of a run of it. Before training there is no difference.
         """
-        truth = GroundTruth(self.problem.trainer, self.plan.seed, self.plan.truth.steps or self.steps[1:-1])
-        names = truth.shard_names(range(self.plan.truth.seeds))
-        shards = told(
-            gather(self.cache, truth.folder, names, truth, self.resources.executor),
-            len(names),
-            what=f"ground truth of {self.name}",
-            progress=self.progress,
+        ground_truth = GroundTruth(
+            self.problem.trainer,
+            self.plan.seed,
+            self.plan.truth.steps or self.steps[1:-1],
+            n_seeds=self.plan.truth.seeds,
         )
-        after = [truth.assemble(shards, step=step).memorization for step in self.steps if step > 0]
+        what = f"ground truth of {self.name}"
+        truth = trained(ground_truth, self.resources, what=what, progress=self.progress)
+        at_end = {self.steps[-1]: truth}
+        after = [({**truth.earlier, **at_end})[step].memorization for step in self.steps if step > 0]
         known = [memorization for memorization in after if memorization is not None]
         return torch.stack([torch.zeros_like(known[0]), *known], dim=1)
 

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from influbench.errors import TrainingError
+from influbench.api import Shard
 from influbench.measures import measure_of
 from influbench.seeds import derive
-from influbench.shards import Shard
+from influbench.shards import Trainings
 from influbench.studies.informativeness.groups import Group
 from influbench.training.fingerprint import digest, training_key
-from influbench.training.loop import Trainer
 
 ACCURACY, P_CORRECT = "accuracy", "p_correct"
 
@@ -31,15 +31,17 @@ class Outcomes:
 
 
 @dataclass(frozen=True, eq=False)
-class Retraining:
+class Retraining(Trainings[Outcomes]):
     """One seed to a shard: on all train points, without each group, on each group alone.
 
     They share initial parameters and batches, so that what differs between them is the group.
     """
 
-    trainer: Trainer
+    holds: ClassVar[str] = "measures without a group, or on one alone,"
+
     root_seed: int
     groups: Sequence[Group]
+    n_seeds: int = 1
 
     @cached_property
     def weights(self) -> Tensor:
@@ -51,11 +53,11 @@ class Retraining:
 
     @cached_property
     def folder(self) -> str:
-        """The folder of a cache that holds its shards: a digest of all that decides them, but for how many seeds."""
         return f"groups/{digest('groups', 'kept', self.weights, training_key(self.trainer, self._seed(0)))}"
 
-    def shard_names(self, n_seeds: int) -> list[str]:
-        return [f"seed-{number:04d}" for number in range(n_seeds)]
+    @property
+    def names(self) -> list[str]:
+        return [f"seed-{number:04d}" for number in range(self.n_seeds)]
 
     def compute(self, name: str) -> dict[str, Tensor]:
         """Each measure of one seed's networks on the test points, (1 + 2 n_groups, n_test)."""
@@ -69,21 +71,14 @@ class Retraining:
             measure: measure_of(measure, self.trainer.model)(outputs, test.labels[None])
             for measure in {self.trainer.measure, P_CORRECT}
         }
-        if not all(values.isfinite().all() for values in measured.values()):
-            raise TrainingError(
-                "training diverged: measures without a group, or on one alone, are not finite; lower the learning rate "
-                f"in the plan's [training], which is {self.trainer.recipe.learning_rate}"
-            )
         measured[ACCURACY] = (outputs.argmax(-1) == test.labels).double()
         return {measure: values.to(self.trainer.dtype).cpu() for measure, values in measured.items()}
 
     def assemble(self, shards: Sequence[Shard]) -> Outcomes:
         """What they are worth, from the shards of all seeds."""
-        in_order = sorted(shards, key=lambda shard: shard.name)
         n = len(self.groups)
         measured = {
-            measure: torch.stack([shard.tensors[measure].double() for shard in in_order])
-            for measure in in_order[0].tensors
+            measure: torch.stack([shard.tensors[measure].double() for shard in shards]) for measure in shards[0].tensors
         }
         return Outcomes(
             whole={measure: values[:, 0] for measure, values in measured.items()},

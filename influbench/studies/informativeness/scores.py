@@ -1,31 +1,33 @@
 """What estimators say of a problem, stored where influbench's own code has said it."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 import influbench
+from influbench.api import Shard, Work
 from influbench.engine.estimating import estimated
 from influbench.engine.obstacles import in_words
 from influbench.engine.preparation import Candidate
 from influbench.errors import InflubenchError, PluginError, UsageError
 from influbench.executors import Here
+from influbench.resources import Progress, Resources, no_progress
 from influbench.results import Quantity
-from influbench.shards import gather
-from influbench.store.cache import Cache
+from influbench.shards import trained
 from influbench.training.fingerprint import digest, training_key
 from influbench.training.loop import Trainer
 
-Done = Callable[[int, int], None]  # how many repeats are done, and of how many
-
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class Scores(Work[Tensor]):
     """One quantity of one estimator, in some of its repeats: each has seeds of its own, and is a shard."""
+
+    holds: ClassVar[str] = "scores"
 
     candidate: Candidate
     trainer: Trainer
@@ -33,35 +35,36 @@ class Scores:
     quantity: Quantity
     repeats: range
 
-    def mean(self, cache: Cache, *, done: Done = lambda _done, _all: None) -> Tensor:
+    def mean(self, resources: Resources, *, what: str = "", progress: Progress = no_progress) -> Tensor:
         """Scores in the mean over repeats, (n_train,) or (n_train, n_test) float64. UsageError if there are none.
 
-        A stranger's estimator runs every time: nothing tells whether its code has changed.
+        A stranger's estimator runs every time: nothing shows whether its code has changed. They run in this process.
         """
-        found = {}
-        for repeat, scores in self._stored(cache) if self._is_own else self._computed():
-            found[repeat] = scores
-            done(len(found), len(self.repeats))
-        return torch.stack([found[repeat] for repeat in self.repeats]).mean(0)
+        if self._is_own:
+            return trained(self, replace(resources, executor=Here()), what=what, progress=progress)
+        found = []
+        for repeat in self.repeats:
+            found.append(self._scores(repeat))
+            progress(what, len(found), len(self.repeats))
+        return torch.stack(found).mean(0)
+
+    @cached_property
+    def folder(self) -> str:
+        """All seeds derive from the root seed, the estimator's name and the repeat."""
+        what = self.quantity, self.candidate.selector.name, repr(self.candidate.estimator)
+        return f"scores/{digest('scores', *what, _own_code(), training_key(self.trainer, self.root_seed))}"
+
+    @property
+    def names(self) -> list[str]:
+        return [f"repeat-{repeat:04d}" for repeat in self.repeats]
 
     def compute(self, name: str) -> dict[str, Tensor]:
         """The scores of one repeat."""
-        return {self.quantity: self._scores(_repeat(name))}
+        return {self.quantity: self._scores(int(name.rpartition("-")[2]))}
 
-    def _stored(self, cache: Cache) -> Iterator[tuple[int, Tensor]]:
-        names = [f"repeat-{repeat:04d}" for repeat in self.repeats]
-        for shard in gather(cache, f"scores/{self._key}", names, self, Here()):
-            yield _repeat(shard.name), shard.tensors[self.quantity]
-
-    def _computed(self) -> Iterator[tuple[int, Tensor]]:
-        for repeat in self.repeats:
-            yield repeat, self._scores(repeat)
-
-    @cached_property
-    def _key(self) -> str:
-        """All seeds derive from the root seed, the estimator's name and the repeat."""
-        what = self.quantity, self.candidate.selector.name, repr(self.candidate.estimator)
-        return digest("scores", *what, _own_code(), training_key(self.trainer, self.root_seed))
+    def assemble(self, shards: Sequence[Shard]) -> Tensor:
+        """The mean over repeats."""
+        return torch.stack([shard.tensors[self.quantity] for shard in shards]).mean(0)
 
     @property
     def _is_own(self) -> bool:
@@ -80,10 +83,6 @@ class Scores:
         if scores is None:
             raise UsageError(f"{who} tells no {self.quantity}; name another in the plan's [informativeness]")
         return scores
-
-
-def _repeat(name: str) -> int:
-    return int(name.rpartition("-")[2])
 
 
 @cache

@@ -1,35 +1,32 @@
 """The study over the problems of a plan."""
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from influbench.engine.preparation import Candidate, Prepared, Resources
+from influbench.engine.preparation import Candidate, Prepared
 from influbench.errors import DataError, PlanError
 from influbench.plan import InformativenessTable, Plan
 from influbench.registry import Registry, installed, parse_selector
+from influbench.resources import Progress, Resources, no_progress
 from influbench.results import Claim, InformativenessStudy, ProblemInformativeness
 from influbench.seeds import derive
-from influbench.shards import gather
-from influbench.store.cache import Cache
+from influbench.shards import trained
 from influbench.studies.informativeness.effects import mean_over_all
 from influbench.studies.informativeness.findings import Claims, Effects, agreement
 from influbench.studies.informativeness.groups import Pool, choose
-from influbench.studies.informativeness.retraining import ACCURACY, Outcomes, Retraining
+from influbench.studies.informativeness.retraining import ACCURACY, Retraining
 from influbench.studies.informativeness.scores import Scores
 from influbench.studies.preparation import check_estimators, prepared_for_study
-from influbench.studies.progress import Progress, told
 
 
 def informativeness(
     plan: Plan,
     *,
-    cache: Cache,
     registry: Registry | None = None,
     resources: Resources | None = None,
-    progress: Progress = lambda _what, _done, _all: None,
+    progress: Progress = no_progress,
     ready: Callable[[], None] = lambda: None,
 ) -> InformativenessStudy:
     """Take groups of train points away on each problem of the plan, over as many seeds as its truth has.
@@ -50,12 +47,10 @@ def informativeness(
         )
     names = _estimators(settings)
     plan = plan.changed(estimators=names, repeats=settings.difficulty_repeats + 1)
-    prepared = prepared_for_study(plan, registry, resources=resources, cache=cache)
+    prepared = prepared_for_study(plan, registry, resources=resources)
     pools = [_pool(problem, plan, settings) for problem in prepared]
     ready()
-    found = [
-        _studied(plan, *of_problem, cache, resources, progress) for of_problem in zip(prepared, pools, strict=True)
-    ]
+    found = [_studied(plan, *of_problem, resources, progress) for of_problem in zip(prepared, pools, strict=True)]
     return InformativenessStudy(
         plan=plan.name,
         seed=plan.seed,
@@ -95,15 +90,16 @@ def _pool(problem: Prepared, plan: Plan, settings: InformativenessTable) -> Pool
 
 
 def _studied(
-    plan: Plan, problem: Prepared, pool: Pool, cache: Cache, resources: Resources, progress: Progress
+    plan: Plan, problem: Prepared, pool: Pool, resources: Resources, progress: Progress
 ) -> tuple[ProblemInformativeness, list[Claim]]:
     settings, data = plan.informativeness, problem.trainer.data
     assert data.n_classes is not None
-    influence = _influence(problem, plan, cache)
-    difficulties = _difficulties(problem, plan, cache, progress)
+    influence = _influence(problem, plan, resources)
+    difficulties = _difficulties(problem, plan, resources, progress)
     groups = choose(pool, settings.fractions, difficulties, n_random=settings.random_groups)
-    retraining = Retraining(problem.trainer, plan.seed, groups)
-    outcomes = _outcomes(retraining, problem.plan.name, plan.truth.seeds, cache, resources, progress)
+    retraining = Retraining(problem.trainer, plan.seed, groups, plan.truth.seeds)
+    what = f"{problem.plan.name}, without each group and on it alone"
+    outcomes = trained(retraining, resources, what=what, progress=progress)
     effects = Effects(
         groups,
         outcomes,
@@ -129,31 +125,21 @@ def _studied(
     return record, Claims(problem.plan.name, effects, settings, has_wrong=n_wrong > 0).all()
 
 
-def _difficulties(problem: Prepared, plan: Plan, cache: Cache, progress: Progress) -> dict[str, Tensor]:
+def _difficulties(problem: Prepared, plan: Plan, resources: Resources, progress: Progress) -> dict[str, Tensor]:
     """Memorization by each estimator of difficulty, the mean of its repeats, (n_train,)."""
     repeats, difficulties = range(plan.informativeness.difficulty_repeats), {}
     for name in dict.fromkeys(str(parse_selector(name)) for name in plan.informativeness.difficulty):
         scores = Scores(_candidate(problem, name), problem.trainer, plan.seed, "memorization", repeats)
-        what = f"{name} on {problem.plan.name}"
-        difficulties[name] = scores.mean(cache, done=partial(progress, what))
+        difficulties[name] = scores.mean(resources, what=f"{name} on {problem.plan.name}", progress=progress)
     return difficulties
 
 
-def _influence(problem: Prepared, plan: Plan, cache: Cache) -> Tensor:
+def _influence(problem: Prepared, plan: Plan, resources: Resources) -> Tensor:
     """Influence by its estimator, with seeds that no difficulty has, (n_train, n_test)."""
     candidate = _candidate(problem, str(parse_selector(plan.informativeness.influence)))
     of_its_own = plan.informativeness.difficulty_repeats
-    return Scores(candidate, problem.trainer, plan.seed, "influence", range(of_its_own, of_its_own + 1)).mean(cache)
+    return Scores(candidate, problem.trainer, plan.seed, "influence", range(of_its_own, of_its_own + 1)).mean(resources)
 
 
 def _candidate(problem: Prepared, name: str) -> Candidate:
     return next(candidate for candidate in problem.candidates if str(candidate.selector) == name)
-
-
-def _outcomes(
-    retraining: Retraining, problem: str, n_seeds: int, cache: Cache, resources: Resources, progress: Progress
-) -> Outcomes:
-    names = retraining.shard_names(n_seeds)
-    shards = gather(cache, retraining.folder, names, retraining, resources.executor)
-    what = f"{problem}, without each group and on it alone"
-    return retraining.assemble(told(shards, len(names), what=what, progress=progress))

@@ -1,0 +1,36 @@
+"""Where trainings run, where they are stored, and what they may take; none of it changes what they compute."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from influbench.errors import UsageError
+from influbench.executors import Executor, Here
+from influbench.store.cache import Cache, default_cache
+
+Progress = Callable[[str, int, int], None]  # what is done, how much of it is, and of how much
+
+
+def no_progress(_what: str, _done: int, _all: int) -> None:
+    """The progress that nobody looks at."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The cache of stored trainings, the executor that runs them, and the limits of each process that trains."""
+
+    cache: Cache = field(default_factory=default_cache)
+    executor: Executor = field(default_factory=Here)
+    memory: int | None = None  # bytes; None: a share of what is free
+    device: str = "cpu"
+
+    def torch_device(self) -> torch.device:
+        """The device. UsageError if it cannot be used here."""
+        try:
+            device = torch.device(self.device)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise UsageError(f"device {self.device!r} cannot be used here: {reason}") from None
+        return device
