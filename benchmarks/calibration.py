@@ -24,7 +24,7 @@ from torch import Generator, Tensor
 
 from influbench.results import UNKNOWN, Statistic
 from influbench.seeds import derive
-from influbench.statistics.comparison import Yardstick, statistic
+from influbench.statistics.yardsticks import Yardstick, statistic
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table, within_classes
 from influbench.statistics.differences import differences
 from influbench.statistics.ranks import standard_ranks

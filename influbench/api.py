@@ -1,4 +1,4 @@
-"""The plugin contract: all that an author of an estimator, a data set or a model needs to read.
+"""The plugin contract: everything that the author of an estimator, a data set, a model or a judge needs to read.
 
 Conventions, the same everywhere: rows are train points and columns are test points; positive influence means that the
 train point *helps* (its presence raises the measure); measures are higher-is-better; an example is known by its id.
@@ -7,21 +7,25 @@ train point *helps* (its presence raises the measure); measures are higher-is-be
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import Any
 
     import torch
     from torch import Tensor, nn
 
+    from influbench.statistics.yardsticks import Yardstick
+
 API_VERSION = 2
 
+Quantity = Literal["influence", "memorization"]
 MeasureName = Literal["neg_loss", "margin", "p_correct"]
 Normalizer = Literal["batch", "kept"]
 
@@ -58,6 +62,11 @@ class Hooks:
     @hookspec
     def influbench_models(self) -> Sequence[Spec]:
         """Models: `return [Spec("my_net", "my_package.net:MyNet", "what it is, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_judges(self) -> Sequence[Spec]:
+        """Judges: `return [Spec("my_judge", "my_package.judge:MyJudge", "what it asks, in a line")]`."""
         raise NotImplementedError
 
 
@@ -197,6 +206,11 @@ class Bank:
     on_test: Tensor  # (n_models, n_test) the problem's measure
     on_train: Tensor  # (n_models, n_train) the problem's measure
     p_correct: Tensor | None  # (n_models, n_train) probability of the label; None for regression
+    earlier: Mapping[int, Bank] = field(default_factory=dict)  # after earlier steps, where they were asked for
+
+    def after(self, step: int) -> Bank:
+        """The answers after this step: earlier ones where they are known, else these."""
+        return self.earlier.get(step, self)
 
 
 class Estimator(ABC):
@@ -204,6 +218,9 @@ class Estimator(ABC):
 
     scores_duplicates_alike: ClassVar[bool] = False
     """Whether two train points of the same input and label always have the same scores, whatever their ids."""
+
+    predicts: ClassVar[Collection[Quantity]] = ("influence", "memorization")
+    """What `estimate` may return. A run refuses an estimator whose quantities no judge of the plan asks for."""
 
     cost_is_counted: ClassVar[bool] = True
     """Whether all that the scores cost is spent here. False, where they come from elsewhere: no cost is told then."""
@@ -263,6 +280,14 @@ class Work(ABC, Generic[T]):
     def names(self) -> Sequence[str]:
         """Names of the pieces. Names in alphabetical order are in the order that `assemble` expects."""
 
+    def trainings_in(self, name: str) -> int:
+        """Trainings that this piece takes, for what is reported and forecast."""
+        return 1
+
+    def values_in(self, name: str) -> int:
+        """Numbers that this piece stores, about, for the forecast."""
+        return 0
+
     @abstractmethod
     def compute(self, name: str) -> Mapping[str, Tensor]:
         """The tensors of one piece, computed now. They must be finite; otherwise nothing is stored."""
@@ -274,6 +299,133 @@ class Work(ABC, Generic[T]):
     def further(self, so_far: T) -> Work[T] | None:
         """The larger work that this result calls for, of which this one is a part, or None if it is enough."""
         return None
+
+    def standing(self, so_far: T) -> str:
+        """What is known of a result that calls for more, in a few words that progress shows."""
+        return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Leave-one-out effects of every train point, as they were measured, seed by seed.
+
+    `influence[r, i, j] = measure_j(trained with i) - measure_j(trained without i)`; `memorization[r, i]` is the same
+    difference of `p_correct` of i on itself. `earlier` holds the truths after earlier steps of the same trainings.
+    """
+
+    influence: Tensor  # (n_seeds, n_train, n_test) float64
+    memorization: Tensor | None  # (n_seeds, n_train) float64; None for regression
+    earlier: Mapping[int, Truth] = field(default_factory=dict)
+
+    @property
+    def n_seeds(self) -> int:
+        """Seeds that every point was left out with."""
+        return len(self.influence)
+
+    def after(self, step: int) -> Truth:
+        """The truth after this step: an earlier one where it is known, else this one."""
+        return self.earlier.get(step, self)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of every table: what estimates are compared in. The key must be unique in a run.
+
+    `rows` names what a statistic is taken over ("train points", "subsets"). With `details`, the report's details show
+    further statistics of this column; without `chart`, there is no chart of it against cost.
+    """
+
+    key: str
+    title: str  # a line break may divide it in two
+    quantity: Quantity  # what of an estimate is held against it
+    rows: str = "train points"
+    details: bool = False
+    chart: bool = True
+
+
+class JudgedProblem(ABC):
+    """A problem as a judge sees it: data, model, recipe, and stored trainings. It can be pickled."""
+
+    data: Data
+    model: Model
+    recipe: Recipe
+    measure: MeasureName
+    seed: int  # the plan's root seed; derive your own streams from it with influbench.seeds.derive
+    dtype: torch.dtype
+    device: torch.device
+    n_seeds: int  # of the plan's [truth]; what a judge trains, it should train this many times
+    wrong: Tensor  # (n_train,) bool: train labels that were drawn at random and are not the true ones
+
+    @property
+    @abstractmethod
+    def n_steps(self) -> int:
+        """Optimizer steps of one training."""
+
+    @property
+    @abstractmethod
+    def leave_one_out(self) -> Work[Truth]:
+        """The ground truth, with the seeds and steps of the plan's [truth]. All judges share its trainings."""
+
+    @abstractmethod
+    def subsets(self, *, n_models: int, ratio: float, repeat: int = 0) -> Work[Bank]:
+        """Networks trained on random subsets, each on its own `ratio` of the train points (normalizer "kept").
+
+        The subsets are those of no estimator. With another `repeat`, the same subsets are trained with other seeds.
+        """
+
+    @abstractmethod
+    def train(
+        self,
+        weights: Tensor | None = None,
+        *,
+        seeds: Sequence[int],
+        checkpoints: Sequence[int] = (),
+        normalizer: Normalizer = "batch",
+    ) -> Runs:
+        """Train one network for each seed, as `Problem.train` does. Nothing is stored: call it in `Work.compute`."""
+
+    @abstractmethod
+    def key(self, *parts: object) -> str:
+        """A digest of these parts and of everything that decides a training, for `Work.folder`."""
+
+
+class Judge(ABC):
+    """Something that estimates are held against. Subclasses are frozen dataclasses; their fields are their settings."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this judge does not pass by its nature: name of the check -> why."""
+
+    def unsupported(self, problem: JudgedProblem) -> str | None:
+        """Why this judge cannot judge on this problem, in one sentence, or None if it can. Must be cheap."""
+        return None
+
+    @abstractmethod
+    def columns(self, problem: JudgedProblem) -> Sequence[Column]:
+        """The columns that it makes on this problem, known before anything is trained."""
+
+    def trainings(self, problem: JudgedProblem) -> Sequence[Work[Any]]:
+        """The stored trainings that it needs, done before the estimators run. Those of several judges are shared."""
+        return ()
+
+    @abstractmethod
+    def yardsticks(self, problem: JudgedProblem, trained: Sequence[Any], *, step: int) -> Mapping[str, Yardstick]:
+        """What scores are held against, by the column's key, after this step of training.
+
+        `trained` holds the results of `trainings`, in their order. `step` is the last step, `problem.n_steps`, and, for
+        a plan that stores the truth at several steps, each of these too. Return no columns for a step at which nothing
+        is known. Use `influbench.statistics.yardsticks.Yardstick`.
+        """
+
+    def scores(self, estimate: Estimate, column: Column) -> Tensor | None:
+        """What of an estimate is held against this column, (n_train, n_test) or (n_train,); None if it has nothing.
+
+        Default: the column's quantity.
+        """
+        return estimate.influence if column.quantity == "influence" else estimate.memorization
+
+    def estimand(self, problem: JudgedProblem, trained: Sequence[Any]) -> str:
+        """What scores are held against, in a few words that the report shows."""
+        return ", ".join(" ".join(column.title.split()) for column in self.columns(problem))
 
 
 class Masks(Protocol):

@@ -33,6 +33,10 @@ class EstimateError(InflubenchError):
     """An estimator handed over something other than the scores it owes."""
 
 
+class JudgeError(InflubenchError):
+    """A judge handed over something other than the columns, trainings and yardsticks that it owes."""
+
+
 class StoreError(InflubenchError):
     """A stored file is damaged, or not what its name says."""
 

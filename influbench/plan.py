@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from influbench.api import MeasureName
 from influbench.errors import PlanError, UnknownNameError, did_you_mean
@@ -65,16 +65,13 @@ class TruthTable(_Table):
     """[truth]: how many seeds every train point is left out with; `steps` at which effects are stored besides the last.
 
     With `reliability`, seeds are added until the interval of the influence truth's reliability lies above it, or there
-    are `max_seeds`. With `subsets`, networks trained on so many random subsets, each of a share `subset_ratio` of the
-    train points, are a second truth.
+    are `max_seeds`.
     """
 
     seeds: int = Field(default=8, ge=1)
     max_seeds: int = Field(default=64, ge=2)
     reliability: float | None = Field(default=None, gt=0, lt=1)
     steps: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
-    subsets: int = Field(default=0, ge=0)
-    subset_ratio: float = Field(default=0.5, gt=0, lt=1)
 
 
 class InformativenessTable(_Table):
@@ -140,7 +137,9 @@ class ProblemPlan:
 class Plan(_Table):
     """All that decides a run. `estimators` are selectors, or the word "all" for every one that is installed.
 
-    Each estimator runs `repeats` times with seeds of its own, so that its own chance enters the intervals.
+    Each estimator runs `repeats` times with seeds of its own, so that its own chance enters the intervals. `judges` are
+    what estimates are held against: leave-one-out unless named, and the labels that are known to be wrong where some
+    are drawn at random.
     """
 
     name: str = Field(default="plan", pattern=r"^[^/\\.][^/\\]*$")
@@ -148,11 +147,17 @@ class Plan(_Table):
     seed: int = Field(default=0, ge=0)
     repeats: int = Field(default=1, ge=1)
     estimators: Names
+    judges: Names
     problem: ProblemTable
     training: TrainingTable = TrainingTable()
     truth: TruthTable = TruthTable()
     informativeness: InformativenessTable = InformativenessTable()
     dynamics: DynamicsTable = DynamicsTable()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_judges(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return given if "judges" in given else {**given, "judges": _usual_judges(given)}
 
     def problems(self) -> list[ProblemPlan]:
         """The grid of data sets, models and shares of random labels."""
@@ -167,17 +172,17 @@ class Plan(_Table):
         self,
         *,
         estimators: tuple[str, ...] = (),
+        judges: tuple[str, ...] = (),
         datasets: tuple[str, ...] = (),
         models: tuple[str, ...] = (),
         n_seeds: int | None = None,
         seed: int | None = None,
         reliability: float | None = None,
         max_seeds: int | None = None,
-        subsets: int | None = None,
         repeats: int | None = None,
     ) -> "Plan":
         """This plan with what a caller replaces. PlanError where a value does not fit."""
-        given = {"seeds": n_seeds, "reliability": reliability, "max_seeds": max_seeds, "subsets": subsets}
+        given = {"seeds": n_seeds, "reliability": reliability, "max_seeds": max_seeds}
         truth = {**dict(self.truth), **{key: value for key, value in given.items() if value is not None}}
         problem = self.problem.model_copy(
             update={"dataset": datasets or self.problem.dataset, "model": models or self.problem.model}
@@ -185,6 +190,7 @@ class Plan(_Table):
         replaced = {
             "problem": problem,
             "estimators": estimators or self.estimators,
+            "judges": judges or self.judges,
             "truth": truth,
             "seed": self.seed if seed is None else seed,
             "repeats": self.repeats if repeats is None else repeats,
@@ -239,9 +245,28 @@ def parse_plan(text: str, *, source: str, name: str) -> Plan:
 def plan_of(raw: Mapping[str, Any], *, source: str, name: str) -> Plan:
     """The plan with these keys and tables, which are those of the TOML."""
     try:
-        return Plan.model_validate({"name": name, **raw})
+        return Plan.model_validate({"name": name, **_of_this_version(raw)})
     except ValidationError as error:
         raise PlanError(f"{source}: {_first_problem(error)}") from None
+
+
+def _usual_judges(given: Mapping[str, Any]) -> list[str]:
+    """The judges of a plan that names none."""
+    problem = given.get("problem")
+    shares = problem.get("random_labels", 0.0) if isinstance(problem, Mapping) else 0.0
+    some_are_wrong = any(share not in (0, 1) for share in (shares if isinstance(shares, list | tuple) else [shares]))
+    return ["leave_one_out", "wrong_labels"] if some_are_wrong else ["leave_one_out"]
+
+
+def _of_this_version(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same plan, where an earlier version wrote the judge of random subsets as two keys of [truth]."""
+    truth = raw.get("truth")
+    if not isinstance(truth, Mapping) or not {"subsets", "subset_ratio"} & truth.keys():
+        return raw
+    rest = {key: value for key, value in truth.items() if key not in ("subsets", "subset_ratio")}
+    n, ratio = truth.get("subsets", 0), truth.get("subset_ratio", 0.5)
+    subsets = [f"subsets[n={n},ratio={ratio}]"] if n else []
+    return {**raw, "judges": raw.get("judges", [*_usual_judges(raw), *subsets]), "truth": rest}
 
 
 _EXPECTED = {

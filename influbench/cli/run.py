@@ -10,7 +10,7 @@ from influbench.cli.types import MEMORY
 
 if TYPE_CHECKING:
     from influbench.executors import Executor
-    from influbench.results import Failure, Forecast, Result, Results
+    from influbench.results import Failure, Forecast, Results
 
 
 @click.command("run", short_help="Train the truth and judge estimators by it.")
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
     help="Judge this estimator instead of the plan's, or ./FILE.py:CLASS; repeatable; `all` takes every installed one.",
+)
+@click.option(
+    "-j",
+    "--judge",
+    "judges",
+    multiple=True,
+    metavar="NAME[PARAMETER=VALUE]",
+    help="Hold estimates against this instead of the plan's judges, or ./FILE.py:CLASS; repeatable.",
 )
 @click.option(
     "-d",
@@ -46,7 +54,6 @@ if TYPE_CHECKING:
     help="Add seeds until the ground truth of influence is this reliable.",
 )
 @click.option("--max-seeds", type=click.IntRange(min=2), help="Seeds at the most, with --reliability (default: 64).")
-@click.option("--subsets", type=click.IntRange(min=0), help="Random subsets of a second truth (LDS).  [plan's: 0]")
 @click.option("--repeats", type=click.IntRange(min=1), help="Run each estimator so often, with seeds of its own.")
 @click.option("--seed", type=click.IntRange(min=0), help="Root seed: data, labels, truth and estimators follow.")
 @click.option("--workers", type=click.IntRange(min=1), help="Train the truth in this many processes, a thread each.")
@@ -61,12 +68,12 @@ if TYPE_CHECKING:
 def run_command(
     plan: str,
     estimators: tuple[str, ...],
+    judges: tuple[str, ...],
     datasets: tuple[str, ...],
     models: tuple[str, ...],
     seeds: int | None,
     reliability: float | None,
     max_seeds: int | None,
-    subsets: int | None,
     repeats: int | None,
     seed: int | None,
     workers: int | None,
@@ -88,17 +95,17 @@ def run_command(
     from influbench.plan import read_plan
     from influbench.report.progress import follow
     from influbench.resources import Resources
-    from influbench.results import has_failed, to_json
+    from influbench.results import to_json
 
     chosen = read_plan(plan).changed(
         estimators=estimators,
+        judges=judges,
         datasets=datasets,
         models=models,
         n_seeds=seeds,
         seed=seed,
         reliability=reliability,
         max_seeds=max_seeds,
-        subsets=subsets,
         repeats=repeats,
     )
     with closing(_executor(workers, dask)) as executor:
@@ -118,7 +125,7 @@ def run_command(
         click.echo(to_json(result))
     elif not quiet:
         _print_report(directory, result)
-    if has_failed(result):
+    if result.has_failed:
         raise click.exceptions.Exit(1)
 
 
@@ -132,7 +139,7 @@ def _executor(workers: int | None, dask: str | None) -> "Executor":
     return LocalProcesses(workers) if workers else Here()
 
 
-def _print_report(directory: Path, result: "Result | Results") -> None:
+def _print_report(directory: Path, result: "Results") -> None:
     from influbench.report.console import Console
     from influbench.report.terminal import print_report
     from influbench.report.written import print_where

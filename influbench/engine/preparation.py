@@ -1,19 +1,21 @@
 """From a plan's words to things that can run, with every mistake found before the first training."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
 
-from influbench.api import Data, Dataset, Estimator, Model, Recipe
+from influbench.api import Data, Dataset, Estimator, Judge, Model, Recipe
 from influbench.engine.boundary import Pristine, checked_data, on_device
 from influbench.engine.estimating import refusal
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
+from influbench.engine.seats import Seat, seated
 from influbench.engine.soundness import check_model, checked_recipe
 from influbench.errors import (
     InflubenchError,
+    JudgeError,
     ModelError,
     PlanError,
     PluginError,
@@ -30,6 +32,7 @@ from influbench.resources import Resources
 from influbench.results import Failure
 from influbench.seeds import derive
 from influbench.training.loop import Trainer
+from influbench.truth.judged_problem import TruthProblem
 from influbench.truth.leave_one_out import GroundTruth
 
 T = TypeVar("T")
@@ -51,13 +54,17 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """One problem with data loaded, a model that fits them, and its estimators."""
+    """One problem with data loaded, a model that fits them, its judges and its estimators."""
 
     plan: ProblemPlan
-    trainer: Trainer
-    ground_truth: GroundTruth
+    judged: TruthProblem
     labels: RandomLabels
+    seats: list[Seat]
     candidates: list[Candidate]
+
+    @property
+    def trainer(self) -> Trainer:
+        return self.judged.trainer
 
 
 def resolved(plan: Plan, registry: Registry) -> Plan:
@@ -65,11 +72,14 @@ def resolved(plan: Plan, registry: Registry) -> Plan:
 
     What is named besides "all" and among them is there once.
     """
+    judges = tuple(str(parse_selector(text)) for text in plan.judges)
+    if twice := [name for name in judges if judges.count(name) > 1]:
+        raise UsageError(f"judge {twice[0]} is named twice; name it once")
     named = [str(parse_selector(text)) for text in plan.estimators]
     if twice := [name for name in named if name != ALL and named.count(name) > 1]:
         raise UsageError(f"estimator {twice[0]} is named twice; name it once")
     names = [name for text in named for name in (registry.names("estimator") if text == ALL else [text])]
-    return plan.changed(estimators=tuple(dict.fromkeys(names)))
+    return plan.changed(estimators=tuple(dict.fromkeys(names)), judges=judges)
 
 
 def prepare(
@@ -83,31 +93,39 @@ def prepare(
     """Every problem of a resolved plan, and those whose model cannot be trained on their data, if others can.
 
     An estimator that cannot be made is an error if it is among the `named` ones, and a candidate with an obstacle
-    otherwise. UsageError if one of the `required` estimators is unsupported on every problem.
+    otherwise. UsageError if one of the `required` estimators, or a judge, is unsupported on every problem.
     """
     named, required = ({str(parse_selector(name)) for name in names} for names in (named, required))
     estimators = [
         (selector, *_estimator(selector, registry, named=str(selector) in named))
         for selector in map(parse_selector, plan.estimators)
     ]
+    judges = [(selector, registry.create("judge", selector)) for selector in map(parse_selector, plan.judges)]
     resources = resources or Resources()
     prepared: list[Prepared] = []
     refused: list[Failure] = []
     first_error: InflubenchError | None = None
     for problem in plan.problems():
         try:
-            prepared.append(_problem(plan, problem, registry, estimators, resources))
-        except (ModelError, PluginError) as error:
+            prepared.append(_problem(plan, problem, registry, judges, estimators, resources))
+        except (ModelError, PluginError, JudgeError) as error:
             refused.append(_refusal(problem, error))
             first_error = first_error or error
     if not prepared and first_error is not None:
         raise first_error
+    for number, (selector, _) in enumerate(judges):
+        _check_supported(f"judge {selector}", [problem.seats[number].obstacle for problem in prepared])
     for number, (selector, *_) in enumerate(estimators):
-        obstacles = [problem.candidates[number].obstacle for problem in prepared]
-        reasons = [obstacle.reason for obstacle in obstacles if obstacle and obstacle.status == "unsupported"]
-        if str(selector) in required and len(reasons) == len(prepared):
-            raise UsageError(f"{selector} cannot run on any problem of the plan: {reasons[0]}")
+        if str(selector) in required:
+            _check_supported(str(selector), [problem.candidates[number].obstacle for problem in prepared])
     return prepared, refused
+
+
+def _check_supported(name: str, obstacles: Sequence[Obstacle | None]) -> None:
+    """UsageError where something is unsupported on every problem."""
+    reasons = [obstacle.reason for obstacle in obstacles if obstacle and obstacle.status == "unsupported"]
+    if len(reasons) == len(obstacles):
+        raise UsageError(f"{name} cannot run on any problem of the plan: {reasons[0]}")
 
 
 def problem_data(plan: Plan, problem: ProblemPlan, registry: Registry) -> tuple[Data, RandomLabels]:
@@ -141,6 +159,7 @@ def _problem(
     plan: Plan,
     problem: ProblemPlan,
     registry: Registry,
+    judges: list[tuple[Selector, Judge]],
     estimators: list[tuple[Selector, Estimator | None, Obstacle | None]],
     resources: Resources,
 ) -> Prepared:
@@ -166,12 +185,6 @@ def _problem(
     if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
     _of_model(who, lambda: check_model(trainer))
-    candidates, pristine = [], Pristine(trainer)
-    for selector, estimator, missing in estimators:
-        views = [_view(plan, trainer, selector, repeat, resources) for repeat in range(plan.repeats)]
-        supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
-        obstacle = missing if estimator is None else _unsupported(supplied, estimator, views[0], pristine)
-        candidates.append(Candidate(selector, supplied, estimator, views, obstacle))
     truth = plan.truth
     ground_truth = GroundTruth(
         trainer,
@@ -181,7 +194,54 @@ def _problem(
         reliability=truth.reliability,
         max_seeds=truth.max_seeds,
     )
-    return Prepared(problem, trainer, ground_truth, labels, candidates)
+    pristine = Pristine(trainer)
+    judged = TruthProblem(ground_truth, labels.wrong)
+    seats = _seats(problem, judged, judges, registry, pristine)
+    asked = {column.quantity for seat in seats for column in seat.columns}
+    candidates = []
+    for selector, estimator, missing in estimators:
+        views = [_view(plan, trainer, selector, repeat, resources) for repeat in range(plan.repeats)]
+        supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
+        obstacle = missing
+        if estimator is not None:
+            obstacle = _unasked(estimator, asked) or _unsupported(supplied, estimator, views[0], pristine)
+        candidates.append(Candidate(selector, supplied, estimator, views, obstacle))
+    return Prepared(problem, judged, labels, seats, candidates)
+
+
+def _seats(
+    problem: ProblemPlan,
+    judged: TruthProblem,
+    judges: Sequence[tuple[Selector, Judge]],
+    registry: Registry,
+    pristine: Pristine,
+) -> list[Seat]:
+    """The judges on this problem. UsageError where two make one column; JudgeError where none can judge there."""
+    seats = []
+    for selector, judge in judges:
+        with pristine.guarded(f"judge {selector}"):
+            seats.append(seated(str(selector), registry.supplied("judge", selector), judge, judged))
+    makers: dict[str, str] = {}
+    for seat in seats:
+        for column in seat.columns:
+            if column.key in makers:
+                raise UsageError(
+                    f"judges {makers[column.key]} and {seat.name} both make the column {column.key!r}; name one of them"
+                )
+            makers[column.key] = seat.name
+    if not makers:
+        reasons = [f"{seat.name}: {seat.obstacle.reason}" for seat in seats if seat.obstacle is not None]
+        raise JudgeError(f"no judge of the plan can judge on {problem.name} ({'; '.join(reasons)})")
+    return seats
+
+
+def _unasked(estimator: Estimator, asked: Collection[str]) -> Obstacle | None:
+    """What keeps an estimator from a run whose judges ask for nothing that it predicts."""
+    if set(estimator.predicts) & set(asked):
+        return None
+    predicts = " and ".join(estimator.predicts)
+    reason = f"it predicts {predicts}, and the judges of the plan ask for {' and '.join(sorted(asked))} alone"
+    return Obstacle("unsupported", reason)
 
 
 def _view(plan: Plan, trainer: Trainer, selector: Selector, repeat: int, resources: Resources) -> TrainingProblem:

@@ -19,7 +19,7 @@ from influbench import __version__
 from influbench.errors import StoreError, UsageError
 from influbench.plan import Plan, read_plan
 from influbench.registry import installed
-from influbench.results import STUDIES, Result, Results, Study, to_json
+from influbench.results import STUDIES, Results, Study, earlier, to_json
 from influbench.store.files import Arrays, read_arrays, write_arrays, write_bytes
 
 PLAN, ENVIRONMENT, RESULT = "plan.toml", "environment.json", "result.json"
@@ -67,19 +67,23 @@ class RunDirectory:
         write_arrays(self.path / place, Arrays(tensors, {"problem": problem, "name": name}))
         return place
 
-    def write_result(self, result: Result | Results | Study) -> None:
+    def write_yardsticks(self, problem: str, arrays: Arrays) -> None:
+        """Store what the scores of a problem are held against."""
+        write_arrays(self.path / yardsticks_place(problem), arrays)
+
+    def write_result(self, result: Results | Study) -> None:
         write_bytes(self.path / RESULT, (to_json(result) + "\n").encode())
 
 
-def read_result(directory: Path) -> Result | Results:
+def read_result(directory: Path) -> Results:
     """What the run in this directory found. UsageError where it is a study's."""
     found = read_found(directory)
-    if not isinstance(found, Result | Results):
+    if not isinstance(found, Results):
         raise UsageError(f"{directory} holds a study, and this takes a run; `influbench report {directory}` shows it")
     return found
 
 
-def read_found(directory: Path) -> Result | Results | Study:
+def read_found(directory: Path) -> Results | Study:
     """What the run or the study in this directory found."""
     path = directory / RESULT
     if not path.is_file():
@@ -87,11 +91,12 @@ def read_found(directory: Path) -> Result | Results | Study:
             raise UsageError(f"{directory} holds a run that did not finish; run its {PLAN} again with -o {directory}")
         raise UsageError(f"{directory} is no run directory: it has no {RESULT}")
     try:
-        text = path.read_text(encoding="utf-8")
-        schema = json.loads(text).get("schema")
-        kinds = {kind.model_fields["schema_name"].default: kind for kind in (Result, Results, *STUDIES)}
-        return kinds.get(schema, Result).model_validate_json(text)
-    except (ValueError, AttributeError, ValidationError) as error:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if earlier.is_earlier(raw):
+            raw = earlier.current(raw)
+        kinds = {kind.model_fields["schema_name"].default: kind for kind in (Results, *STUDIES)}
+        return kinds.get(raw.get("schema"), Results).model_validate_json(json.dumps(raw))
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise StoreError(f"{path} does not fit the schema of this influbench: {str(error).splitlines()[0]}") from error
 
 
@@ -106,6 +111,19 @@ def read_scores(directory: Path, place: str) -> dict[str, Tensor]:
 def scores_place(problem: str, name: str) -> str:
     """Where the scores of one estimator (or "truth") of a problem are stored, in the directory."""
     return f"scores/{file_name(problem)}/{file_name(name)}.safetensors"
+
+
+def read_yardsticks(directory: Path, problem: str) -> Arrays:
+    """What the scores of a problem were held against. UsageError where the run did not store it."""
+    path = directory / yardsticks_place(problem)
+    if not path.is_file():
+        raise UsageError(f"{directory} was written by an earlier influbench; run its {PLAN} again")
+    return read_arrays(path)
+
+
+def yardsticks_place(problem: str) -> str:
+    """Where the yardsticks of a problem are stored, in the directory."""
+    return f"yardsticks/{file_name(problem)}.safetensors"
 
 
 def truth_beside(place: str) -> str:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from influbench.statistics.comparison import Yardstick
+from influbench.statistics.yardsticks import Yardstick
 from influbench.statistics.correlation import whole_table
 from influbench.statistics.reliability import halvings, reliability, splits
 

@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from influbench.api import Truth
 from influbench.engine.preparation import Candidate, Prepared, resolved
 from influbench.estimators.turn_over_dropout.sealing import sealing
 from influbench.plan import Plan
 from influbench.registry import Registry, installed
 from influbench.resources import Progress, Resources, no_progress
-from influbench.results import Decomposed, DecompositionStudy, Estimand, Term, Where
+from influbench.results import Decomposed, DecompositionStudy, Estimand, Term
 from influbench.shards import trained
-from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table, within_classes
+from influbench.statistics.yardsticks import Yardstick
 from influbench.studies.decomposition.retraining import MaskedRetraining
 from influbench.studies.decomposition.terms import Halves, against_effects, in_shares
 from influbench.studies.preparation import check_estimators, prepared_for_study, with_masks_of_units
-from influbench.truth.leave_one_out import Truth
 
 
 def decomposition(
@@ -41,7 +41,7 @@ def decomposition(
     decomposed = []
     for problem, of_problem in zip(prepared, chosen, strict=True):
         what = f"ground truth of {problem.plan.name}"
-        truth = trained(replace(problem.ground_truth, reliability=None), resources, what=what, progress=progress)
+        truth = trained(replace(problem.judged.ground_truth, reliability=None), resources, what=what, progress=progress)
         for candidate, estimator in of_problem:
             retraining = MaskedRetraining(problem.trainer, estimator, candidate.problems[0].seed)
             what = f"{candidate.selector} on {problem.plan.name}"
@@ -61,7 +61,7 @@ def _decomposed(
     view, estimator = candidate.problems[0], retraining.estimator
     train, test = view.data.train, view.data.test
     everywhere = whole_table(len(train), len(test))
-    estimands: dict[Where, tuple[Estimand, ...]] = {
+    estimands: dict[str, tuple[Estimand, ...]] = {
         "influence": against_effects(influence, everywhere, Yardstick(truth.influence, everywhere))
     }
     terms_of_memorization: tuple[Term, ...] = ()

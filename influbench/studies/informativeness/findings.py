@@ -9,8 +9,8 @@ from torch import Tensor
 
 from influbench.plan import InformativenessTable
 from influbench.results import AGREEMENT, UNKNOWN, ByDifficulty, Claim, DifficultyPair, GroupEffect, Statistic, Verdict
-from influbench.statistics.comparison import statistic
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
+from influbench.statistics.yardsticks import statistic
 from influbench.studies.informativeness.effects import (
     against_group,
     against_random,
