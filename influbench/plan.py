@@ -261,12 +261,12 @@ def _usual_judges(given: Mapping[str, Any]) -> list[str]:
 def _of_this_version(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """The same plan, where an earlier version wrote the judge of random subsets as two keys of [truth]."""
     truth = raw.get("truth")
-    if not isinstance(truth, Mapping) or not {"subsets", "subset_ratio"} & truth.keys():
+    if "judges" in raw or not isinstance(truth, Mapping) or not {"subsets", "subset_ratio"} & truth.keys():
         return raw
     rest = {key: value for key, value in truth.items() if key not in ("subsets", "subset_ratio")}
     n, ratio = truth.get("subsets", 0), truth.get("subset_ratio", 0.5)
     subsets = [f"subsets[n={n},ratio={ratio}]"] if n else []
-    return {**raw, "judges": raw.get("judges", [*_usual_judges(raw), *subsets]), "truth": rest}
+    return {**raw, "judges": [*_usual_judges(raw), *subsets], "truth": rest}
 
 
 _EXPECTED = {

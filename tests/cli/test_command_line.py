@@ -38,8 +38,9 @@ def test_json_is_one_object_and_the_stored_result(influbench: Influbench, quick_
     result = json.loads(ran.stdout)
     assert result == json.loads((tmp_path / "out" / "result.json").read_text())
     assert json.loads(influbench("report", "out", "--json").stdout) == result
-    assert (result["truth"]["n_seeds"], result["seed"]) == (3, 5)
-    assert {cell["name"] for cell in result["cells"]} == {"random"}
+    (of_problem,) = result["results"]
+    assert (of_problem["trust"]["influence"]["n_seeds"], result["seed"]) == (3, 5)
+    assert {cell["name"] for cell in of_problem["cells"]} == {"random"}
 
 
 def test_a_run_directory_is_named_by_plan_and_time(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
@@ -265,6 +266,14 @@ def _start(plan: Path, tmp_path: Path, out: str) -> subprocess.Popen[bytes]:
     )
 
 
+def judge_in(printed: str) -> dict[str, object]:
+    """The only judge of a run of one problem, from what --json printed."""
+    (result,) = json.loads(printed)["results"]
+    (judge,) = result["judges"]
+    assert judge["name"] == "leave_one_out"
+    return dict(judge)
+
+
 def _stored(cache: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in cache.rglob("block-*.safetensors")}
 
@@ -294,8 +303,8 @@ def test_a_run_that_is_stopped_in_the_middle_of_truth_recomputes_no_finished_sha
 
     again = influbench("run", plan, "-o", "out", "--json")
     assert again.exit_code == 0, again.stderr
-    truth = json.loads(again.stdout)["truth"]
-    assert (truth["n_shards"], truth["n_shards_reused"]) == (80, len(before))
+    judge = judge_in(again.stdout)
+    assert (judge["n_shards"], judge["n_shards_reused"]) == (80, len(before))
     after = _stored(own_cache)
     assert len(after) == 80
     assert {path: after[path] for path in before} == before
@@ -333,7 +342,7 @@ def test_stored_truths_are_listed_shared_checked_and_cleared(
     assert "0 of 4 shards are new here" in influbench("truth", "import", "shared").stdout
     assert influbench("truth", "verify").stdout == "4 of 4 shards are whole.\n"
     again = influbench("run", quick_plan, "--json")
-    assert json.loads(again.stdout)["truth"]["n_shards_reused"] == 4
+    assert judge_in(again.stdout)["n_shards_reused"] == 4
 
     shard = next(own_cache.rglob("block-*.safetensors"))
     shard.write_bytes(shard.read_bytes()[:-3])
@@ -397,11 +406,10 @@ def test_two_runs_of_one_plan_at_the_same_time_find_the_same(tmp_path: Path, own
     for run in runs:
         _, errors = run.communicate(timeout=120)
         assert run.returncode == 0, errors
-    found = [json.loads((tmp_path / out / "result.json").read_text()) for out in ("one", "two")]
-    statistics = [
-        [{key: cell[key] for key in ("name", "spearman", "of_ceiling")} for cell in r["cells"]] for r in found
-    ]
+    found = [json.loads((tmp_path / out / "result.json").read_text())["results"][0] for out in ("one", "two")]
+    statistics = [{cell["name"]: cell["columns"] for cell in result["cells"]} for result in found]
+    assert statistics[0].keys() == {"random", "same_label"}
     assert statistics[0] == statistics[1]
-    assert found[0]["truth"]["influence"] == found[1]["truth"]["influence"]
+    assert found[0]["trust"] == found[1]["trust"]
     assert len(_stored(own_cache)) == 16
     assert not [path for path in own_cache.rglob(".*") if path.is_file()]
