@@ -219,7 +219,7 @@ class Estimator(ABC):
     scores_duplicates_alike: ClassVar[bool] = False
     """Whether two train points of the same input and label always have the same scores, whatever their ids."""
 
-    predicts: ClassVar[Collection[Quantity]] = ("influence", "memorization")
+    predicts: ClassVar[Collection[str]] = ("influence", "memorization")
     """What `estimate` may return. A run refuses an estimator whose quantities no judge of the plan asks for."""
 
     cost_is_counted: ClassVar[bool] = True

@@ -204,7 +204,7 @@ def _problem(
         supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
         obstacle = missing
         if estimator is not None:
-            obstacle = _unasked(estimator, asked) or _unsupported(supplied, estimator, views[0], pristine)
+            obstacle = _unsupported(supplied, estimator, views[0], pristine) or _unasked(estimator, asked)
         candidates.append(Candidate(selector, supplied, estimator, views, obstacle))
     return Prepared(problem, judged, labels, seats, candidates)
 

@@ -40,9 +40,9 @@ def run(
 
     Estimators, judges, data set and model take the place of the plan's, which are used where they are None. Each may be
     one thing or several: what the command line takes, a path, an instance, or a class, installed or not. The truth is
-    stored and reused as on the command line, `memory` is in bytes, and the run directory is written (`directory`,
-    or a new one below `runs`). Raises `influbench.errors.UsageError` where a name or a value is wrong, before anything is trained,
-    and where an estimator that is named here cannot run on any problem.
+    stored and reused as on the command line, `memory` is in bytes, and the run directory is written (`directory`, or a
+    new one below `runs`). Raises `influbench.errors.UsageError` where a name or a value is wrong, before anything is
+    trained, and where an estimator that is named here cannot run on any problem.
     """
     registry, chosen = names_of(installed(), "estimator", estimators)
     registry, judged = names_of(registry, "judge", judges)

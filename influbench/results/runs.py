@@ -129,8 +129,9 @@ class Agreement(Record):
     """How well one estimator does in one column.
 
     `value` is the mean over test points (one statistic where there is one column); `n` counts pairs (null where an
-    earlier version did not), and `n_undefined` test points without a value because scores or truth are constant there. Estimators that share a letter cannot be
-    told apart in this column. `failure` says what the judge raised on these scores.
+    earlier version did not), and `n_undefined` test points without a value because scores or truth are constant there.
+    Estimators that share a letter cannot be told apart in this column. `failure` says what the judge raised on these
+    scores.
     """
 
     value: Statistic = UNKNOWN

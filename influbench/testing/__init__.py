@@ -13,9 +13,10 @@
 from influbench.testing.checks import Check, ContractError
 from influbench.testing.datasets import dataset_checks
 from influbench.testing.estimators import estimator_checks
+from influbench.testing.judges import judge_checks
 from influbench.testing.models import model_checks
 from influbench.testing.oracles import Oracle, group_means, least_squares
-from influbench.testing.problems import blobs, line, permuted, pictures, small_problem
+from influbench.testing.problems import blobs, line, permuted, pictures, small_judged_problem, small_problem
 
 __all__ = [
     "Check",
@@ -25,10 +26,12 @@ __all__ = [
     "dataset_checks",
     "estimator_checks",
     "group_means",
+    "judge_checks",
     "least_squares",
     "line",
     "model_checks",
     "permuted",
     "pictures",
+    "small_judged_problem",
     "small_problem",
 ]

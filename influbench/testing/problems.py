@@ -1,6 +1,7 @@
 """Small problems on which a test takes milliseconds."""
 
 from atexit import register
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from shutil import rmtree
@@ -18,6 +19,8 @@ from influbench.resources import Resources
 from influbench.seeds import derive
 from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
+from influbench.truth.judged_problem import TruthProblem
+from influbench.truth.leave_one_out import GroundTruth
 
 
 def blobs(n_train: int = 20, n_test: int = 8, *, n_classes: int = 3, n_inputs: int = 5, seed: int = 0) -> Data:
@@ -123,7 +126,16 @@ def small_problem(
 
 def problem_of(trainer: Trainer, *, seed: int = 1) -> TrainingProblem:
     """A training as an estimator with this seed is given it, with a cache of this process."""
-    return TrainingProblem(trainer, seed=seed, bank_seed=derive(seed, "bank"), resources=_scratch())
+    return TrainingProblem(trainer, seed=seed, bank_seed=derive(seed, "bank"), resources=scratch())
+
+
+def small_judged_problem(
+    data: Data | None = None, *, steps: Sequence[int] = (), n_seeds: int = 2, n_wrong: int = 0
+) -> TruthProblem:
+    """A problem as a judge is given it, of `small_problem`'s size; the first `n_wrong` train labels count as wrong."""
+    trainer = small_trainer(data)
+    wrong = torch.arange(len(trainer.data.train)) < n_wrong
+    return TruthProblem(GroundTruth(trainer, 1, steps, n_seeds=n_seeds), wrong)
 
 
 def _ids(n: int, generator: torch.Generator) -> Tensor:
@@ -135,7 +147,7 @@ def _split(everything: Split, n_train: int, n_classes: int | None) -> Data:
 
 
 @cache
-def _scratch() -> Resources:
+def scratch() -> Resources:
     """Resources with a cache for this process alone, so that toy networks stay out of the user's."""
     folder = mkdtemp(prefix="influbench-testing-")
     register(rmtree, folder, ignore_errors=True)

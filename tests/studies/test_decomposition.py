@@ -14,8 +14,8 @@ from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.models.mlp import Mlp
 from influbench.problem import TrainingProblem
 from influbench.resources import Resources
-from influbench.statistics.yardsticks import Yardstick
 from influbench.statistics.correlation import whole_table
+from influbench.statistics.yardsticks import Yardstick
 from influbench.store.cache import Cache
 from influbench.studies.decomposition.retraining import MaskedRetraining
 from influbench.studies.decomposition.study import decomposition
