@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from influbench.api import Data, Dataset, Estimate, Estimator, Model, Problem, Recipe, Spec, Split
-from influbench.registry import Distribution, Entry, Kind, Registry, installed
+from influbench.registry import Distribution, Entry, Registry, installed
+from influbench.registry.entries import kind_of
 from tests.problems import blobs, line
 
 
@@ -377,9 +378,9 @@ def registry_with(*further: Entry, **names: str) -> Registry:
 
 def registry(**names: str) -> Registry:
     """All that is installed, and the classes of this module that are given: `registry(raises="Raises")`."""
-    kinds: dict[type, Kind] = {Estimator: "estimator", Dataset: "dataset", Model: "model"}
     entries = []
     for name, target in {"blobs": "Blobs", "line": "Line", **names}.items():
-        kind = next(kind for base, kind in kinds.items() if issubclass(globals()[target], base))
+        kind = kind_of(globals()[target])
+        assert kind is not None
         entries.append(Entry(kind, Spec(name, f"tests.plugins:{target}", target), STRANGERS))
     return Registry((*installed().entries, *entries))
