@@ -117,5 +117,18 @@ def _pulled_back(
 ) -> tuple[list[Tensor], Tensor]:
     """Cotangents before a step, in the order of `_moving`, (n, 1, ...), and the derivatives by its batch's weights."""
     before, after = _recorded(problem, point, batch)
-    *pulled, by_weight = torch.autograd.grad(after, before, cotangents, is_grads_batched=True)
+    # an optimizer may keep moments that nothing depends on, or that depend on nothing
+    moved = [(tensor, of_tensor) for tensor, of_tensor in zip(after, cotangents, strict=True) if tensor.requires_grad]
+    found = torch.autograd.grad(
+        [tensor for tensor, _ in moved],
+        before,
+        [of_tensor for _, of_tensor in moved],
+        is_grads_batched=True,
+        allow_unused=True,
+    )
+    n = len(cotangents[0])
+    *pulled, by_weight = [
+        tensor.new_zeros(n, *tensor.shape) if of_tensor is None else of_tensor
+        for tensor, of_tensor in zip(before, found, strict=True)
+    ]
     return pulled, by_weight[:, 0]
