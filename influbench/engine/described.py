@@ -1,7 +1,5 @@
 """What was trained and judged, as records and in words."""
 
-from dataclasses import asdict
-
 from influbench.engine.judgement import Bench
 from influbench.engine.obstacles import Obstacle
 from influbench.engine.preparation import Prepared
@@ -29,7 +27,7 @@ def problem_record(plan: Plan, prepared: Prepared) -> ProblemRecord:
             n_drawn=int(labels.drawn.sum()),
             n_wrong=int(labels.wrong.sum()),
         ),
-        recipe=asdict(trainer.recipe),
+        recipe=trainer.rule.settings(),
         n_steps=trainer.n_steps,
         dtype=plan.problem.dtype,
         device=str(trainer.device),

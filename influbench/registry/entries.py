@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from influbench.api import Dataset, Estimator, Judge, Model, Spec
+from influbench.api import Dataset, Estimator, Judge, Model, Optimizer, Schedule, Spec
 
-Kind = Literal["estimator", "dataset", "model", "judge"]
+Kind = Literal["estimator", "dataset", "model", "judge", "optimizer", "schedule"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ ROLES: dict[Kind, Role] = {
     "dataset": Role("data set", "data sets", Dataset),
     "model": Role("model", "models", Model),
     "judge": Role("judge", "judges", Judge),
+    "optimizer": Role("optimizer", "optimizers", Optimizer),
+    "schedule": Role("schedule", "schedules", Schedule),
 }
 KINDS: tuple[Kind, ...] = tuple(ROLES)
 NOUNS: Mapping[str, str] = {kind: role.noun for kind, role in ROLES.items()}

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from influbench.api import Recipe
 from influbench.report.numbers import UNKNOWN, count, seconds
 from influbench.results import Cell, ColumnRecord, JudgeRecord, Result, Trust
 
@@ -72,9 +73,9 @@ def notes(result: Result) -> Iterator[Note]:
 def _training(result: Result) -> str:
     problem = result.problem
     recipe = problem.recipe
-    momentum = f", momentum {recipe['momentum']:g}" if recipe["optimizer"] == "sgd" and recipe["momentum"] else ""
+    momentum = f", momentum {recipe['momentum']:g}" if recipe.get("momentum") else ""
     decay = f", weight decay {recipe['weight_decay']:g}" if recipe["weight_decay"] else ""
-    schedule = "" if recipe["schedule"] == "constant" else f", {recipe['schedule']} schedule"
+    schedule = "" if recipe["schedule"] == Recipe.schedule else f", {recipe['schedule']} schedule"
     return (
         f"{count(problem.n_parameters, 'parameter')}, {recipe['optimizer']} at {recipe['learning_rate']:g}{momentum}"
         f"{decay}{schedule}, batches of {recipe['batch_size']}, {recipe['epochs']} epochs = {problem.n_steps:,} steps, "

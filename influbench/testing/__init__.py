@@ -17,6 +17,7 @@ from influbench.testing.judges import judge_checks
 from influbench.testing.models import model_checks
 from influbench.testing.oracles import Oracle, group_means, least_squares
 from influbench.testing.problems import blobs, line, permuted, pictures, small_judged_problem, small_problem
+from influbench.testing.update_rules import optimizer_checks, schedule_checks
 
 __all__ = [
     "Check",
@@ -30,8 +31,10 @@ __all__ = [
     "least_squares",
     "line",
     "model_checks",
+    "optimizer_checks",
     "permuted",
     "pictures",
+    "schedule_checks",
     "small_judged_problem",
     "small_problem",
 ]
