@@ -132,7 +132,8 @@ def _by_seed_pairs(truth: Tensor, drawn: Sequence[Split], found: Sequence[Column
     without = [[value for ((a,), (b,)), value in known if seed not in (a, b)] for seed in range(n_seeds)]
     if not all(without):
         return None
-    return deleted_seed_contributions(torch.tensor([sum(values) / len(values) for values in without]).double())
+    means = [sum(values) / len(values) for values in without]
+    return deleted_seed_contributions(torch.tensor(means, dtype=torch.float64))
 
 
 def _by_seed(truth: Tensor, blocks: Sequence[Block], drawn: Sequence[Split]) -> Tensor:

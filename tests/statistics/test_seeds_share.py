@@ -1,5 +1,6 @@
 """The seeds' share of intervals, against a jackknife written out and against a simulation whose variance is known."""
 
+from itertools import combinations
 from math import asin, pi, sqrt
 
 import numpy as np
@@ -84,6 +85,18 @@ def test_the_share_within_classes_is_the_jackknife_over_seeds_too() -> None:
         without.append(float(np.mean(values)))
     expected = deleted_seed_contributions(torch.tensor(without, dtype=torch.float64))
     torch.testing.assert_close(yardstick._by_seed([effects]), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_share_of_one_seed_alone_is_the_jackknife_over_pairs_of_seeds() -> None:
+    _, truth = simulated(5, n=30, m=4)
+    known = reliability(truth, whole_table(30, 4)).single_seed
+    between = {pair: scipys(truth[pair[0]], truth[pair[1]]) for pair in combinations(range(5), 2)}
+    assert known is not None
+    assert known.value == pytest.approx(float(np.mean(list(between.values()))), abs=1e-12)
+    without = []
+    for left_out in range(5):
+        without.append(float(np.mean([value for pair, value in between.items() if left_out not in pair])))
+    assert seeds_variance(known) == pytest.approx(jackknife_variance(without), rel=1e-9)
 
 
 def test_two_seeds_have_no_share_because_none_can_be_left_out() -> None:
