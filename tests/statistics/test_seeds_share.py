@@ -1,7 +1,7 @@
 """The seeds' share of intervals, against a jackknife written out and against a simulation whose variance is known."""
 
 from itertools import combinations
-from math import asin, pi, sqrt
+from math import pi, sqrt
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def jackknife_variance(without: list[float]) -> float:
 
 
 def seeds_variance(of: Estimation) -> float:
-    """The seeds' share of the variance, as an interval has it: what remains with points that are no source of chance."""
+    """The seeds' share of the variance, as an interval has it: what remains where points are not a source of chance."""
     assert of.by_seed is not None
     error = Estimation(0.0, torch.zeros(9, 1), n_rows=9, n_columns=None, by_seed=of.by_seed).standard_error()
     assert error is not None
@@ -93,9 +93,7 @@ def test_the_share_of_one_seed_alone_is_the_jackknife_over_pairs_of_seeds() -> N
     between = {pair: scipys(truth[pair[0]], truth[pair[1]]) for pair in combinations(range(5), 2)}
     assert known is not None
     assert known.value == pytest.approx(float(np.mean(list(between.values()))), abs=1e-12)
-    without = []
-    for left_out in range(5):
-        without.append(float(np.mean([value for pair, value in between.items() if left_out not in pair])))
+    without = [float(np.mean([value for pair, value in between.items() if seed not in pair])) for seed in range(5)]
     assert seeds_variance(known) == pytest.approx(jackknife_variance(without), rel=1e-9)
 
 
