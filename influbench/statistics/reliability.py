@@ -186,7 +186,9 @@ def _uncertain(found: Estimation, error_of_log_odds: float) -> Estimation:
 
 
 def _times_odds(half: Estimation, factor: float) -> Estimation:
-    """Spearman and Brown's formula, factor h / (1 + (factor - 1) h)."""
+    """Spearman and Brown's formula, factor h / (1 + (factor - 1) h), and -1 where that is below it or has no value."""
+    if (2 * factor - 1) * half.value <= -1:
+        return half.apply(lambda _: -1.0, 0.0)
     scale = 1 + (factor - 1) * half.value
     return half.apply(lambda h: factor * h / scale, factor / scale**2)
 

@@ -9,6 +9,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from influbench.results import Statistic
 from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table
 from influbench.statistics.estimation import Estimation
@@ -179,6 +180,29 @@ def test_a_truth_without_reliability_has_no_ceiling() -> None:
     assert found.reliability is not None
     assert found.reliability.value < 0
     assert found.ceiling is None
+
+
+@pytest.mark.parametrize(
+    ("seeds", "half", "whole"),
+    [
+        ([[1, 2, 3, 4], [4, 1, 2, 3]], -0.2, -0.5),
+        ([[1, 2, 3], [2, 3, 1]], -0.5, -1),
+        ([[1, 2, 3], [3, 2, 1]], -1, -1),
+        ([[1, 2, 3], [2, 3, 1], [3, 1, 2]], -0.5, -1),
+    ],
+)
+def test_seeds_that_contradict_each_other_have_a_reliability_of_minus_1_at_the_least(
+    seeds: list[list[float]], half: float, whole: float
+) -> None:
+    """Spearman and Brown's formula leaves [-1, 1] below -1 / (2 factor - 1), and has a pole at -1 / (factor - 1)."""
+    found = known(torch.tensor(seeds, dtype=torch.float64)[..., None])
+    assert found.single_seed is not None
+    assert found.reliability is not None
+    assert found.single_seed.value == pytest.approx(half)
+    assert found.reliability.value == pytest.approx(whole)
+    assert found.ceiling is None
+    if whole == -1:
+        assert found.reliability.correlation_interval() == Statistic(value=-1, low=None, high=None)
 
 
 def test_a_truth_that_is_constant_has_neither() -> None:
