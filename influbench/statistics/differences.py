@@ -1,10 +1,11 @@
 """Which estimators can be told apart: all pairwise differences, judged on the same points, with simultaneous intervals.
 
-Intervals of all pairs hold at once with 95%: each reaches as many standard errors as the largest |difference| / standard
-error of all pairs does in 95 of 100 cases where nothing differs (Hothorn, Bretz, Westfall 2008). That quantile comes from
-normal draws with the differences' correlation. Standard errors are estimates, too, so the quantile is replaced by the one
-of Student's t with the same tail probability and with the fewest degrees of freedom of any pair. With few degrees of
-freedom that is above the quantile of the multivariate t, and intervals err on the wide side.
+Intervals of all pairs hold at once with 95%: each reaches as many standard errors as the largest |difference| /
+standard error of all pairs does in 95 of 100 cases where nothing differs (Hothorn, Bretz, Westfall 2008). That
+quantile comes from normal draws with the differences' correlation. Standard errors are estimates, too, so the
+quantile is replaced by the one of Student's t with the same tail probability and with the fewest degrees of freedom
+of any pair. With few degrees of freedom that is above the quantile of the multivariate t, and intervals err on the
+wide side.
 """
 
 from collections.abc import Mapping
@@ -89,7 +90,7 @@ def letters(names: list[str], found: list[Difference]) -> dict[str, str]:
 
 
 def _largest_t(pairs: list[_Pair]) -> float:
-    """Standard errors to either side in a simultaneous 95% interval: a quantile of normal draws, taken to Student's t."""
+    """Standard errors on either side in a simultaneous 95% interval: a normal quantile, taken to Student's t."""
     rows = torch.stack([pair.rows for pair in pairs])
     columns = [pair.columns for pair in pairs if pair.columns is not None]
     covariance = rows @ rows.T
