@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from influbench.results import UNKNOWN, Details
-from influbench.statistics.comparison import Yardstick, finding
+from influbench.statistics.comparison import Yardstick, finding, statistic
 from influbench.statistics.correlation import double_centred, whole_table, within_classes
 
 N_TRAIN, N_TEST, N_SEEDS = 40, 6, 5
@@ -263,3 +263,10 @@ def test_the_agreement_is_scipys_and_the_share_of_the_ceiling_its_ratio() -> Non
     assert found.spearman.value == pytest.approx(float(expected), abs=1e-12)
     assert found.of_ceiling.value == pytest.approx(float(expected) / ceiling.value, abs=1e-12)
     assert found.n_undefined == 1
+
+
+def test_a_statistic_is_a_correlation_with_its_interval_or_unknown() -> None:
+    found = Yardstick(effects(), whole_table(N_TRAIN, N_TEST)).agreement(scored()).spearman
+    assert found is not None
+    assert statistic(found) == found.correlation_interval()
+    assert statistic(None) == UNKNOWN
