@@ -7,6 +7,7 @@ import pytest
 
 from influbench.errors import PlanError, UnknownNameError
 from influbench.plan import Plan, parse_plan, read_plan, shipped_plans
+from influbench.studies.dynamics.study import Dynamics
 
 MINIMAL = """
 estimators = ["random"]
@@ -67,7 +68,10 @@ def test_the_thresholds_of_a_study_stand_in_the_shipped_plan_and_are_the_default
     text = shipped_plans()["dynamics"]
     written = tomllib.loads(text)["dynamics"]
     assert {"apart_below", "together_above", "tail", "initial_epochs", "quantiles", "fewest"} <= written.keys()
-    assert parse(MINIMAL).dynamics == read_plan("dynamics").dynamics
+    assert "dynamics" not in read_plan("dynamics").studies  # no setting differs from the defaults
+    (changed,) = parse(MINIMAL + "[dynamics]\ntail = 0.2").studies.values()
+    assert changed == Dynamics(tail=0.2)
+    assert parse(MINIMAL + "[dynamics]\ntail = 0.2").to_toml().count("[dynamics]") == 1
 
 
 def test_changes_on_the_command_line_leave_the_rest() -> None:

@@ -3,19 +3,8 @@
 from influbench.results.checks import CheckedPlugin, CheckOutcome
 from influbench.results.claims import Claim, Verdict
 from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
-from influbench.results.decomposition import Decomposed, DecompositionStudy, Estimand, Term
-from influbench.results.dynamics import DynamicsStudy, GroupCurves, MemorizationAt, ProblemDynamics
 from influbench.results.explanations import Account, Effect, Explanation, MemorizationAccount, Point, Side, Strongest
 from influbench.results.forecasts import Forecast
-from influbench.results.informativeness import (
-    AGREEMENT,
-    ByDifficulty,
-    DifficultyPair,
-    GroupEffect,
-    GroupKind,
-    InformativenessStudy,
-    ProblemInformativeness,
-)
 from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, Where, to_json
 from influbench.results.runs import (
     Cell,
@@ -34,14 +23,10 @@ from influbench.results.runs import (
     TruthRecord,
     has_failed,
 )
-from influbench.results.studies import STUDIES, Study
 
 __all__ = [
-    "AGREEMENT",
-    "STUDIES",
     "UNKNOWN",
     "Account",
-    "ByDifficulty",
     "Cell",
     "CheckOutcome",
     "CheckedPlugin",
@@ -51,28 +36,16 @@ __all__ = [
     "ComparedRuns",
     "Comparison",
     "CurvePoint",
-    "Decomposed",
-    "DecompositionStudy",
     "Details",
-    "DifficultyPair",
-    "DynamicsStudy",
     "Effect",
-    "Estimand",
     "Explanation",
     "Failure",
     "Forecast",
-    "GroupCurves",
-    "GroupEffect",
-    "GroupKind",
     "InfluenceTrust",
-    "InformativenessStudy",
     "Labels",
     "MemorizationAccount",
-    "MemorizationAt",
     "OverProblems",
     "Point",
-    "ProblemDynamics",
-    "ProblemInformativeness",
     "ProblemRecord",
     "Quantity",
     "Record",
@@ -82,9 +55,7 @@ __all__ = [
     "Statistic",
     "Status",
     "Strongest",
-    "Study",
     "SubsetTruth",
-    "Term",
     "TracePoint",
     "Trust",
     "TruthRecord",

@@ -229,9 +229,10 @@ def test_show_takes_parameters(influbench: Influbench) -> None:
     for words, sentence in (
         ("subset[n_model=3]", "subset has no parameter 'n_model'; did you mean 'n_models'?"),
         ("subset[n_models=0]", "subset[n_models=0]: n_models must be at least 2, got 0"),
-        ("dynamics[seeds=3]", "dynamics is a plan, which takes no parameters; write `influbench show plan dynamics`"),
+        ("digits[seeds=3]", "'digits' names a dataset and a plan; write `influbench show dataset digits`"),
+        ("plan digits[seeds=3]", "digits is a plan, which takes no parameters; write `influbench show plan digits`"),
     ):
-        wrong = influbench("show", words)
+        wrong = influbench("show", *words.split())
         assert wrong.exit_code == 2
         assert wrong.stderr.endswith(f"Error: {sentence}\n")
 
