@@ -174,6 +174,7 @@ def test_list_shows_everything_and_warns_of_what_is_broken(influbench: Influbenc
     for name in ("turn_over_dropout", "digits", "mlp", "raises", "strangers"):
         assert name in listed.stdout
     assert "warning: broken-ones 1.0 did not load: ModuleNotFoundError" in listed.stdout
+    assert "\n  dynamics " in influbench("study", "--help", path=strangers).stdout
     as_json = json.loads(influbench("list", "--json", path=strangers).stdout)
     assert {"name": "raises", "summary": "Raises", "distribution": "strangers"} in as_json["estimators"]
     assert as_json["broken"][0]["distribution"] == "broken-ones 1.0"
@@ -237,7 +238,12 @@ def test_show_takes_parameters(influbench: Influbench) -> None:
         assert wrong.stderr.endswith(f"Error: {sentence}\n")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["list", "--json"]])
+STUDIES = [["study", "--help"], ["study", "dynamics", "--help"]]
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["list", "--json"], *STUDIES]
+)
 def test_torch_is_not_imported_where_nothing_is_trained(words: list[str], tmp_path: Path) -> None:
     script = f"""
 import sys
