@@ -1,11 +1,12 @@
 """`influbench study`."""
 
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from influbench.cli.resources import ResourceOptions, resource_options
 
 if TYPE_CHECKING:
     from influbench.plan import Plan
@@ -29,7 +30,7 @@ def _options(plan: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME[...]", help="Take this data set."),
         click.option("-m", "--model", "models", multiple=True, metavar="NAME[...]", help="Train this model."),
         click.option("--seeds", type=click.IntRange(min=1), help="Seeds of trainings without some train points."),
-        click.option("--workers", type=click.IntRange(min=1), help="Train in this many processes, a thread each."),
+        resource_options,
         click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory. Default: runs/PLAN-TIME."),
         click.option("--json", "as_json", is_flag=True, help="Print what was found as one JSON object."),
         click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor report."),
@@ -107,19 +108,17 @@ def _study(
     datasets: tuple[str, ...],
     models: tuple[str, ...],
     seeds: int | None,
-    workers: int | None,
+    resources: ResourceOptions,
     output: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Ask, write what was found, and show it."""
     from influbench.errors import InflubenchError
-    from influbench.executors import Here, LocalProcesses
     from influbench.report.console import Console
     from influbench.report.progress import named_bar
     from influbench.report.studies import print_study
     from influbench.report.written import print_where
-    from influbench.resources import Resources
     from influbench.results import to_json
     from influbench.store.run_directory import RunDirectory, new_directory
 
@@ -131,9 +130,9 @@ def _study(
         place.begin(chosen)
         places.append(place)
 
-    with closing(LocalProcesses(workers) if workers else Here()) as executor, named_bar(quiet=quiet) as progress:
+    with resources.opened() as opened, named_bar(quiet=quiet) as progress:
         try:
-            study = ask(chosen, resources=Resources(executor=executor), progress=progress, ready=ready)
+            study = ask(chosen, resources=opened, progress=progress, ready=ready)
         except InflubenchError:
             for place in places:
                 place.withdraw()
