@@ -1,15 +1,15 @@
 """`influbench study`: a subcommand for each study that is registered."""
 
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from influbench.cli.resources import ResourceOptions, resource_options
+
 if TYPE_CHECKING:
     from influbench.api import Option, Study
-    from influbench.executors import Executor
 
 
 class _Studies(click.Group):
@@ -76,7 +76,7 @@ def _options(plan: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME[...]", help="Take this data set."),
         click.option("-m", "--model", "models", multiple=True, metavar="NAME[...]", help="Train this model."),
         click.option("--seeds", type=click.IntRange(min=1), help="Seeds of trainings without some train points."),
-        click.option("--workers", type=click.IntRange(min=1), help="Train in this many processes, a thread each."),
+        resource_options,
         click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory. Default: runs/PLAN-TIME."),
         click.option("--json", "as_json", is_flag=True, help="Print what was found as one JSON object."),
         click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor report."),
@@ -98,7 +98,7 @@ def _ask(
     datasets: tuple[str, ...],
     models: tuple[str, ...],
     seeds: int | None,
-    workers: int | None,
+    resources: ResourceOptions,
     output: Path | None,
     as_json: bool,
     quiet: bool,
@@ -109,23 +109,15 @@ def _ask(
     from influbench.report.console import Console
     from influbench.report.progress import named_bar
     from influbench.report.written import print_where
-    from influbench.resources import Resources
     from influbench.results import to_json
     from influbench.studies.running import print_study, run_study, with_options
 
     chosen = with_options(read_plan(plan), name, replaced, installed())
     chosen = chosen.changed(datasets=datasets, models=models, n_seeds=seeds)
-    with closing(_executor(workers)) as executor, named_bar(quiet=quiet) as progress:
-        resources = Resources(executor=executor)
-        directory, record = run_study(name, chosen, directory=output, resources=resources, progress=progress)
+    with resources.opened() as opened, named_bar(quiet=quiet) as progress:
+        directory, record = run_study(name, chosen, directory=output, resources=opened, progress=progress)
     if as_json:
         click.echo(to_json(record))
     elif not quiet:
         print_study(Console(), record)
         print_where(Console(), directory)
-
-
-def _executor(workers: int | None) -> "Executor":
-    from influbench.executors import Here, LocalProcesses
-
-    return LocalProcesses(workers) if workers else Here()
