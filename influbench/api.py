@@ -7,20 +7,23 @@ train point *helps* (its presence raises the measure); measures are higher-is-be
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator
 
     import torch
+    from rich.console import RenderableType
     from torch import Tensor, nn
 
+    from influbench.engine.preparation import Prepared
+    from influbench.plan import Plan
+    from influbench.resources import Resources
     from influbench.statistics.yardsticks import Yardstick
 
 API_VERSION = 2
@@ -30,6 +33,7 @@ MeasureName = Literal["neg_loss", "margin", "p_correct"]
 Normalizer = Literal["batch", "kept"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 hookspec = pluggy.HookspecMarker("influbench")
 hookimpl = pluggy.HookimplMarker("influbench")
@@ -77,6 +81,11 @@ class Hooks:
     @hookspec
     def influbench_schedules(self) -> Sequence[Spec]:
         """Schedules: `return [Spec("warm_up", "my_package.warm_up:WarmUp", "which rates it gives, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_studies(self) -> Sequence[Spec]:
+        """Studies: `return [Spec("counting", "my_package.counting:Counting", "what it asks, in a line")]`."""
         raise NotImplementedError
 
 
@@ -692,3 +701,90 @@ class Runs(ABC):
     @abstractmethod
     def p_correct(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
         """Probability of the true class, (n_replicas, n), float64: what memorization is measured on."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of the command line that one study has besides the options of all studies.
+
+    Its value takes the place of a field of the study, or of the plan's `estimators` where `replaces` is "estimators"
+    and the study has no such field.
+    """
+
+    flags: tuple[str, ...]  # ("-e", "--estimator")
+    replaces: str
+    metavar: str
+    help: str
+    repeatable: bool = False
+
+
+class Subject(ABC):
+    """One problem of a plan, as a study is given it.
+
+    `prepared` and `resources` are what influbench's own studies train with; they are not part of the contract.
+    """
+
+    name: str  # as reports show it, different for each problem of the plan
+    data: Data  # with the labels that are trained on
+    drawn: Tensor  # (n_train,) bool, whether the label was drawn at random
+    wrong: Tensor  # (n_train,) bool, whether it was drawn and differs from the data set's label
+    progress: Callable[[str, int, int], None]  # to be called with what is done, how much of it, and of how much
+    prepared: Prepared
+    resources: Resources
+
+    @abstractmethod
+    def seed(self, *labels: str) -> int:
+        """A seed that derives from the plan's; neither the truth nor any estimator has it, nor other `labels`."""
+
+    @abstractmethod
+    def problem(self, *labels: str) -> Problem:
+        """What to train with, with `seed(*labels)` as its stream."""
+
+    @abstractmethod
+    def truth(self) -> Truth:
+        """The leave-one-out effects over the seeds of the plan's `[truth]`, trained now where they are not stored."""
+
+    @abstractmethod
+    def estimate(self, estimator: str, *, repeat: int = 0) -> Estimate:
+        """The predictions of one of the plan's estimators, named as the plan names it, in one of its repeats."""
+
+    @abstractmethod
+    def trained(self, work: Work[T], *, what: str) -> T:
+        """The result of stored work, computed now where it is not stored; `what` is shown with its progress."""
+
+
+class Study(ABC, Generic[R]):
+    """A question that a table of agreements does not answer, asked on the problems of a plan.
+
+    Subclasses are frozen dataclasses. Their fields are the keys of the table [NAME] that a plan may have, each checked
+    against its type; their docstring is the help of `influbench study NAME`. What is found is a record: a subclass of
+    `influbench.results.Record` whose field `schema_name` (alias `schema`) is a Literal that no other record has.
+    """
+
+    record: ClassVar[type[Any]]
+    """The class of what is found, so that `influbench report` can show it again."""
+
+    options: ClassVar[Sequence[Option]] = ()
+    """Options of the command line that this study has besides those of all studies."""
+
+    default_plan: ClassVar[str] = "digits"
+    """The plan whose problems are taken where a user names none: a name, or the path of a file of your package."""
+
+    def planned(self, plan: Plan) -> Plan:
+        """The plan as this study takes it, for instance with estimators that its fields name.
+
+        Raise `influbench.errors.UsageError` where the fields do not fit each other.
+        """
+        return plan
+
+    def check(self, plan: Plan, subjects: Sequence[Subject]) -> None:
+        """Raise `influbench.errors.UsageError` where this cannot be asked. Called before anything is trained."""
+
+    @abstractmethod
+    def ask(self, plan: Plan, subjects: Sequence[Subject]) -> R:
+        """What is found on these problems, which are all those of the plan."""
+
+    @classmethod
+    @abstractmethod
+    def report(cls, record: R, *, width: int) -> Iterable[RenderableType]:
+        """What is printed of a record, part by part, in a terminal of this many columns: what `rich` prints."""

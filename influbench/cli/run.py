@@ -1,15 +1,13 @@
 """`influbench run`."""
 
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from influbench.cli.types import MEMORY
+from influbench.cli.resources import ResourceOptions, resource_options
 
 if TYPE_CHECKING:
-    from influbench.executors import Executor
     from influbench.results import Failure, Forecast, Results
 
 
@@ -56,10 +54,7 @@ if TYPE_CHECKING:
 @click.option("--max-seeds", type=click.IntRange(min=2), help="Seeds at the most, with --reliability (default: 64).")
 @click.option("--repeats", type=click.IntRange(min=1), help="Run each estimator so often, with seeds of its own.")
 @click.option("--seed", type=click.IntRange(min=0), help="Root seed: data, labels, truth and estimators follow.")
-@click.option("--workers", type=click.IntRange(min=1), help="Train the truth in this many processes, a thread each.")
-@click.option("--dask", metavar="ADDRESS", help="Train the truth on a Dask cluster: tcp://HOST:PORT, or local:N.")
-@click.option("--memory", type=MEMORY, help="What trainings may take in each process: 500MB, 4GB. Default: half.")
-@click.option("--device", default="cpu", help="Where networks are trained: cpu, cuda, cuda:1.")
+@resource_options
 @click.option("--truth", "truth_file", type=click.Path(path_type=Path), help="Take the ground truth from this export.")
 @click.option("--dry-run", is_flag=True, help="Tell trainings, time, memory and disk of the truth, and train nothing.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Run directory. Default: runs/PLAN-TIME.")
@@ -76,10 +71,7 @@ def run_command(
     max_seeds: int | None,
     repeats: int | None,
     seed: int | None,
-    workers: int | None,
-    dask: str | None,
-    memory: int | None,
-    device: str,
+    resources: ResourceOptions,
     truth_file: Path | None,
     dry_run: bool,
     output: Path | None,
@@ -94,7 +86,6 @@ def run_command(
     from influbench.engine import forecast, run
     from influbench.plan import read_plan
     from influbench.report.progress import follow
-    from influbench.resources import Resources
     from influbench.results import to_json
 
     chosen = read_plan(plan).changed(
@@ -108,16 +99,15 @@ def run_command(
         max_seeds=max_seeds,
         repeats=repeats,
     )
-    with closing(_executor(workers, dask)) as executor:
-        resources = Resources(executor=executor, memory=memory, device=device)
+    with resources.opened() as opened:
         if dry_run:
-            _print_forecasts(*forecast(chosen, resources=resources), as_json=as_json)
+            _print_forecasts(*forecast(chosen, resources=opened), as_json=as_json)
             return
         events = run(
             chosen,
             directory=output,
             required=estimators,
-            resources=resources,
+            resources=opened,
             truth_file=truth_file,
         )
         directory, result = follow(events, quiet=quiet)
@@ -127,16 +117,6 @@ def run_command(
         _print_report(directory, result)
     if result.has_failed:
         raise click.exceptions.Exit(1)
-
-
-def _executor(workers: int | None, dask: str | None) -> "Executor":
-    from influbench.executors import Dask, Here, LocalProcesses
-
-    if workers and dask:
-        raise click.UsageError("give --workers or --dask, not both")
-    if dask:
-        return Dask(dask)
-    return LocalProcesses(workers) if workers else Here()
 
 
 def _print_report(directory: Path, result: "Results") -> None:

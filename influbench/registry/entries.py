@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from influbench.api import Dataset, Estimator, Judge, Model, Optimizer, Schedule, Spec
+from influbench.api import Dataset, Estimator, Judge, Model, Optimizer, Schedule, Spec, Study
 
-Kind = Literal["estimator", "dataset", "model", "judge", "optimizer", "schedule"]
+Kind = Literal["estimator", "dataset", "model", "judge", "optimizer", "schedule", "study"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ ROLES: dict[Kind, Role] = {
     "judge": Role("judge", "judges", Judge),
     "optimizer": Role("optimizer", "optimizers", Optimizer),
     "schedule": Role("schedule", "schedules", Schedule),
+    "study": Role("study", "studies", Study),
 }
 KINDS: tuple[Kind, ...] = tuple(ROLES)
 NOUNS: Mapping[str, str] = {kind: role.noun for kind, role in ROLES.items()}

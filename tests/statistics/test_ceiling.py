@@ -10,10 +10,10 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from influbench.results import Statistic
-from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table
 from influbench.statistics.estimation import Estimation
 from influbench.statistics.reliability import Reliability, reliability, splits
+from influbench.statistics.yardsticks import Yardstick
 
 
 def ranked(correlation: float) -> float:

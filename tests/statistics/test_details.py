@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from influbench.results import UNKNOWN, Details
-from influbench.statistics.comparison import Yardstick, finding, statistic
 from influbench.statistics.correlation import double_centred, whole_table, within_classes
+from influbench.statistics.yardsticks import Yardstick, finding, statistic
 
 N_TRAIN, N_TEST, N_SEEDS = 40, 6, 5
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table, within_classes
 from influbench.statistics.estimation import Estimation
 from influbench.statistics.reliability import deleted_seed_contributions, reliability
+from influbench.statistics.yardsticks import Yardstick
 
 
 def simulated(n_seeds: int, *, n: int, m: int, noise: Tensor | float = 1.0, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from influbench.truth.linear_datamodeling import SubsetEffects, subset_banks, subset_effects
 from scipy.stats import spearmanr
 
 from influbench.executors import Here
-from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table
+from influbench.statistics.yardsticks import Yardstick
 from influbench.store.cache import Cache
-from influbench.truth.linear_datamodeling import SubsetEffects, subset_banks, subset_effects
 from tests.problems import trainer
 
 

@@ -35,7 +35,7 @@ class Decomposed(Record):
     estimands: dict[str, tuple[Estimand, ...]] = Field(default_factory=dict)
 
 
-class DecompositionStudy(Record):
+class DecompositionRecord(Record):
     """What `influbench study decomposition` finds."""
 
     schema_name: Literal["influbench.decomposition/1"] = Field(default="influbench.decomposition/1", alias="schema")
