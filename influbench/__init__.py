@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Dataset,
         Estimate,
         Estimator,
+        Executor,
         Masks,
         Model,
         OptimizerState,
@@ -25,20 +26,23 @@ if TYPE_CHECKING:
         SplitMasks,
         hookimpl,
     )
-    from influbench.notebook import Result, read, run
+    from influbench.notebook import Cache, Resources, Result, read, run
 
 __all__ = [
     "Bank",
+    "Cache",
     "Crossed",
     "Data",
     "Dataset",
     "Estimate",
     "Estimator",
+    "Executor",
     "Masks",
     "Model",
     "OptimizerState",
     "Problem",
     "Recipe",
+    "Resources",
     "Result",
     "Runs",
     "Spec",
@@ -50,7 +54,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_NOTEBOOK = ("Result", "read", "run")
+_NOTEBOOK = ("Cache", "Resources", "Result", "read", "run")
 
 
 def __getattr__(name: str) -> Any:

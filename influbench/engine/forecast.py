@@ -2,14 +2,15 @@
 
 import gc
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 
 import psutil
 import torch
 
+from influbench.api import Executor
 from influbench.banks import BLOCK as MODELS
-from influbench.engine.preparation import Prepared, prepare, resolved
-from influbench.executors import Dask, Here, LocalProcesses
+from influbench.engine.preparation import Prepared, fitting_truth, prepare, resolved
 from influbench.isolation import isolated
 from influbench.measures import available
 from influbench.plan import ALL, Plan
@@ -17,6 +18,7 @@ from influbench.registry import Registry, installed
 from influbench.resources import Resources
 from influbench.results import Failure, Forecast
 from influbench.store.cache import Cache
+from influbench.store.truths import ExportedTruth
 from influbench.training.loop import Trainer
 from influbench.truth.linear_datamodeling import subset_banks
 
@@ -24,28 +26,33 @@ _BYTES_PER_SHARD_HEADER = 2048
 
 
 def forecast(
-    plan: Plan, *, registry: Registry | None = None, resources: Resources | None = None
+    plan: Plan,
+    *,
+    registry: Registry | None = None,
+    resources: Resources | None = None,
+    truth_file: Path | None = None,
 ) -> tuple[list[Forecast], list[Failure]]:
     """A forecast for each problem, and the problems refused. Nothing is trained but a few steps, nothing is written.
 
-    With a reliability asked for, it is that of the plan's first seeds.
+    With a reliability asked for, it is that of the plan's first seeds. The shards of a truth file count as stored.
+    UsageError if the file holds the truth of another problem.
     """
     registry, resources = registry or installed(), resources or Resources()
     named = set(plan.estimators) - {ALL}
     prepared, refused = prepare(resolved(plan, registry), registry, named=named, resources=resources)
+    exported = None if truth_file is None else fitting_truth(truth_file, prepared)
     with isolated():
-        return [_of_problem(plan, problem, resources) for problem in prepared], refused
+        return [_of_problem(plan, problem, resources, exported) for problem in prepared], refused
 
 
-def _of_problem(plan: Plan, prepared: Prepared, resources: Resources) -> Forecast:
+def _of_problem(plan: Plan, prepared: Prepared, resources: Resources, exported: ExportedTruth | None) -> Forecast:
     ground_truth, trainer = prepared.ground_truth, prepared.trainer
-    names, cache = ground_truth.names, resources.cache
-    missing = [name for name in names if not cache.holds(f"{ground_truth.folder}/{name}")]
+    names, cache, executor = ground_truth.names, resources.cache, resources.executor
+    in_file = exported.shards if exported is not None and exported.key == ground_truth.key else frozenset[str]()
+    missing = [name for name in names if name not in in_file and not cache.holds(f"{ground_truth.folder}/{name}")]
     n_left_out = [ground_truth.n_left_out(name) for name in missing]
     of_subsets = _of_subsets(plan, trainer, cache)
     n_train, n_test = len(trainer.data.train), len(trainer.data.test)
-    n_workers = _n_workers(resources)
-    seconds = _seconds_per_training(trainer, one_thread=not isinstance(resources.executor, Here))
     n_trainings = sum(n_left_out) + len(missing) + of_subsets.n_missing * MODELS
     of_measures = len(available(trainer.data.n_classes)) * torch.empty(0, dtype=trainer.dtype).element_size()
     n_bytes = (n_test + 1) * len(ground_truth.kept_steps) * of_measures
@@ -55,7 +62,7 @@ def _of_problem(plan: Plan, prepared: Prepared, resources: Resources) -> Forecas
         n_trainings=n_trainings,
         n_shards=len(names) + of_subsets.n_shards,
         n_shards_stored=len(names) - len(missing) + of_subsets.n_shards - of_subsets.n_missing,
-        seconds=n_trainings * seconds / n_workers + _start_seconds(resources),
+        seconds=_seconds(n_trainings, trainer, executor) if n_trainings else 0.0,
         memory_bytes=_resident_bytes() + trainer.stack_width * trainer.replica_bytes,
         disk_bytes=sum(n_left_out) * n_bytes
         + len(missing) * _BYTES_PER_SHARD_HEADER
@@ -79,6 +86,12 @@ def _of_subsets(plan: Plan, trainer: Trainer, cache: Cache) -> _Subsets:
     return _Subsets(len(places), sum(not cache.holds(place) for place in places))
 
 
+def _seconds(n_trainings: int, trainer: Trainer, executor: Executor) -> float:
+    """Time until so many trainings are done, from a few steps that are timed here and the start of the workers."""
+    of_one = _seconds_per_training(trainer, one_thread=executor.one_thread)
+    return n_trainings * of_one / executor.capacity() + _start_seconds(executor)
+
+
 def _seconds_per_training(trainer: Trainer, *, one_thread: bool) -> float:
     """Time of one training and its evaluation, from a few steps of a full stack."""
     threads = torch.get_num_threads()
@@ -96,21 +109,10 @@ def _seconds_per_training(trainer: Trainer, *, one_thread: bool) -> float:
     return trainer.n_steps * step + evaluation
 
 
-def _n_workers(resources: Resources) -> int:
-    executor = resources.executor
-    if isinstance(executor, LocalProcesses):
-        return min(executor.n_workers, psutil.cpu_count() or 1)
-    if isinstance(executor, Dask):
-        return executor.n_workers()
-    return 1
-
-
-def _start_seconds(resources: Resources) -> float:
-    """Time until worker processes are there: each imports torch once, which is timed here in one of them."""
-    if isinstance(resources.executor, Here):
-        return 0.0
+def _start_seconds(executor: Executor) -> float:
+    """Time until workers are there, of which each imports torch once: that of a piece that does nothing."""
     start = perf_counter()
-    list(resources.executor.run(_nothing, None, ["start"]))
+    list(executor.run(_nothing, None, ["start"]))
     return perf_counter() - start
 
 

@@ -1,7 +1,8 @@
 """From a plan's words to things that can run, with every mistake found before the first training."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -29,6 +30,7 @@ from influbench.registry import Registry, Selector, parse_selector
 from influbench.resources import Resources
 from influbench.results import Failure
 from influbench.seeds import derive
+from influbench.store.truths import ExportedTruth, exported_truth
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import GroundTruth
 
@@ -108,6 +110,17 @@ def prepare(
         if str(selector) in required and len(reasons) == len(prepared):
             raise UsageError(f"{selector} cannot run on any problem of the plan: {reasons[0]}")
     return prepared, refused
+
+
+def fitting_truth(path: Path, prepared: Sequence[Prepared]) -> ExportedTruth:
+    """The truth in a file that was exported. UsageError if it is not the truth of one of the problems."""
+    exported = exported_truth(path)
+    if exported.key not in {problem.ground_truth.key for problem in prepared}:
+        raise UsageError(
+            f"{path} holds the truth of {exported.problem}, and no problem of this plan has that key: data, model, "
+            "recipe, random labels or root seed differ"
+        )
+    return exported
 
 
 def problem_data(plan: Plan, problem: ProblemPlan, registry: Registry) -> tuple[Data, RandomLabels]:

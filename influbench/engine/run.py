@@ -25,8 +25,8 @@ from influbench.engine.events import (
 from influbench.engine.fronts import fronts
 from influbench.engine.judgement import Judge, Trace, unjudged
 from influbench.engine.obstacles import Obstacle, in_words
-from influbench.engine.preparation import Candidate, Prepared, prepare, resolved
-from influbench.errors import InflubenchError, PluginError, UsageError, whole_traceback
+from influbench.engine.preparation import Candidate, Prepared, fitting_truth, prepare, resolved
+from influbench.errors import InflubenchError, PluginError, whole_traceback
 from influbench.plan import ALL, Plan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, installed
@@ -35,7 +35,7 @@ from influbench.results import Cell, Failure, Labels, ProblemRecord, Result, Res
 from influbench.shards import gather, in_order
 from influbench.statistics.comparison import influence_yardstick, statistic
 from influbench.store.run_directory import RunDirectory, new_directory
-from influbench.store.truths import Truths, exported_key
+from influbench.store.truths import Truths
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import GroundTruth, Truth
 from influbench.truth.linear_datamodeling import SubsetEffects, subset_banks, subset_effects
@@ -64,7 +64,8 @@ def run(
     required = set(required) - {ALL}
     prepared, failures = prepare(plan, registry, named=named, required=required, resources=resources)
     if truth_file is not None:
-        _take_truth(truth_file, prepared, resources)
+        fitting_truth(truth_file, prepared)
+        Truths(resources.cache).take(truth_file)
     target = RunDirectory(directory or new_directory(plan.name))
     target.begin(plan)
     several = len(prepared) + len(failures) > 1
@@ -250,17 +251,6 @@ def _write_truth(target: RunDirectory, prepared: Prepared, truth: Truth) -> None
 
 def _ids(data: Data) -> dict[str, torch.Tensor]:
     return {"train_ids": data.train.ids, "test_ids": data.test.ids}
-
-
-def _take_truth(path: Path, prepared: Sequence[Prepared], resources: Resources) -> None:
-    """Store an exported truth, if it is that of one of the problems."""
-    key, of_problem = exported_key(path)
-    if key not in {problem.ground_truth.key for problem in prepared}:
-        raise UsageError(
-            f"{path} holds the truth of {of_problem}, and no problem of this plan has that key: data, model, recipe, "
-            "random labels or root seed differ"
-        )
-    Truths(resources.cache).take(path)
 
 
 def _about(plan: Plan, prepared: Prepared) -> dict[str, object]:

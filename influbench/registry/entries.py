@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from influbench.api import Dataset, Estimator, Model, Spec
+from influbench.api import Dataset, Estimator, Executor, Model, Spec
 
-Kind = Literal["estimator", "dataset", "model"]
+Kind = Literal["estimator", "dataset", "model", "executor"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ ROLES: dict[Kind, Role] = {
     "estimator": Role("estimator", "estimators", Estimator),
     "dataset": Role("data set", "data sets", Dataset),
     "model": Role("model", "models", Model),
+    "executor": Role("executor", "executors", Executor),
 }
 KINDS: tuple[Kind, ...] = tuple(ROLES)
 NOUNS: Mapping[str, str] = {kind: role.noun for kind, role in ROLES.items()}

@@ -15,7 +15,7 @@ from influbench.engine.estimating import estimated
 from influbench.engine.obstacles import in_words
 from influbench.engine.preparation import Candidate
 from influbench.errors import InflubenchError, PluginError, UsageError
-from influbench.executors import Here
+from influbench.executors.here import Here
 from influbench.resources import Progress, Resources, no_progress
 from influbench.results import Quantity
 from influbench.shards import trained
