@@ -39,7 +39,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from influbench.api import Recipe
 from influbench.errors import InflubenchError
-from influbench.executors import LocalProcesses
+from influbench.executors.processes import LocalProcesses
 from influbench.registry import installed, parse_selector
 from influbench.seeds import derive
 from influbench.store.files import write_bytes

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Dataset,
         Estimate,
         Estimator,
+        Executor,
         Judge,
         JudgedProblem,
         Masks,
@@ -36,16 +37,18 @@ if TYPE_CHECKING:
         Work,
         hookimpl,
     )
-    from influbench.notebook import Result, read, run
+    from influbench.notebook import Cache, Resources, Result, read, run
 
 __all__ = [
     "Bank",
+    "Cache",
     "Column",
     "Crossed",
     "Data",
     "Dataset",
     "Estimate",
     "Estimator",
+    "Executor",
     "Judge",
     "JudgedProblem",
     "Masks",
@@ -55,6 +58,7 @@ __all__ = [
     "Option",
     "Problem",
     "Recipe",
+    "Resources",
     "Result",
     "Runs",
     "Schedule",
@@ -72,7 +76,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_NOTEBOOK = ("Result", "read", "run")
+_NOTEBOOK = ("Cache", "Resources", "Result", "read", "run")
 
 
 def __getattr__(name: str) -> Any:

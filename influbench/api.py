@@ -32,6 +32,7 @@ Quantity = Literal["influence", "memorization"]
 MeasureName = Literal["neg_loss", "margin", "p_correct"]
 Normalizer = Literal["batch", "kept"]
 
+S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -86,6 +87,11 @@ class Hooks:
     @hookspec
     def influbench_studies(self) -> Sequence[Spec]:
         """Studies: `return [Spec("counting", "my_package.counting:Counting", "what it asks, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_executors(self) -> Sequence[Spec]:
+        """Executors: `return [Spec("ray", "my_package.ray:Ray", "where it runs, in a line")]`."""
         raise NotImplementedError
 
 
@@ -453,6 +459,45 @@ class Judge(ABC):
     def estimand(self, problem: JudgedProblem, trained: Sequence[Any]) -> str:
         """What scores are held against, in a few words that the report shows."""
         return ", ".join(" ".join(column.title.split()) for column in self.columns(problem))
+
+
+class Executor(ABC):
+    """Where pieces of stored work are computed. Subclasses are frozen dataclasses; their fields are their settings.
+
+    Where they are computed does not change a byte of what is stored. Therefore, and so that nothing is lost:
+
+    * Two pieces never run in one process at the same time, since each sets the random state that torch keeps for the
+      whole process: give them processes of their own, not threads.
+    * Each piece runs with one torch thread, unless `one_thread` is False.
+    * Function, shared object and results are pickled by cloudpickle wherever they are sent: models may come from files
+      and notebooks, which no other process can import.
+    * An `influbench.errors.InflubenchError` that a piece raises ends `run` as it is. Any other error may be that of a
+      machine: the piece is tried again, as is one that is lost with its process, and the third error ends `run`. Where
+      it cannot be sent, `influbench.errors.EscapedError` stands for it, with its words.
+    * Nothing is started before it is needed, and nothing is printed to standard output, which belongs to the report.
+
+    `influbench check executor NAME` tries all of this, and so does `influbench.testing.executor_checks`.
+    """
+
+    one_thread: ClassVar[bool] = True
+    """Whether each piece computes with one torch thread, which a forecast of a run's time takes into account."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this executor does not pass by its nature: name of the check -> why."""
+
+    @abstractmethod
+    def capacity(self) -> int:
+        """Pieces that can be computed at a time now without slowing each other down, at least 1."""
+
+    @abstractmethod
+    def run(self, function: Callable[[S, str], T], shared: S, items: Sequence[str]) -> Iterator[tuple[str, T]]:
+        """`(item, function(shared, item))` for every item, once, as soon as it is there and in any order.
+
+        `shared` can be large: send it to a worker once, not with every item. There may be no items at all.
+        """
+
+    def close(self) -> None:  # noqa: B027 - an executor that starts nothing has nothing to do here
+        """Stop what was started to run pieces, which may be nothing. It may be called again, and does nothing then."""
 
 
 class Masks(Protocol):

@@ -94,7 +94,7 @@ def test_a_subset_has_the_points_with_the_smallest_hashes_of_their_ids() -> None
 def test_a_repeat_has_the_same_subsets_and_seeds_of_its_own(tmp_path: Path) -> None:
     of = trainer(epochs=1)
     first, again = (
-        SubsetBank(of, 3, n_models=2, ratio=0.5, repeat=repeat).train(Cache(tmp_path), Here()) for repeat in (0, 2)
+        trained(SubsetBank(of, 3, n_models=2, ratio=0.5, repeat=repeat), stored_in(tmp_path)) for repeat in (0, 2)
     )
     assert torch.equal(first.weights, again.weights)
     for model in range(2):

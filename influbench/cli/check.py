@@ -31,6 +31,7 @@ def check_command(
         Check,
         dataset_checks,
         estimator_checks,
+        executor_checks,
         judge_checks,
         model_checks,
         optimizer_checks,
@@ -54,6 +55,7 @@ def check_command(
         "judge": judge_checks,
         "optimizer": optimizer_checks,
         "schedule": schedule_checks,
+        "executor": executor_checks,
     }
     if kind not in of_kind:
         raise click.UsageError(f"{name} is a {NOUNS[kind]}; influbench has checks for {', '.join(of_kind)}")

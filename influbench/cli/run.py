@@ -101,7 +101,7 @@ def run_command(
     )
     with resources.opened() as opened:
         if dry_run:
-            _print_forecasts(*forecast(chosen, resources=opened), as_json=as_json)
+            _print_forecasts(*forecast(chosen, resources=opened, truth_file=truth_file), as_json=as_json)
             return
         events = run(
             chosen,

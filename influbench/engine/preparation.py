@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -32,6 +33,7 @@ from influbench.registry import Registry, Selector, parse_selector
 from influbench.resources import Resources
 from influbench.results import Failure
 from influbench.seeds import derive
+from influbench.store.truths import ExportedTruth, exported_truth
 from influbench.training.loop import Trainer
 from influbench.training.updates import UpdateRule
 from influbench.truth.judged_problem import TruthProblem
@@ -128,6 +130,17 @@ def _check_supported(name: str, obstacles: Sequence[Obstacle | None]) -> None:
     reasons = [obstacle.reason for obstacle in obstacles if obstacle and obstacle.status == "unsupported"]
     if len(reasons) == len(obstacles):
         raise UsageError(f"{name} cannot run on any problem of the plan: {reasons[0]}")
+
+
+def fitting_truth(path: Path, prepared: Sequence[Prepared]) -> ExportedTruth:
+    """The truth in a file that was exported. UsageError if it is not the truth of one of the problems."""
+    exported = exported_truth(path)
+    if exported.key not in {problem.judged.ground_truth.key for problem in prepared}:
+        raise UsageError(
+            f"{path} holds the truth of {exported.problem}, and no problem of this plan has that key: data, model, "
+            "recipe, random labels or root seed differ"
+        )
+    return exported
 
 
 def problem_data(plan: Plan, problem: ProblemPlan, registry: Registry) -> tuple[Data, RandomLabels]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from influbench.api import Dataset, Estimator, Judge, Model, Optimizer, Schedule, Spec, Study
+from influbench.api import Dataset, Estimator, Executor, Judge, Model, Optimizer, Schedule, Spec, Study
 
-Kind = Literal["estimator", "dataset", "model", "judge", "optimizer", "schedule", "study"]
+Kind = Literal["estimator", "dataset", "model", "judge", "optimizer", "schedule", "study", "executor"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ ROLES: dict[Kind, Role] = {
     "optimizer": Role("optimizer", "optimizers", Optimizer),
     "schedule": Role("schedule", "schedules", Schedule),
     "study": Role("study", "studies", Study),
+    "executor": Role("executor", "executors", Executor),
 }
 KINDS: tuple[Kind, ...] = tuple(ROLES)
 NOUNS: Mapping[str, str] = {kind: role.noun for kind, role in ROLES.items()}

@@ -13,6 +13,7 @@
 from influbench.testing.checks import Check, ContractError
 from influbench.testing.datasets import dataset_checks
 from influbench.testing.estimators import estimator_checks
+from influbench.testing.executors import executor_checks
 from influbench.testing.judges import judge_checks
 from influbench.testing.models import model_checks
 from influbench.testing.oracles import Oracle, group_means, least_squares
@@ -26,6 +27,7 @@ __all__ = [
     "blobs",
     "dataset_checks",
     "estimator_checks",
+    "executor_checks",
     "group_means",
     "judge_checks",
     "least_squares",

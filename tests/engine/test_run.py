@@ -11,12 +11,13 @@ import torch
 from pydantic import TypeAdapter
 from sklearn.metrics import roc_auc_score
 
-from influbench.api import Spec
+from influbench.api import Executor, Spec
 from influbench.engine import run
 from influbench.engine.events import EstimatorDone, Event, ProblemFailed, RunDone, ShardDone
 from influbench.engine.preparation import resolved
 from influbench.errors import DataError, ModelError, PlanError, PluginError, TrainingError, UsageError
-from influbench.executors import Executor, Here, LocalProcesses
+from influbench.executors.here import Here
+from influbench.executors.processes import LocalProcesses
 from influbench.plan import Plan, parse_plan, read_plan
 from influbench.registry import Distribution, Entry
 from influbench.results import Cell, Result, Results, Statistic, has_failed, to_json
