@@ -213,7 +213,7 @@ def plan_of(raw: Mapping[str, Any], *, source: str, name: str, registry: Registr
 
 def _settings(name: str, table: object, *, source: str, registry: Registry) -> Study[Any]:
     """The study of this name with the settings in its table."""
-    known = registry.names("study")
+    known = registry.names_with("study", name)
     if name not in known:
         keys = [*_keys([]), *known]
         hint = did_you_mean(name, keys) or f"; known are {', '.join(keys)}{registry.excuse()}"
