@@ -258,7 +258,7 @@ def _of_this_version(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _settings(name: str, table: object, *, source: str, registry: Registry) -> Study[Any]:
     """The study of this name with the settings in its table."""
-    known = registry.names("study")
+    known = registry.names_with("study", name)
     if name not in known:
         keys = [*_keys([]), *known]
         hint = did_you_mean(name, keys) or f"; known are {', '.join(keys)}{registry.excuse()}"

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,19 @@ def test_the_optimizer_and_the_schedule_of_the_docs_run_and_keep_the_contract(
         assert checked.exit_code == 0, checked.output
 
 
+def test_the_study_of_the_docs_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (source,) = (block for block in blocks("docs/how-to/write-a-plugin.md", "python") if "# helpful.py" in block)
+    Path("helpful.py").write_text(source)
+    Path("plan.toml").write_text(PLAN + '["./helpful.py:Helpful"]\nthreshold = 1e9\n')
+    words = ["study", "./helpful.py:Helpful", "plan.toml", "-o", "out"]
+    ran = CliRunner().invoke(main, words)
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout == "  digits[n_train=40,n_test=10], mlp[hidden=[8]]: 0 train points help\n\n  Written to out.\n"
+    (table,) = (table for name, table in tomllib.loads(Path("out/plan.toml").read_text()).items() if "Helpful" in name)
+    assert table == {"threshold": 1e9}
+
+
 @pytest.mark.parametrize(
     ("layer", "refused"),
     [
@@ -149,7 +163,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_checks_of_the_docs_run_and_find_what_is_exempt(tmp_path: Path) -> None:
-    _, _, suite, exempt = blocks("docs/how-to/write-a-plugin.md", "python")
+    *_, suite, exempt = blocks("docs/how-to/write-a-plugin.md", "python")
     path = tmp_path / "test_suite.py"
     path.write_text(suite)
     ran = subprocess.run(

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from influbench.registry import Kind, Registry, Selector
     from influbench.report.console import Console
 
+_LONGEST_ON_ONE_LINE = (
+    30  # characters of a default or a package; a longer one would leave no room for what is beside it
+)
+
 
 @click.command("list", short_help="List what can be named.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -88,6 +92,7 @@ def show_command(words: tuple[str, ...]) -> None:
 
 def _show(registry: "Registry", kind: "Kind", selector: "Selector") -> None:
     from dataclasses import fields
+    from typing import get_type_hints
 
     from rich.markup import escape
     from rich.padding import Padding
@@ -104,7 +109,8 @@ def _show(registry: "Registry", kind: "Kind", selector: "Selector") -> None:
         console.print(Padding(_what_it_holds(registry, selector), (0, 2, 1, 2)), markup=False)
     if parameters := [f for f in fields(owner) if f.init and f.name not in entry.preset]:
         values = {name: repr(getattr(given, name)) for name in selector.parameters}
-        rows = [(f.name, _type_name(f.type), values.get(f.name, _default(f))) for f in parameters]
+        types = get_type_hints(owner)  # without what a type is annotated with
+        rows = [(f.name, _type_name(types[f.name]), values.get(f.name, _default(f))) for f in parameters]
         _print_table(console, "Parameters", rows)
     if kind == "model":
         console.print(f"  {_how_it_runs(registry, selector)}\n", markup=False)
@@ -178,7 +184,7 @@ def _print_table(console: "Console", title: str, rows: "list[tuple[str, str, str
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(no_wrap=True, style="bold")
     table.add_column()
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", no_wrap=max((len(last) for *_, last in rows), default=0) <= _LONGEST_ON_ONE_LINE)
     for row in rows:
         first, *rest = map(Text, row)
         table.add_row(Text("  ") + first, *rest)

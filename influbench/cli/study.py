@@ -119,5 +119,5 @@ def _ask(
     if as_json:
         click.echo(to_json(record))
     elif not quiet:
-        print_study(Console(), record)
-        print_where(Console(), directory)
+        print_study(Console(), record, name=name)
+        print_where(Console(), directory, can_be_shown=name in installed().names("study"))

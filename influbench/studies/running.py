@@ -108,11 +108,10 @@ def with_options(plan: Plan, name: str, values: Mapping[str, object], registry: 
         raise UsageError(f"{name}: {first_line(error)}") from error
 
 
-def print_study(console: Console, record: Record, registry: Registry | None = None) -> None:
-    """Print what a study found, as wide as the console."""
+def print_study(console: Console, record: Record, *, name: str = "", registry: Registry | None = None) -> None:
+    """Print what a study found, as wide as the console. Without a name, it is the one with the record's schema."""
     registry = registry or installed()
-    name = study_of_schema(record.schema_name, registry)  # type: ignore[attr-defined]
-    assert name is not None
+    name = name or study_of_schema(record.schema_name, registry) or ""  # type: ignore[attr-defined]
     study, who = registry.load("study", name), registry.supplied("study", Selector(name, {}))
     for part in _called(who, lambda: list(study.report(record, width=console.width))):  # type: ignore[attr-defined]
         console.print(part)

@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import torch
 
 from influbench.store.run_directory import read_scores
 from tests.cli.conftest import Influbench
@@ -261,20 +260,3 @@ def test_without_its_package_what_it_found_and_its_table_are_refused_in_a_senten
     ran = influbench("run", quick_plan)
     assert ran.exit_code == 2
     assert ran.stderr.startswith("Error: quick.toml: unknown key 'counting'; known are name, ")
-
-
-def test_its_seeds_are_its_own(influbench: Influbench, counting: Path, quick_plan: Path) -> None:
-    """The networks of a study are those of no other study and of no estimator."""
-    from influbench.plan import read_plan
-    from influbench.registry import installed
-    from influbench.resources import Resources, no_progress
-    from influbench.studies.subjects import subjects_of
-
-    plan, seeds = read_plan(str(quick_plan)), set()
-    for study in ("one", "other"):
-        (subject,) = subjects_of(plan, installed(), study=study, resources=Resources(), progress=no_progress)
-        seeds |= {subject.problem(*labels).seed for labels in ((), ("a",), ("b",), ("a", "b"))}
-        assert subject.problem("a").seed == subject.seed("a")
-    of_estimators = {candidate.problems[0].seed for candidate in subject.prepared.candidates}
-    assert len(seeds | of_estimators) == 8 + len(of_estimators)
-    assert torch.equal(subject.wrong, torch.zeros(70, dtype=torch.bool))
