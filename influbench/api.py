@@ -76,6 +76,14 @@ class Split:
         """The examples at these rows, in this order."""
         return Split(self.inputs[rows], self.labels[rows], self.ids[rows])
 
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Split:
+        """The same examples in this dtype and on this device. Floats are cast; integers stay the integers they are."""
+
+        def moved(values: Tensor) -> Tensor:
+            return values.to(device=device, dtype=dtype if values.is_floating_point() else None)
+
+        return Split(moved(self.inputs), moved(self.labels), moved(self.ids))
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -84,6 +92,10 @@ class Data:
     train: Split
     test: Split
     n_classes: int | None
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Data:
+        """The same data with both splits in this dtype and on this device; see `Split.to`."""
+        return Data(self.train.to(dtype, device), self.test.to(dtype, device), self.n_classes)
 
 
 @dataclass(frozen=True)

@@ -247,11 +247,10 @@ def _storages(module: object) -> set[int]:
 
 
 def _runs_in_float32(rehearsal: Rehearsal) -> bool:
-    trainer, examples = replace(rehearsal.trainer, dtype=torch.float32), rehearsal.examples
-    labels = examples.labels.float() if examples.labels.is_floating_point() else examples.labels
+    trainer, examples = replace(rehearsal.trainer, dtype=torch.float32), rehearsal.examples.to(torch.float32)
     try:
-        outputs = trainer.network.single(trainer.initial_parameters(0), examples.inputs.float())
-        trainer.model.loss(outputs, labels)
+        outputs = trainer.network.single(trainer.initial_parameters(0), examples.inputs)
+        trainer.model.loss(outputs, examples.labels)
     except (RuntimeError, ValueError):
         return False
     return True

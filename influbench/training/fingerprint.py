@@ -59,12 +59,12 @@ def _tensors(data: Data) -> Iterator[object]:
 def _behaviour(trainer: Trainer, seed: int) -> Iterator[object]:
     """Outputs, losses and gradients of the network before training, in float64."""
     precise = replace(trainer, dtype=torch.float64)
-    batch = trainer.data.train.rows(slice(0, _BATCH))
+    batch = trainer.data.train.rows(slice(0, _BATCH)).to(torch.float64)
     for scale in _SCALES:
         parameters = {name: scale * p for name, p in precise.initial_parameters(seed).items()}
         leaves = [parameters[name].requires_grad_() for name in sorted(precise.network.trainable)]
         with torch.enable_grad():
-            outputs = precise.network.single(parameters, batch.inputs.double())
+            outputs = precise.network.single(parameters, batch.inputs)
             losses = example_losses(trainer.model, outputs, batch.labels)
             gradients = torch.autograd.grad(losses.sum(), leaves, allow_unused=True)
         for values in (outputs, losses, *gradients):

@@ -14,7 +14,7 @@ from influbench.errors import ModelError
 from influbench.networks.replicas import Replicas
 from influbench.training.updates import initial_state
 from influbench.truth.leave_one_out import leave_out
-from tests.problems import ResidualModel, blobs, in_dtype, line, permuted, problem, trainer
+from tests.problems import ResidualModel, blobs, line, permuted, problem, trainer
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -153,7 +153,7 @@ def test_an_update_is_the_step_of_the_loop() -> None:
 
 
 @pytest.mark.parametrize("model", [None, ResidualModel()])
-@pytest.mark.parametrize("data", [blobs(), in_dtype(line(), torch.float32)], ids=["classes", "regression"])
+@pytest.mark.parametrize("data", [blobs(), line().to(torch.float32)], ids=["classes", "regression"])
 def test_an_update_computes_in_the_dtype_of_its_parameters(data: Data, model: Model | None) -> None:
     """On data in float32, those in float64 take the step that they take on the same data in float64."""
     stepped = []
