@@ -289,15 +289,22 @@ class Work(ABC, Generic[T]):
 
 
 class Masks(Protocol):
-    """Which units each example uses: factors for the outputs of each of `sites`, scaled so that their mean is 1."""
+    """Which units each example uses: factors for the outputs of each of `sites`, scaled so that their mean is 1.
+
+    Those of turn-over dropout are the same at every step of a training; ordinary dropout draws others at each.
+    """
 
     @property
     def sites(self) -> Sequence[str]:
         """The submodules that are masked, some of `Problem.sites`."""
         ...
 
-    def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
-        """Factors (n_replicas, n, n_units) of these replicas, for ids (n,) or (n_replicas, n), of any dtype."""
+    def __call__(self, site: str, ids: Tensor, replicas: slice, *, step: int) -> Tensor:
+        """Factors (n_replicas, n, n_units) of these replicas, for ids (n,) or (n_replicas, n), of any dtype.
+
+        `step` counts the optimizer steps that the parameters have behind them: 0 for the first batch of a training,
+        and in an evaluation the step whose parameters are evaluated. The same arguments always give the same factors.
+        """
 
 
 class SplitMasks(Masks, Protocol):
@@ -366,11 +373,11 @@ class Problem(ABC):
 
     @abstractmethod
     def forward(
-        self, parameters: Mapping[str, Tensor], inputs: Tensor, *, masks: Mapping[str, Tensor] | None = None
+        self, parameters: Mapping[str, Tensor], inputs: Tensor, *, factors: Mapping[str, Tensor] | None = None
     ) -> Tensor:
         """Outputs (n, ...) of one network on inputs (n, ...): differentiable, and usable under `torch.func`.
 
-        `masks` holds factors (n, n_units) by which the outputs of submodules are multiplied.
+        The outputs of each submodule that `factors` names are multiplied by its factors (n, n_units).
         """
 
     @abstractmethod

@@ -70,7 +70,7 @@ class SubsetBank(Trainings[Bank]):
         weights = subsets(self.trainer.data.train.ids, self.seed, models=models, ratio=self.ratio)
         role = "model" if not self.repeat else f"model, repeat {self.repeat}"
         seeds = [derive(self.seed, role, model) for model in models]
-        runs = self.trainer.train(seeds, weights, normalizer="kept")
+        runs = self.trainer.train(self.trainer.course(weights, seeds=seeds, normalizer="kept"))
         answers = {}
         for split, where in ((self.trainer.data.test, "test"), (self.trainer.data.train, "train")):
             for measure, values in runs.measured_by(available(self.trainer.data.n_classes), split).items():

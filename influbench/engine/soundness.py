@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from influbench.api import Model, Recipe
 from influbench.engine.rehearsal import Call, Rehearsal, has_floats, same
 from influbench.errors import ModelError, told
+from influbench.training.course import Batch
 from influbench.training.loop import Trainer
 
 _TOLERANCES = {torch.float64: 1e-5}  # of the largest value; a network may compute in less inside
@@ -53,7 +54,7 @@ def check_model(trainer: Trainer) -> None:
     stack = {key: torch.stack([p, p]) for key, p in parameters.items()}
     rows = torch.arange(2, device=trainer.device)
     weights = torch.ones(2, 2, dtype=trainer.dtype, device=trainer.device)
-    trainer.update(stack, trainer.initial_state(stack), rows, weights, inputs=trainer.data.train.inputs)
+    trainer.update(stack, trainer.initial_state(stack), Batch(rows, weights))
 
 
 def checked_recipe(model: Model) -> Recipe:

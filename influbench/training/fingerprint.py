@@ -7,7 +7,6 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
-from influbench.api import Data
 from influbench.isolation import isolated
 from influbench.measures import example_losses
 from influbench.training import VERSION
@@ -31,29 +30,13 @@ def digest(*parts: object) -> str:
 
 
 def training_key(trainer: Trainer, seed: int) -> str:
-    """Key of everything that decides a training of this seed, but for weights and masks.
+    """Key of everything that decides a training of this seed, but for what its course says (weights, masks, ...).
 
     Besides data, model, recipe and initial parameters it holds what the network *does* before training (outputs,
     losses and gradients on one batch), so that an edited `forward` or `loss` is another key.
     """
     with isolated():
-        parameters, behaviour = trainer.initial_parameters(seed), list(_behaviour(trainer, seed))
-    return digest(
-        VERSION,
-        repr(trainer.model),
-        trainer.recipe,
-        str(trainer.dtype),
-        seed,
-        *_tensors(trainer.data),
-        *(item for name in sorted(parameters) for item in (name, parameters[name])),
-        *behaviour,
-    )
-
-
-def _tensors(data: Data) -> Iterator[object]:
-    for split in (data.train, data.test):
-        yield from (split.inputs, split.labels, split.ids)
-    yield data.n_classes
+        return digest(VERSION, *trainer.decided_by(seed), *_behaviour(trainer, seed))
 
 
 def _behaviour(trainer: Trainer, seed: int) -> Iterator[object]:

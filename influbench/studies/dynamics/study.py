@@ -23,7 +23,7 @@ from influbench.statistics.comparison import Yardstick, statistic
 from influbench.statistics.correlation import whole_table
 from influbench.studies.dynamics.difficulty import LearningTimes, subset_memorization
 from influbench.studies.dynamics.learning import CLAIMS, TRUE, WRONG, Labels, Learning
-from influbench.studies.dynamics.masked_networks import Course, MaskedNetworks
+from influbench.studies.dynamics.masked_networks import MaskedNetworks, PointCurves
 from influbench.studies.preparation import check_estimators, prepared_for_study, with_masks_of_units
 from influbench.truth.leave_one_out import GroundTruth
 
@@ -170,7 +170,7 @@ class _Subject:
             trainer, seed, n_trainings=n, resources=self.resources, what=what, progress=self.progress
         )
 
-    def _course(self) -> Course:
+    def _course(self) -> PointCurves:
         networks = MaskedNetworks(self.problem.trainer, self.estimator, self._seed("masks"), self.steps)
         return trained(networks, self.resources, what=f"masked networks on {self.name}", progress=self.progress)
 
@@ -192,7 +192,7 @@ class _Subject:
         known = [memorization for memorization in after if memorization is not None]
         return torch.stack([torch.zeros_like(known[0]), *known], dim=1)
 
-    def _agreement(self, course: Course, left_out: Tensor) -> dict[str, tuple[MemorizationAt, ...]]:
+    def _agreement(self, course: PointCurves, left_out: Tensor) -> dict[str, tuple[MemorizationAt, ...]]:
         """Of memorization by masks with that by leaving out: over all points, and over those of one kind of label."""
         labels, memorization = self.labels, course.memorization.mean(0)
         kinds = {ALL_POINTS: torch.ones_like(labels.wrong), TRUE: labels.true, WRONG: labels.wrong}
