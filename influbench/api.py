@@ -1,4 +1,4 @@
-"""The plugin contract: all that an author of an estimator, a data set or a model needs to read.
+"""The plugin contract: all that an author of an estimator, a data set, a model or an optimizer needs to read.
 
 Conventions, the same everywhere: rows are train points and columns are test points; positive influence means that the
 train point *helps* (its presence raises the measure); measures are higher-is-better; an example is known by its id.
@@ -7,7 +7,7 @@ train point *helps* (its presence raises the measure); measures are higher-is-be
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import torch
     from torch import Tensor, nn
@@ -60,6 +60,16 @@ class Hooks:
         """Models: `return [Spec("my_net", "my_package.net:MyNet", "what it is, in a line")]`."""
         raise NotImplementedError
 
+    @hookspec
+    def influbench_optimizers(self) -> Sequence[Spec]:
+        """Optimizers: `return [Spec("lion", "my_package.lion:Lion", "how it steps, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_schedules(self) -> Sequence[Spec]:
+        """Schedules: `return [Spec("warm_up", "my_package.warm_up:WarmUp", "which rates it gives, in a line")]`."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -100,22 +110,26 @@ class Data:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. SGD is torch's, with momentum `v <- momentum v + g`, and Adam is bias-corrected."""
+    """How a network is trained. `optimizer` and `schedule` are names, with settings of their own in brackets if any.
 
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    `influbench list` has them: "sgd", "adam", "cosine", and what is installed. `momentum`, `betas` and `epsilon` are
+    for the optimizers that read them.
+    """
+
+    optimizer: str = "sgd"
     learning_rate: float = 0.1
     momentum: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
     weight_decay: float = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: str = "constant"
     batch_size: int = 50
     epochs: int = 20
 
     def __post_init__(self) -> None:
-        for name, known in (("optimizer", ("sgd", "adam", "adamw")), ("schedule", ("constant", "cosine"))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        for name in ("optimizer", "schedule"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be a name (str), got {getattr(self, name)!r}")
         for name in ("batch_size", "epochs"):
             value: object = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool):
@@ -139,6 +153,10 @@ class Recipe:
             raise ValueError(f"epsilon must be above 0 and finite, got {self.epsilon}")
         if not 0 <= self.weight_decay < inf:
             raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
+
+
+OPTIMIZER_SETTINGS = ("momentum", "betas", "epsilon")
+"""Fields of a recipe that only some optimizers read: those that `Optimizer.reads` can name."""
 
 
 def _is_number(value: object) -> bool:
@@ -332,14 +350,68 @@ class Crossed:
 
 @dataclass(frozen=True, eq=False)
 class OptimizerState:
-    """What the optimizer of a stack remembers: steps taken, and running moments of the gradients by parameter name.
+    """What the optimizer of a stack remembers: steps taken, and moments, by their names and then by parameter name.
 
-    A recipe that has no use for a moment keeps none: SGD has no second one, and without momentum no first one.
+    An optimizer keeps those it needs: Adam "first" and "second", SGD "first", and without momentum none.
     """
 
     step: int
-    first: Mapping[str, Tensor]  # (n_replicas, ...) each
-    second: Mapping[str, Tensor]  # (n_replicas, ...) each
+    moments: Mapping[str, Mapping[str, Tensor]]  # (n_replicas, ...) each
+
+
+class Optimizer(ABC):
+    """How gradients move parameters. Subclasses are frozen dataclasses; their fields are their settings.
+
+    The learning rate of a step comes from the schedule, and the recipe's weight decay is applied outside of `step`.
+    Parameters and gradients are those of a stack of networks by name, (n_replicas, ...) each, of the parameters that
+    training moves; no replica may move another.
+    """
+
+    decay_is_in_objective: ClassVar[bool] = True
+    """Whether the recipe's weight decay d adds `d |parameters|^2 / 2` to the objective: `step` is then given gradients
+    with `d * parameters` in them. False, where it is decoupled: `step` is then given parameters that were multiplied by
+    `1 - learning_rate * d`, and estimators leave the decay out of the objective's curvature."""
+
+    reads: ClassVar[Collection[str]] = ()
+    """Which of `momentum`, `betas` and `epsilon` it reads from the recipe; reports and records leave out the others."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this optimizer does not pass by its nature: name of the check -> why."""
+
+    def initial_moments(self, recipe: Recipe, parameters: Mapping[str, Tensor]) -> Mapping[str, Mapping[str, Tensor]]:
+        """The moments before the first step of these parameters: none, unless a subclass keeps some.
+
+        Each holds a tensor (n_replicas, ...) of the parameters' dtype for each parameter that it is kept of.
+        """
+        return {}
+
+    @abstractmethod
+    def step(
+        self,
+        recipe: Recipe,
+        parameters: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        state: OptimizerState,
+        *,
+        learning_rate: float,
+        in_place: bool = False,
+    ) -> tuple[Mapping[str, Tensor], Mapping[str, Mapping[str, Tensor]]]:
+        """Parameters and moments after one more step; `state.step` were taken before.
+
+        A pure function of its arguments, which autograd can differentiate by parameters, gradients and moments. With
+        `in_place` it may write into parameters and moments, to spare memory traffic, and has to give the same numbers.
+        """
+
+
+class Schedule(ABC):
+    """Which learning rate each step has. Subclasses are frozen dataclasses; their fields are their settings."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this schedule does not pass by its nature: name of the check -> why."""
+
+    @abstractmethod
+    def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
+        """The learning rate of a step, 0 to n_steps - 1, finite and not negative; the recipe has the full one."""
 
 
 class Problem(ABC):
@@ -348,10 +420,16 @@ class Problem(ABC):
     data: Data
     model: Model
     recipe: Recipe
+    optimizer: Optimizer  # the one that the recipe names
     measure: MeasureName
     seed: int  # this estimator's own stream; derive from it with influbench.seeds.derive
     dtype: torch.dtype
     device: torch.device
+
+    @property
+    def decay_in_objective(self) -> float:
+        """The weight decay d whose `d |parameters|^2 / 2` is part of the objective; 0 where there is none in it."""
+        return self.recipe.weight_decay if self.optimizer.decay_is_in_objective else 0.0
 
     @property
     @abstractmethod

@@ -22,7 +22,7 @@ class DataError(UsageError):
 
 
 class ModelError(UsageError):
-    """A model handed over a module that cannot be trained in replicas."""
+    """A model, or the optimizer or the schedule of its recipe, cannot be trained with in replicas."""
 
 
 class TrainingError(InflubenchError):

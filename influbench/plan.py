@@ -2,16 +2,16 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin, get_type_hints
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from influbench.api import MeasureName
+from influbench.api import MeasureName, Recipe
 from influbench.errors import PlanError, UnknownNameError, did_you_mean
 
 DEFAULT = "digits"
@@ -42,18 +42,28 @@ class ProblemTable(_Table):
     dtype: Literal["float32", "float64"] = "float32"
 
 
-class TrainingTable(_Table):
+def _recipe_table() -> type[_Table]:
+    """A table with a key for each field of `Recipe`, of its type, or None where the key is left out."""
+    types = get_type_hints(Recipe)
+    keys = {field.name: (_as_key(types[field.name]) | None, None) for field in fields(Recipe)}
+    table: type[_Table] = create_model("_RecipeTable", __base__=_Table, **keys)  # type: ignore[call-overload]
+    return table
+
+
+def _as_key(type_of_field: Any) -> Any:
+    """The type of a field as TOML can give it: a tuple is written as a list."""
+    return Annotated[type_of_field, Field(strict=False)] if get_origin(type_of_field) is tuple else type_of_field
+
+
+if TYPE_CHECKING:
+    _RecipeTable = _Table
+else:
+    _RecipeTable = _recipe_table()
+
+
+class TrainingTable(_RecipeTable):
     """[training]: what replaces fields of the model's own recipe; and whether group norm replaces batch norm."""
 
-    optimizer: Literal["sgd", "adam", "adamw"] | None = None
-    learning_rate: float | None = None
-    momentum: float | None = None
-    betas: Annotated[tuple[float, float], Field(strict=False)] | None = None
-    epsilon: float | None = None
-    weight_decay: float | None = None
-    schedule: Literal["constant", "cosine"] | None = None
-    batch_size: int | None = None
-    epochs: int | None = None
     replace_batch_norm: bool = False
 
     def replacements(self) -> dict[str, Any]:

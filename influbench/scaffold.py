@@ -13,6 +13,8 @@ from influbench.errors import UsageError
 from influbench.registry import Kind, Registry
 from influbench.store.files import write_bytes
 
+WITH_TEMPLATES: tuple[Kind, ...] = ("estimator", "dataset", "model")
+
 
 def write_package(kind: Kind, name: str, *, into: Path, registry: Registry) -> Path:
     """The folder of a new package for one estimator, data set or model of this name, written below `into`.

@@ -3,18 +3,21 @@
 import random
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
-from influbench.api import Spec
+from influbench.api import Hooks, Spec
 from influbench.errors import PluginError, UnknownNameError, UsageError
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.models.mlp import Mlp
 from influbench.registry import (
+    KINDS,
+    ROLES,
     Distribution,
     Entry,
+    Kind,
     Registry,
     Selector,
     changed_on_import,
@@ -42,8 +45,14 @@ def influbench_estimators():
 RETURNS = "@hookimpl\ndef influbench_models():\n    return {}"
 
 
+def test_every_kind_has_its_hook_and_every_hook_its_kind() -> None:
+    assert get_args(Kind) == KINDS
+    assert {role.hook for role in ROLES.values()} == {name for name in vars(Hooks) if name.startswith("influbench_")}
+    assert [ROLES["dataset"].hook, ROLES["dataset"].noun] == ["influbench_datasets", "data set"]
+
+
 def test_built_ins_come_in_by_the_same_door() -> None:
-    names = {kind: installed().names(kind) for kind in ("estimator", "dataset", "model")}  # type: ignore[arg-type]
+    names = {kind: installed().names(kind) for kind in KINDS}
     ours = {"turn_over_dropout", "subset", "tracin", "metagradient", "leave_one_out", "random", "same_label"}
     assert ours <= {*names["estimator"]}
     assert "digits" in names["dataset"]
@@ -257,7 +266,8 @@ def test_parameters_reach_their_fields_in_their_types() -> None:
     [
         ("estimator", "tracinn", r"unknown estimator 'tracinn'; did you mean 'tracin'\?"),
         ("dataset", "digit", r"unknown data set 'digit'; did you mean 'digits'\?"),
-        ("model", "zzz", r"unknown model 'zzz'$"),
+        ("model", "zzz", r"unknown model 'zzz'; known are cnn, linear, mlp, resnet$"),
+        ("estimator", "zzz", r"unknown estimator 'zzz'$"),
         ("estimator", "subset[n_model=3]", r"subset has no parameter 'n_model'; did you mean 'n_models'\?"),
         ("estimator", "random[n=3]", r"random has no parameter 'n'; it has none"),
         ("estimator", "bare[k=4]", r"bare has no parameter 'k'; a field needs a type: write `k: int = 3` in NoType$"),

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from influbench.errors import UsageError
-from influbench.registry import KINDS, Kind, installed
-from influbench.scaffold import write_package
+from influbench.registry import Kind, installed
+from influbench.scaffold import WITH_TEMPLATES, write_package
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., str]
@@ -25,13 +25,13 @@ def files(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in found}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WITH_TEMPLATES)
 def test_the_template_in_the_repository_is_what_is_written(kind: Kind, tmp_path: Path) -> None:
     folder = write_package(kind, f"my_{kind}", into=tmp_path, registry=installed())
     assert files(folder) == files(ROOT / "plugins" / "template" / f"influbench-my-{kind}")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WITH_TEMPLATES)
 def test_no_name_of_the_template_is_left(kind: Kind, tmp_path: Path) -> None:
     folder = write_package(kind, "deep-thought_42", into=tmp_path, registry=installed())
     assert folder.name == "influbench-deep-thought-42"

@@ -11,15 +11,13 @@ if TYPE_CHECKING:
     from influbench.registry import Kind, Registry, Selector
     from influbench.report.console import Console
 
-_TITLES = {"estimator": "Estimators", "dataset": "Data sets", "model": "Models"}
-
 
 @click.command("list", short_help="List what can be named.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_command(as_json: bool) -> None:
-    """List the estimators, data sets, models and plans that can be named."""
+    """List all that can be named: the plugins of each kind, and the plans."""
     from influbench.plan import read_plan, shipped_plans
-    from influbench.registry import KINDS, installed
+    from influbench.registry import ROLES, installed
 
     registry = installed()
     plans = {name: read_plan(name).summary for name in shipped_plans()}
@@ -31,9 +29,9 @@ def list_command(as_json: bool) -> None:
     from influbench.report.console import Console
 
     console = Console()
-    for kind in KINDS:
+    for kind, role in ROLES.items():
         rows = sorted((e.spec.name, e.spec.summary, e.distribution.name) for e in registry.entries if e.kind == kind)
-        _print_table(console, _TITLES[kind], rows)
+        _print_table(console, role.nouns.capitalize(), rows)
     _print_table(console, "Plans", [(name, summary, "influbench") for name, summary in plans.items()])
     for broken in registry.broken:
         console.print(Text(f"warning: {broken.distribution} did not load: {broken.reason}", style="yellow"))
@@ -43,13 +41,15 @@ def list_command(as_json: bool) -> None:
 
 def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[dict[str, str]]]:
     """What `list` shows, for machines."""
+    from influbench.registry import ROLES
+
     things = {
-        f"{kind}s": [
+        role.key: [
             {"name": entry.spec.name, "summary": entry.spec.summary, "distribution": entry.distribution.name}
             for entry in registry.entries
             if entry.kind == kind
         ]
-        for kind in _TITLES
+        for kind, role in ROLES.items()
     }
     return {
         **things,
@@ -60,9 +60,11 @@ def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[di
 
 
 @click.command("show", short_help="Show one of the things that can be named.")
-@click.argument("words", nargs=-1, required=True, metavar="[estimator|dataset|model|plan] NAME[PARAMETER=VALUE]")
+@click.argument("words", nargs=-1, required=True, metavar="[KIND] NAME[PARAMETER=VALUE]")
 def show_command(words: tuple[str, ...]) -> None:
-    """Show one estimator, data set, model or plan: what it is, its parameters, its paper.
+    """Show one of the things that `influbench list` lists: what it is, its parameters, its paper.
+
+    KIND (a plugin kind such as estimator, or plan) is needed only where things of two kinds share the name.
 
     With parameters behind its name, what they are set to; of a data set in a file, what is trained and tested on then.
     """
@@ -90,15 +92,13 @@ def _show(registry: "Registry", kind: "Kind", selector: "Selector") -> None:
     from rich.markup import escape
     from rich.padding import Padding
 
-    from influbench.registry import description
+    from influbench.registry import NOUNS, description
     from influbench.report.console import Console
 
     entry, owner = registry.entry(kind, selector.name), registry.load(kind, selector.name)
     given = registry.create(kind, selector) if selector.parameters else None
     console = Console(highlight=False)
-    console.print(
-        f"[bold]{escape(str(selector))}[/bold]  {_TITLES[kind].lower().removesuffix('s')} of {entry.distribution}"
-    )
+    console.print(f"[bold]{escape(str(selector))}[/bold]  {NOUNS[kind]} of {entry.distribution}")
     console.print(Padding(_paragraphs(description(owner) or entry.spec.summary), (1, 2)), markup=False)
     if kind == "dataset" and entry.preset:
         console.print(Padding(_what_it_holds(registry, selector), (0, 2, 1, 2)), markup=False)
@@ -140,6 +140,7 @@ def _how_it_runs(registry: "Registry", selector: "Selector") -> str:
     from influbench.errors import UsageError
     from influbench.isolation import isolated
     from influbench.training.loop import Trainer
+    from influbench.training.updates import update_rule
 
     try:
         model = registry.create("model", selector)
@@ -150,7 +151,7 @@ def _how_it_runs(registry: "Registry", selector: "Selector") -> str:
         data, device = Data(split, split, 2), torch.device("cpu")
         try:
             with isolated():
-                trainer = Trainer(data, model, model.recipe, "neg_loss", torch.float32, device)
+                trainer = Trainer(data, model, update_rule(model.recipe, registry), "neg_loss", torch.float32, device)
                 paths = [f"{trainer.network.path(torch.device(device))} on {device}" for device in ("cpu", "cuda")]
         except Exception:  # whatever a stranger's module raises on inputs that are not its own
             continue

@@ -6,7 +6,7 @@ import click
 
 
 @click.command("check", short_help="Hold a plugin against the contract.")
-@click.argument("words", nargs=-1, required=True, metavar="[estimator|dataset|model] NAME[PARAMETER=VALUE]")
+@click.argument("words", nargs=-1, required=True, metavar="[KIND] NAME[PARAMETER=VALUE]")
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
@@ -18,33 +18,45 @@ import click
 def check_command(
     words: tuple[str, ...], tolerance: float | None, dataset: str | None, model: str | None, as_json: bool
 ) -> None:
-    """Hold an estimator, data set or model against the plugin contract; exit code 1 if it fails a check.
+    """Hold a plugin, for instance an estimator, against the contract of its kind; exit code 1 if it fails a check.
 
     The same checks are `influbench.testing` for a plugin's own tests.
     """
     from influbench.cli.names import kind_of
-    from influbench.registry import KINDS, Kind, installed, parse_selector
-    from influbench.registry.entries import NOUNS
+    from influbench.registry import NOUNS, ROLES, Kind, installed, parse_selector
     from influbench.report.checks import print_checks
     from influbench.report.console import Console
     from influbench.results import CheckedPlugin, to_json
-    from influbench.testing import Check, dataset_checks, estimator_checks, model_checks
+    from influbench.testing import (
+        Check,
+        dataset_checks,
+        estimator_checks,
+        model_checks,
+        optimizer_checks,
+        schedule_checks,
+    )
 
     *kinds, selector = words
     registry, name = installed(), parse_selector(selector).name
-    known = {kind: registry.names_with(kind, name) for kind in KINDS}
+    known = {kind: registry.names_with(kind, name) for kind in ROLES}
     kind = kind_of(name, kinds, known, command="check", excuse=registry.excuse())
     options: dict[Kind, tuple[str, object]] = {
         "estimator": ("tolerance", tolerance), "model": ("dataset", dataset), "dataset": ("model", model)
     }  # fmt: skip
     for of, (option, value) in options.items():
         if value is not None and of != kind:
-            raise click.UsageError(f"--{option} goes with {NOUNS[of]}s, and {name} is a {NOUNS[kind]}")
-    given = {option: value for option, value in [options[kind]] if value is not None}
+            raise click.UsageError(f"--{option} goes with {ROLES[of].nouns}, and {name} is a {NOUNS[kind]}")
     of_kind: dict[Kind, Callable[..., list[Check]]] = {
-        "estimator": estimator_checks, "model": model_checks, "dataset": dataset_checks
-    }  # fmt: skip
-    checks = of_kind[kind](selector, **given)
+        "estimator": estimator_checks,
+        "model": model_checks,
+        "dataset": dataset_checks,
+        "optimizer": optimizer_checks,
+        "schedule": schedule_checks,
+    }
+    if kind not in of_kind:
+        raise click.UsageError(f"{name} is a {NOUNS[kind]}; influbench has checks for {', '.join(of_kind)}")
+    option, value = options.get(kind, ("", None))
+    checks = of_kind[kind](selector, **({} if value is None else {option: value}))
     checked = CheckedPlugin(
         kind=kind,
         name=selector,

@@ -8,7 +8,7 @@ _TRIED_BY = {"estimator": "-e {} -e grad_dot", "dataset": "-d {}", "model": "-m 
 
 
 @click.command("new", short_help="Write a package for a plugin of your own.")
-@click.argument("kind", type=click.Choice(["estimator", "dataset", "model"]))
+@click.argument("kind", type=click.Choice([*_TRIED_BY]))
 @click.argument("name")
 @click.option(
     "--into", type=click.Path(file_okay=False, path_type=Path), default=".", help="Folder for the package.  [here]"
@@ -18,13 +18,13 @@ def new_command(kind: str, name: str, into: Path) -> None:
 
     It passes its tests as it is; put your own code in place of what it computes.
     """
-    from influbench.registry import KINDS, installed
-    from influbench.scaffold import write_package
+    from influbench.registry import NOUNS, installed
+    from influbench.scaffold import WITH_TEMPLATES, write_package
 
-    (of_kind,) = (one for one in KINDS if one == kind)
+    (of_kind,) = (one for one in WITH_TEMPLATES if one == kind)
     folder = write_package(of_kind, name, into=into, registry=installed())
     name = name.replace("-", "_")
-    click.echo(f"{folder} holds the {'data set' if kind == 'dataset' else kind} {name}. What comes next:\n")
+    click.echo(f"{folder} holds the {NOUNS[of_kind]} {name}. What comes next:\n")
     for line in (
         f"pip install --editable '{folder}[test]'",
         f"pytest {folder}",

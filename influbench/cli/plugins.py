@@ -25,7 +25,7 @@ def plugins_command(as_json: bool) -> None:
 
 
 def _as_json(registry: "Registry") -> dict[str, object]:
-    from influbench.registry import KINDS
+    from influbench.registry import ROLES
 
     return {
         "plugins": [
@@ -33,12 +33,12 @@ def _as_json(registry: "Registry") -> dict[str, object]:
                 "distribution": distribution.name,
                 "version": distribution.version,
                 **{
-                    f"{kind}s": [
+                    role.key: [
                         entry.spec.name
                         for entry in registry.entries
                         if (entry.kind, entry.distribution) == (kind, distribution)
                     ]
-                    for kind in KINDS
+                    for kind, role in ROLES.items()
                 },
                 "broken": [
                     {"entry_point": broken.entry_point, "reason": broken.reason}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -12,6 +12,7 @@ from influbench.engine.estimating import refusal
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.soundness import check_model, checked_recipe
+from influbench.engine.update_rules import check_optimizer, check_schedule
 from influbench.errors import (
     InflubenchError,
     ModelError,
@@ -30,6 +31,7 @@ from influbench.resources import Resources
 from influbench.results import Failure
 from influbench.seeds import derive
 from influbench.training.loop import Trainer
+from influbench.training.updates import UpdateRule
 from influbench.truth.leave_one_out import GroundTruth
 
 T = TypeVar("T")
@@ -148,6 +150,7 @@ def _problem(
     model: Model = registry.create("model", named_model)
     who = registry.supplied("model", named_model)
     recipe = _of_model(who, lambda: checked_recipe(model))
+    rule = _rule(plan, recipe, registry, who=who)
     device = resources.torch_device()
     data, labels = problem_data(plan, problem, registry)
     data = data.to(device=device)
@@ -156,7 +159,7 @@ def _problem(
     trainer = Trainer(
         data,
         model,
-        _replaced(plan, recipe),
+        rule,
         plan.problem.measure,
         _dtype(plan),
         device,
@@ -165,6 +168,7 @@ def _problem(
     )
     if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
+    _check_rule(rule, trainer.n_steps, registry)
     _of_model(who, lambda: check_model(trainer))
     candidates, pristine = [], Pristine(trainer)
     for selector, estimator, missing in estimators:
@@ -195,11 +199,30 @@ def _view(plan: Plan, trainer: Trainer, selector: Selector, repeat: int, resourc
     )
 
 
-def _replaced(plan: Plan, recipe: Recipe) -> Recipe:
+def _rule(plan: Plan, recipe: Recipe, registry: Registry, *, who: str) -> UpdateRule:
+    """The model's recipe with what the plan replaces, and the optimizer and the schedule that it then names."""
+    replacements = plan.training.replacements()
     try:
-        return replace(recipe, **plan.training.replacements())
+        recipe = replace(recipe, **replacements)
     except ValueError as error:
         raise PlanError(f"{plan.name}: [training] {error}") from None
+
+    def named(kind: Literal["optimizer", "schedule"]) -> Any:
+        try:
+            return registry.create(kind, parse_selector(getattr(recipe, kind)))
+        except UsageError as error:
+            if kind in replacements:
+                raise PlanError(f"{plan.name}: [training] {error}") from None
+            raise ModelError(f"{who}: `recipe`: {error}") from None
+
+    return UpdateRule(recipe, named("optimizer"), named("schedule"))
+
+
+def _check_rule(rule: UpdateRule, n_steps: int, registry: Registry) -> None:
+    """ModelError, with who supplies it, where the optimizer or the schedule does not keep the contract."""
+    optimizer, schedule = parse_selector(rule.recipe.optimizer), parse_selector(rule.recipe.schedule)
+    _of_model(registry.supplied("optimizer", optimizer), lambda: check_optimizer(rule), noun="optimizer")
+    _of_model(registry.supplied("schedule", schedule), lambda: check_schedule(rule, n_steps), noun="schedule")
 
 
 def _unsupported(who: str, estimator: Estimator, view: TrainingProblem, pristine: Pristine) -> Obstacle | None:
@@ -211,10 +234,10 @@ def _unsupported(who: str, estimator: Estimator, view: TrainingProblem, pristine
     return None if reason is None else Obstacle("unsupported", reason)
 
 
-def _of_model(who: str, call: Callable[[], T]) -> T:
-    """What a model's code returns; ModelError with its name where it does not fit."""
+def _of_model(who: str, call: Callable[[], T], *, noun: str = "model") -> T:
+    """What the code of a model, an optimizer or a schedule returns; ModelError with its name where it does not fit."""
     try:
-        return _try(f"model {who}", call)
+        return _try(f"{noun} {who}", call)
     except ModelError as error:
         raise ModelError(f"{who}: {printable(str(error))}") from error
 

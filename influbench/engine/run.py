@@ -1,7 +1,6 @@
 """Runs a plan: ground truth first, then every estimator against it. The one place that orders the steps."""
 
 from collections.abc import Collection, Generator, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
@@ -286,7 +285,7 @@ def _problem_record(plan: Plan, prepared: Prepared) -> ProblemRecord:
             n_drawn=int(labels.drawn.sum()),
             n_wrong=int(labels.wrong.sum()),
         ),
-        recipe=asdict(trainer.recipe),
+        recipe=trainer.rule.settings(),
         n_steps=trainer.n_steps,
         dtype=plan.problem.dtype,
         device=str(trainer.device),

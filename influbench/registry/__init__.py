@@ -2,13 +2,15 @@
 
 from influbench.registry.catalogue import Registry
 from influbench.registry.discovery import collect, installed
-from influbench.registry.entries import KINDS, Broken, Distribution, Entry, Kind, Remark
+from influbench.registry.entries import KINDS, NOUNS, ROLES, Broken, Distribution, Entry, Kind, Remark
 from influbench.registry.files import description
 from influbench.registry.imports import changed_on_import
 from influbench.registry.selectors import Selector, parse_selector
 
 __all__ = [
     "KINDS",
+    "NOUNS",
+    "ROLES",
     "Broken",
     "Distribution",
     "Entry",

@@ -10,7 +10,7 @@ import pluggy
 from influbench import api
 from influbench.errors import PluginError, did_you_mean, printable, told
 from influbench.registry.catalogue import Registry
-from influbench.registry.entries import KINDS, NOUNS, Broken, Distribution, Entry, Remark
+from influbench.registry.entries import NOUNS, ROLES, Broken, Distribution, Entry, Remark
 from influbench.registry.imports import importing
 from influbench.registry.registration import checked_specs
 
@@ -83,7 +83,7 @@ def _registered(point: EntryPoint) -> list[Entry]:
         misspelt = [name for name in vars(manager.hook) if name not in hooks and not name.startswith("_")]
         hint = did_you_mean(misspelt[0], hooks) if misspelt else ""
         raise PluginError(f"unknown hook {', '.join(map(repr, misspelt)) or error}{hint}") from error
-    hooks_of = {kind: getattr(manager.hook, f"influbench_{kind}s").get_hookimpls() for kind in KINDS}
+    hooks_of = {kind: getattr(manager.hook, role.hook).get_hookimpls() for kind, role in ROLES.items()}
     entries = [
         Entry(kind, spec, _distribution(point))
         for kind, hooks in hooks_of.items()

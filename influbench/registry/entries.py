@@ -2,14 +2,43 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
-from influbench.api import Dataset, Estimator, Model, Spec
+from influbench.api import Dataset, Estimator, Model, Optimizer, Schedule, Spec
 
-Kind = Literal["estimator", "dataset", "model"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-NOUNS: dict[Kind, str] = {"estimator": "estimator", "dataset": "data set", "model": "model"}
-CONTRACTS: dict[Kind, type] = {"estimator": Estimator, "dataset": Dataset, "model": Model}
+Kind = Literal["estimator", "dataset", "model", "optimizer", "schedule"]
+
+
+@dataclass(frozen=True)
+class Role:
+    """What the plugins of a kind are called, one and several, and the class of the contract that each inherits."""
+
+    noun: str
+    nouns: str
+    contract: type
+
+    @property
+    def key(self) -> str:
+        """The word for all of them in JSON and, behind `influbench_`, the hook that registers them: `datasets`."""
+        return self.nouns.replace(" ", "")
+
+    @property
+    def hook(self) -> str:
+        """The hook of `api.Hooks` that registers them."""
+        return f"influbench_{self.key}"
+
+
+# All that a new kind of plugin needs here is its word in Kind and its line in this table; api.Hooks has its hook.
+ROLES: dict[Kind, Role] = {
+    "estimator": Role("estimator", "estimators", Estimator),
+    "dataset": Role("data set", "data sets", Dataset),
+    "model": Role("model", "models", Model),
+    "optimizer": Role("optimizer", "optimizers", Optimizer),
+    "schedule": Role("schedule", "schedules", Schedule),
+}
+KINDS: tuple[Kind, ...] = tuple(ROLES)
+NOUNS: Mapping[str, str] = {kind: role.noun for kind, role in ROLES.items()}
+CONTRACTS: dict[Kind, type] = {kind: role.contract for kind, role in ROLES.items()}
 
 
 def kind_of(owner: object) -> Kind | None:

@@ -6,8 +6,8 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from influbench import api
 from influbench.errors import PluginError, UnknownNameError, UsageError, did_you_mean, told
+from influbench.registry.entries import CONTRACTS
 from influbench.registry.selectors import Selector, written
 
 # names of submodules of a sequence are digits
@@ -50,12 +50,11 @@ def _required(a_field: Any) -> bool:
 def _hint(owner: type, key: str, known: list[str]) -> str:
     """What may have been meant by a parameter that is none: that of another name, or a field that is none yet."""
     value = getattr(owner, key, None)
-    if _is_plain(value) and not key.startswith("_") and not any(hasattr(one, key) for one in _CONTRACT):
+    if (
+        _is_plain(value) and not key.startswith("_") and not any(hasattr(one, key) for one in CONTRACTS.values())
+    ):  # what the contract declares is no parameter
         return f"; a field needs a type: write `{key}: {type(value).__name__} = {value!r}` in {owner.__name__}"
     return did_you_mean(key, known) or f"; it has {', '.join(known) or 'none'}"
-
-
-_CONTRACT = (api.Estimator, api.Dataset, api.Model)  # what they declare is no parameter
 
 
 def _type(owner: type, key: str, *, who: str) -> Any:

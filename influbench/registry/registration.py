@@ -6,7 +6,7 @@ from inspect import iscoroutine
 
 from influbench.api import API_VERSION, Spec
 from influbench.errors import PluginError, printable
-from influbench.registry.entries import NOUNS, Kind
+from influbench.registry.entries import NOUNS, ROLES, Kind
 from influbench.registry.files import is_of_file
 
 _NAME = re.compile(r"\w[\w.-]*")
@@ -16,7 +16,7 @@ _RESERVED = "all"  # every estimator, where a user names estimators
 
 def checked_specs(kind: Kind, returned: object) -> list[Spec]:
     """The records that a hook of this kind returned; PluginError that says what to write where it returned others."""
-    hook, remedy = f"influbench_{kind}s", "return a list of influbench.Spec"
+    hook, remedy = ROLES[kind].hook, "return a list of influbench.Spec"
     if iscoroutine(returned):
         returned.close()
     if not isinstance(returned, list | tuple):

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from influbench.registry import NOUNS
 from influbench.report.numbers import count
 from influbench.report.tables import new_table
 from influbench.results import CheckedPlugin, CheckOutcome
@@ -13,7 +14,7 @@ _STYLES = {"passed": "green", "failed": "bold red", "exempt": "yellow", "not app
 
 def print_checks(console: Console, checked: CheckedPlugin) -> None:
     """Print one plugin's outcomes; under each that failed, what was seen and how to mend it."""
-    kind = {"dataset": "data set"}.get(checked.kind, checked.kind)
+    kind = NOUNS.get(checked.kind, checked.kind)
     console.print(Text.assemble((checked.name, "bold"), f"  {kind} of {checked.distribution}"), soft_wrap=True)
     console.print()
     table = new_table()

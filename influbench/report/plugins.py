@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from influbench.registry import KINDS, Distribution, Registry
+from influbench.registry import KINDS, ROLES, Distribution, Registry
 from influbench.report.tables import new_table
-
-_TITLES = {"estimator": "estimators", "dataset": "data sets", "model": "models"}
 
 
 def print_plugins(console: Console, registry: Registry) -> None:
@@ -27,7 +25,7 @@ def _told(registry: Registry, distribution: Distribution) -> Iterator[Text]:
     for kind in KINDS:
         entries = [entry for entry in registry.entries if (entry.kind, entry.distribution) == (kind, distribution)]
         if entries:
-            yield Text.assemble((f"{_TITLES[kind]}: ", "bold"), ", ".join(entry.spec.name for entry in entries))
+            yield Text.assemble((f"{ROLES[kind].nouns}: ", "bold"), ", ".join(entry.spec.name for entry in entries))
     for broken in registry.broken:
         if broken.distribution == distribution:
             yield Text(f"{broken.entry_point} did not load: {broken.reason}", style="red")

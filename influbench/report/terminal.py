@@ -8,6 +8,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from influbench.api import Recipe
 from influbench.report.chart import cost_charts
 from influbench.report.names import Name
 from influbench.report.numbers import UNKNOWN, count, decimal, interval, seconds, share, trainings
@@ -91,9 +92,9 @@ def _header(result: Result) -> Table:
 def _training(result: Result) -> str:
     problem = result.problem
     recipe = problem.recipe
-    momentum = f", momentum {recipe['momentum']:g}" if recipe["optimizer"] == "sgd" and recipe["momentum"] else ""
+    momentum = f", momentum {recipe['momentum']:g}" if recipe.get("momentum") else ""
     decay = f", weight decay {recipe['weight_decay']:g}" if recipe["weight_decay"] else ""
-    schedule = ", cosine schedule" if recipe["schedule"] == "cosine" else ""
+    schedule = f", {recipe['schedule']} schedule" if recipe["schedule"] != Recipe.schedule else ""
     return (
         f"{count(problem.n_parameters, 'parameter')}, {recipe['optimizer']} at {recipe['learning_rate']:g}{momentum}"
         f"{decay}{schedule}, batches of {recipe['batch_size']}, {recipe['epochs']} epochs = {problem.n_steps:,} steps, "

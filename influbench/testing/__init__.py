@@ -16,6 +16,7 @@ from influbench.testing.estimators import estimator_checks
 from influbench.testing.models import model_checks
 from influbench.testing.oracles import Oracle, group_means, least_squares
 from influbench.testing.problems import blobs, line, permuted, pictures, small_problem
+from influbench.testing.update_rules import optimizer_checks, schedule_checks
 
 __all__ = [
     "Check",
@@ -28,7 +29,9 @@ __all__ = [
     "least_squares",
     "line",
     "model_checks",
+    "optimizer_checks",
     "permuted",
     "pictures",
+    "schedule_checks",
     "small_problem",
 ]

@@ -14,10 +14,12 @@ from influbench.engine.boundary import checked_data
 from influbench.isolation import isolated
 from influbench.models.mlp import Mlp
 from influbench.problem import TrainingProblem
+from influbench.registry import Registry
 from influbench.resources import Resources
 from influbench.seeds import derive
 from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
+from influbench.training.updates import update_rule
 
 
 def blobs(n_train: int = 20, n_test: int = 8, *, n_classes: int = 3, n_inputs: int = 5, seed: int = 0) -> Data:
@@ -80,14 +82,15 @@ def small_trainer(
     dtype: torch.dtype = torch.float64,
     measure: MeasureName = "neg_loss",
     device: str = "cpu",
+    registry: Registry | None = None,
     **recipe: object,
 ) -> Trainer:
-    """The training behind `small_problem`."""
+    """The training behind `small_problem`. The recipe's names are those of `registry`, or of all that is installed."""
     settings = {"learning_rate": 0.1, "momentum": 0.9, "batch_size": 6, "epochs": 2, **recipe}
     return Trainer(
         (data or blobs()).to(dtype, torch.device(device)),
         model or Mlp(hidden=(8,)),
-        Recipe(**settings),  # type: ignore[arg-type]
+        update_rule(Recipe(**settings), registry),  # type: ignore[arg-type]
         measure,
         dtype,
         torch.device(device),
@@ -108,7 +111,7 @@ def small_problem(
 
     Problems of equal arguments give an estimator the same trainings. `recipe` sets fields of `Recipe`.
     """
-    return problem_of(small_trainer(data, model, dtype=dtype, measure=measure, device=device, **recipe), seed=seed)
+    return problem_of(small_trainer(data, model, dtype=dtype, measure=measure, device=device, **recipe), seed=seed)  # type: ignore[arg-type]
 
 
 def problem_of(trainer: Trainer, *, seed: int = 1) -> TrainingProblem:

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from influbench.api import Data, Model, Recipe, Split
 from influbench.models.mlp import Mlp
 from influbench.training.fingerprint import training_key
+from influbench.training.optimizers.sgd import Sgd
+from influbench.training.schedules.constant import Constant
+from tests.plugins import Nesterov, WarmUp, registry
 from tests.problems import blobs, permuted, trainer
 
 
@@ -79,6 +82,41 @@ def test_the_key_does_not_depend_on_threads_or_on_the_measure() -> None:
     finally:
         torch.set_num_threads(before)
     assert len(keys) == 1
+
+
+@dataclass(frozen=True)
+class EditedNesterov(Nesterov):
+    """The same step, but for what it does with weight decay."""
+
+    decay_is_in_objective = False
+
+    def __repr__(self) -> str:
+        return repr(Nesterov(self.beta))
+
+
+@dataclass(frozen=True)
+class EditedWarmUp(WarmUp):
+    def __repr__(self) -> str:
+        return repr(WarmUp(self.n))
+
+    def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
+        return super().learning_rate(recipe, step + (step == n_steps - 7), n_steps)
+
+
+def test_what_a_strangers_optimizer_and_schedule_do_is_in_the_key() -> None:
+    of = trainer(registry=registry(mine="Nesterov", warm="WarmUp"), optimizer="mine", schedule="warm", weight_decay=0.1)
+    rules = [
+        of.rule,
+        replace(of.rule, optimizer=Nesterov(0.5)),
+        replace(of.rule, optimizer=EditedNesterov()),
+        replace(of.rule, optimizer=Sgd()),
+        replace(of.rule, schedule=WarmUp(2)),
+        replace(of.rule, schedule=EditedWarmUp()),
+        replace(of.rule, schedule=Constant()),
+    ]
+    keys = [training_key(replace(of, rule=rule), 1) for rule in rules]
+    assert len(set(keys)) == len(keys)
+    assert training_key(of, 1) == keys[0]
 
 
 @dataclass(frozen=True)
