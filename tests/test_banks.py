@@ -24,7 +24,9 @@ def test_answers_equal_trainings_one_by_one(tmp_path: Path) -> None:
     bank = trained(SubsetBank(of, 3, n_models=3, ratio=0.5), stored_in(tmp_path))
     assert (bank.weights.sum(1) == 10).all()
     for model in range(3):
-        alone = of.train([derive(3, "model", model)], bank.weights[model : model + 1], normalizer="kept")
+        alone = of.train(
+            of.course(bank.weights[model : model + 1], seeds=[derive(3, "model", model)], normalizer="kept")
+        )
         torch.testing.assert_close(bank.on_test[model], alone.measured(of.data.test)[0], rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(bank.on_train[model], alone.measured(of.data.train)[0], rtol=1e-9, atol=1e-12)
         assert bank.p_correct is not None

@@ -476,14 +476,8 @@ def test_it_trains_the_same_in_worker_processes(tmp_path: Path) -> None:
     of = trained_by("nesterov[beta=0.5]", "warm_up[n=4]")
     stored = []
     for name, executor in (("here", Here()), ("there", LocalProcesses(2))):
-        list(
-            run(
-                of,
-                directory=tmp_path / name,
-                registry=registry(**THEIRS),
-                resources=stored_in(tmp_path / name / "cache", executor=executor),
-            )
-        )
+        resources = stored_in(tmp_path / name / "cache", executor=executor)
+        list(run(of, directory=tmp_path / name, resources=resources, registry=registry(**THEIRS)))
         (truth,) = (tmp_path / name).glob("**/truth.safetensors")
         stored.append(read_arrays(truth).tensors["influence"])
     torch.testing.assert_close(*stored, rtol=0, atol=1e-6)
