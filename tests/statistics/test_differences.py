@@ -4,11 +4,13 @@ from dataclasses import replace
 from itertools import combinations, permutations, product
 from math import inf, sqrt
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 from influbench.results import Statistic
+from influbench.seeds import derive
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
 from influbench.statistics.differences import Difference, _letter, differences, letters
 from influbench.statistics.estimation import Estimation
@@ -97,6 +99,25 @@ def test_a_single_difference_has_the_interval_of_students_t() -> None:
     """One pair: the normal quantile is 1.96 up to the draws, whatever the errors; 11 degrees of freedom."""
     (found,) = critical({"a": alone(0.6, 0), "b": alone(0.2, 1)})
     assert found == pytest.approx(stats.t.ppf(0.975, 11), rel=0.02)
+
+
+def test_the_draws_are_the_same_for_ever() -> None:
+    """One pair, written out: 20,000 normal numbers of a stream of their own, and their .95 quantile."""
+    stream = torch.Generator().manual_seed(derive(0, "differences"))
+    draws = torch.randn(20_000, 1, generator=stream, dtype=torch.float64).abs().numpy()
+    (found,) = critical({"a": alone(0.6, 0), "b": alone(0.2, 1)})
+    assert found == pytest.approx(of_students(float(np.quantile(draws, 0.95)), 11), rel=1e-6)
+
+
+def test_a_difference_without_an_error_has_a_value_and_no_interval() -> None:
+    few = {
+        name: replace(alone(value, place), n_columns=1)
+        for place, (name, value) in enumerate({"a": 0.5, "b": 0.2}.items())
+    }
+    (found,) = differences(few)
+    assert (found.statistic.value, found.statistic.low, found.statistic.high) == (pytest.approx(0.3), None, None)
+    with_another = {(one.first, one.second): one.statistic for one in differences({**few, "c": alone(0.1, 2)})}
+    assert with_another["a", "b"].low is None
 
 
 @pytest.mark.parametrize("n", [3, 4, 6])
