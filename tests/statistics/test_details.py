@@ -172,6 +172,38 @@ def test_the_share_of_correlations_that_are_not_0_is_that_of_scipys_p_values() -
     assert details(truth, [scores]).share_significant == pytest.approx(expected, abs=1e-12)
 
 
+def test_two_test_points_are_a_sample_and_have_quartiles() -> None:
+    truth = effects()[:, :, :2]
+    scores = scored()[0][:, :2]
+    values = of_columns(spearmanr, scores, truth.mean(0))
+    found = details(truth, [scores])
+    assert found.quartiles == pytest.approx(tuple(np.percentile(values, [25, 50, 75])), abs=1e-12)
+
+
+def test_intervals_of_shares_are_cut_at_1_and_those_of_correlations_reach_below_0() -> None:
+    truth = effects()
+    nearly = truth.mean(0).clone()
+    among = torch.from_numpy(clear(truth)).nonzero()
+    assert len(among) > 10
+    nearly[tuple(among[0])] *= -1
+    found = details(truth, [nearly])
+    for share in (found.sign_agreement, found.proponents_auroc):
+        assert share.value is not None
+        assert 0.9 < share.value < 1
+        assert share.high == 1
+    worst = details(truth, [-nearly])
+    for share in (worst.sign_agreement, worst.proponents_auroc):
+        assert share.low == 0
+    random = [noise(N_TRAIN, N_TEST, seed=12)]
+    nothing = details(truth, random)
+    for correlation in (nothing.kendall, nothing.pearson, nothing.top_k_overlap, nothing.double_centred_spearman):
+        assert correlation.low is not None
+        assert correlation.low < 0
+    pooled = Yardstick(truth, whole_table(N_TRAIN, N_TEST)).pooled(random)
+    assert pooled.low is not None
+    assert pooled.low < 0
+
+
 def test_with_two_seeds_no_effect_is_clear() -> None:
     found = details(effects()[:2], scored())
     assert (found.n_clear, found.n_proponents) == (None, None)
