@@ -2,16 +2,25 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin, get_type_hints
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
-from influbench.api import MeasureName, Study
+from influbench.api import MeasureName, Recipe, Study
 from influbench.errors import PlanError, UnknownNameError, did_you_mean
 from influbench.registry import Registry, installed
 from influbench.settings import are_defaults, filled_from_table, in_a_sentence, table_of
@@ -45,18 +54,28 @@ class ProblemTable(_Table):
     dtype: Literal["float32", "float64"] = "float32"
 
 
-class TrainingTable(_Table):
+def _recipe_table() -> type[_Table]:
+    """A table with a key for each field of `Recipe`, of its type, or None where the key is left out."""
+    types = get_type_hints(Recipe)
+    keys = {field.name: (_as_key(types[field.name]) | None, None) for field in fields(Recipe)}
+    table: type[_Table] = create_model("_RecipeTable", __base__=_Table, **keys)  # type: ignore[call-overload]
+    return table
+
+
+def _as_key(type_of_field: Any) -> Any:
+    """The type of a field as TOML can give it: a tuple is written as a list."""
+    return Annotated[type_of_field, Field(strict=False)] if get_origin(type_of_field) is tuple else type_of_field
+
+
+if TYPE_CHECKING:
+    _RecipeTable = _Table
+else:
+    _RecipeTable = _recipe_table()
+
+
+class TrainingTable(_RecipeTable):
     """[training]: what replaces fields of the model's own recipe; and whether group norm replaces batch norm."""
 
-    optimizer: Literal["sgd", "adam", "adamw"] | None = None
-    learning_rate: float | None = None
-    momentum: float | None = None
-    betas: Annotated[tuple[float, float], Field(strict=False)] | None = None
-    epsilon: float | None = None
-    weight_decay: float | None = None
-    schedule: Literal["constant", "cosine"] | None = None
-    batch_size: int | None = None
-    epochs: int | None = None
     replace_batch_norm: bool = False
 
     def replacements(self) -> dict[str, Any]:
@@ -68,16 +87,13 @@ class TruthTable(_Table):
     """[truth]: how many seeds every train point is left out with; `steps` at which effects are stored besides the last.
 
     With `reliability`, seeds are added until the interval of the influence truth's reliability lies above it, or there
-    are `max_seeds`. With `subsets`, networks trained on so many random subsets, each of a share `subset_ratio` of the
-    train points, are a second truth.
+    are `max_seeds`.
     """
 
     seeds: int = Field(default=8, ge=1)
     max_seeds: int = Field(default=64, ge=2)
     reliability: float | None = Field(default=None, gt=0, lt=1)
     steps: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
-    subsets: int = Field(default=0, ge=0)
-    subset_ratio: float = Field(default=0.5, gt=0, lt=1)
 
 
 @dataclass(frozen=True)
@@ -93,8 +109,10 @@ class ProblemPlan:
 class Plan(_Table):
     """All that decides a run. `estimators` are selectors, or the word "all" for every one that is installed.
 
-    Each estimator runs `repeats` times with seeds of its own, so that its own chance enters the intervals. `studies`
-    has the settings of studies by name where they differ from the defaults; each is a table of that name in the TOML.
+    Each estimator runs `repeats` times with seeds of its own, so that its own chance enters the intervals. `judges` are
+    what estimates are held against: leave-one-out unless named, and the labels that are known to be wrong where some
+    are drawn at random. `studies` has the settings of studies by name where they differ from the defaults; each is a
+    table of that name in the TOML.
     """
 
     name: str = Field(default="plan", pattern=r"^[^/\\.][^/\\]*$")
@@ -102,10 +120,16 @@ class Plan(_Table):
     seed: int = Field(default=0, ge=0)
     repeats: int = Field(default=1, ge=1)
     estimators: Names
+    judges: Names
     problem: ProblemTable
     training: TrainingTable = TrainingTable()
     truth: TruthTable = TruthTable()
     studies: dict[str, InstanceOf[Study[Any]]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_judges(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return given if "judges" in given else {**given, "judges": _usual_judges(given)}
 
     def problems(self) -> list[ProblemPlan]:
         """The grid of data sets, models and shares of random labels."""
@@ -120,17 +144,17 @@ class Plan(_Table):
         self,
         *,
         estimators: tuple[str, ...] = (),
+        judges: tuple[str, ...] = (),
         datasets: tuple[str, ...] = (),
         models: tuple[str, ...] = (),
         n_seeds: int | None = None,
         seed: int | None = None,
         reliability: float | None = None,
         max_seeds: int | None = None,
-        subsets: int | None = None,
         repeats: int | None = None,
     ) -> "Plan":
         """This plan with what a caller replaces. PlanError where a value does not fit."""
-        given = {"seeds": n_seeds, "reliability": reliability, "max_seeds": max_seeds, "subsets": subsets}
+        given = {"seeds": n_seeds, "reliability": reliability, "max_seeds": max_seeds}
         truth = {**dict(self.truth), **{key: value for key, value in given.items() if value is not None}}
         problem = self.problem.model_copy(
             update={"dataset": datasets or self.problem.dataset, "model": models or self.problem.model}
@@ -138,6 +162,7 @@ class Plan(_Table):
         replaced = {
             "problem": problem,
             "estimators": estimators or self.estimators,
+            "judges": judges or self.judges,
             "truth": truth,
             "seed": self.seed if seed is None else seed,
             "repeats": self.repeats if repeats is None else repeats,
@@ -202,13 +227,33 @@ def plan_of(raw: Mapping[str, Any], *, source: str, name: str, registry: Registr
     """
     keys = _keys([])
     try:
-        plan = Plan.model_validate({"name": name, **{key: raw[key] for key in raw if key in keys}})
+        given = _of_this_version({key: raw[key] for key in raw if key in keys})
+        plan = Plan.model_validate({"name": name, **given})
     except ValidationError as error:
         raise PlanError(f"{source}: {in_a_sentence(error, _keys)}") from None
     for key in raw:
         if key not in keys:
             plan = plan.with_study(key, _settings(key, raw[key], source=source, registry=registry or installed()))
     return plan
+
+
+def _usual_judges(given: Mapping[str, Any]) -> list[str]:
+    """The judges of a plan that names none."""
+    problem = given.get("problem")
+    shares = problem.get("random_labels", 0.0) if isinstance(problem, Mapping) else 0.0
+    some_are_wrong = any(share not in (0, 1) for share in (shares if isinstance(shares, list | tuple) else [shares]))
+    return ["leave_one_out", "wrong_labels"] if some_are_wrong else ["leave_one_out"]
+
+
+def _of_this_version(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same plan, where an earlier version wrote the judge of random subsets as two keys of [truth]."""
+    truth = raw.get("truth")
+    if not isinstance(truth, Mapping) or not {"subsets", "subset_ratio"} & truth.keys():
+        return raw
+    rest = {key: value for key, value in truth.items() if key not in ("subsets", "subset_ratio")}
+    n, ratio = truth.get("subsets", 0), truth.get("subset_ratio", 0.5)
+    subsets = [f"subsets[n={n},ratio={ratio}]"] if n else []
+    return {**raw, "judges": raw.get("judges", [*_usual_judges(raw), *subsets]), "truth": rest}
 
 
 def _settings(name: str, table: object, *, source: str, registry: Registry) -> Study[Any]:

@@ -1,12 +1,13 @@
 """Where trainings run, where they are stored, and what they may take; none of it changes what they compute."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 
+from influbench.api import Executor
 from influbench.errors import UsageError
-from influbench.executors import Executor, Here
+from influbench.executors.here import Here
 from influbench.store.cache import Cache, default_cache
 
 Progress = Callable[[str, int, int], None]  # what is done, how much of it is, and of how much
@@ -14,6 +15,13 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of it is, a
 
 def no_progress(_what: str, _done: int, _all: int) -> None:
     """The progress that nobody looks at."""
+
+
+def check_one_given(given: Mapping[str, object]) -> None:
+    """UsageError where several of these arguments, each of which decides the same, are given and not None."""
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise UsageError(f"give {names[0]} or {names[1]}, not both")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,11 @@ import pytest
 import torch
 from distributed import LocalCluster
 
+from influbench.api import Executor
 from influbench.errors import EscapedError, TrainingError, UsageError
-from influbench.executors import Dask, Executor, Here, LocalProcesses
+from influbench.executors.dask import Dask
+from influbench.executors.here import Here
+from influbench.executors.processes import LocalProcesses
 from influbench.resources import Resources
 from influbench.shards import gather
 from influbench.store.cache import Cache

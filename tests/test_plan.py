@@ -1,11 +1,12 @@
 """Plans: checked to the last key, and complete enough to be replayed."""
 
 import tomllib
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from influbench.api import Spec
+from influbench.api import Recipe, Spec
 from influbench.errors import PlanError, PluginError, UnknownNameError
 from influbench.plan import Plan, parse_plan, read_plan, shipped_plans
 from influbench.registry.registration import PLAN_KEYS, checked_specs
@@ -127,6 +128,16 @@ def test_changes_on_the_command_line_leave_the_rest() -> None:
         (MINIMAL + "random_labels = true", r"random_labels = True in \[problem\] does not fit; .* valid number"),
         (MINIMAL + "random_labels = '0.1'", r"random_labels = '0\.1' in \[problem\] does not fit; .* valid number"),
         (MINIMAL + "[training]\nbetas = [0.9]", r"betas = .* in \[training\] does not fit; expected more values"),
+        (MINIMAL + "[training]\nbetas = [0.9, 'b']", r"betas = 'b' in \[training\] does not fit; .* valid number"),
+        (MINIMAL + "[training]\nbetas = 0.9", r"betas = 0\.9 in \[training\] does not fit; expected a list"),
+        (MINIMAL + "[training]\noptimizer = 3", r"optimizer = 3 in \[training\] does not fit; .* valid string"),
+        (MINIMAL + "[training]\nepochs = '3'", r"epochs = '3' in \[training\] does not fit; .* valid integer"),
+        (MINIMAL + "[training]\nepochs = 3.5", r"epochs = 3\.5 in \[training\] does not fit; .* valid integer"),
+        (MINIMAL + "[training]\nepochs = true", r"epochs = True in \[training\] does not fit; .* valid integer"),
+        (
+            MINIMAL + "[training]\nreplace_batch_norm = 1",
+            r"replace_batch_norm = 1 in \[training\] does not fit; .* valid boolean",
+        ),
         (
             MINIMAL + "[dynamics]\nquantile = 4",
             r"mine\.toml: unknown key 'quantile' in \[dynamics\]; did you mean 'quantiles'\?",
@@ -149,6 +160,16 @@ def test_what_does_not_fit_is_one_sentence(text: str, message: str) -> None:
     with pytest.raises(PlanError, match=message) as caught:
         parse(text)
     assert "\n" not in str(caught.value)
+
+
+def test_the_training_table_has_a_key_for_every_field_of_a_recipe() -> None:
+    assert list(parse(MINIMAL).training.model_dump()) == [*asdict(Recipe()), "replace_batch_norm"]
+    assert parse(MINIMAL).training.replacements() == {}
+    keys = "optimizer = 'lion[beta=0.5]'\nlearning_rate = 1\nbetas = [0.5, 0.25]\nepochs = 3\nreplace_batch_norm = true"
+    plan = parse(f"{MINIMAL}[training]\n{keys}")
+    replaced = replace(Recipe(momentum=0.5), **plan.training.replacements())
+    assert replaced == Recipe("lion[beta=0.5]", 1, momentum=0.5, betas=(0.5, 0.25), epochs=3)
+    assert parse(plan.to_toml()) == plan
 
 
 def test_one_estimator_needs_no_list_and_a_problem_cannot_stand_twice() -> None:

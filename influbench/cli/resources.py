@@ -11,12 +11,18 @@ import click
 from influbench.cli.types import MEMORY
 
 if TYPE_CHECKING:
-    from influbench.executors import Executor
+    from influbench.api import Executor
     from influbench.resources import Resources
 
 _OPTIONS = (
     click.option("--workers", type=click.IntRange(min=1), help="Train in this many processes, one thread each."),
     click.option("--dask", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:PORT, or local:N."),
+    click.option(
+        "-x",
+        "--executor",
+        metavar="NAME[SETTING=VALUE]",
+        help="Train on this executor, or on that of ./FILE.py:CLASS; see `influbench list`.  [here]",
+    ),
     click.option("--memory", type=MEMORY, help="Memory for trainings in each process: 500MB, 4GB. Default: half."),
     click.option("--device", default="cpu", help="Device that networks are trained on: cpu, cuda, cuda:1."),
 )
@@ -28,6 +34,7 @@ class ResourceOptions:
 
     workers: int | None
     dask: str | None
+    executor: str | None
     memory: int | None
     device: str
 
@@ -40,13 +47,17 @@ class ResourceOptions:
             yield Resources(executor=executor, memory=self.memory, device=self.device)
 
     def _executor(self) -> "Executor":
-        from influbench.executors import Dask, Here, LocalProcesses
+        from influbench.registry import Selector, installed, parse_selector
+        from influbench.resources import check_one_given
 
-        if self.workers and self.dask:
-            raise click.UsageError("give --workers or --dask, not both")
-        if self.dask:
-            return Dask(self.dask)
-        return LocalProcesses(self.workers) if self.workers else Here()
+        check_one_given({"--workers": self.workers, "--dask": self.dask, "--executor": self.executor})
+        selector = parse_selector("here" if self.executor is None else self.executor)
+        if self.workers is not None:
+            selector = Selector("processes", {"n_workers": self.workers})
+        if self.dask is not None:
+            selector = Selector("dask", {"address": self.dask})
+        executor: Executor = installed().create("executor", selector)
+        return executor
 
 
 def resource_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -54,9 +65,15 @@ def resource_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def with_resources(
-        *arguments: Any, workers: int | None, dask: str | None, memory: int | None, device: str, **others: Any
+        *arguments: Any,
+        workers: int | None,
+        dask: str | None,
+        executor: str | None,
+        memory: int | None,
+        device: str,
+        **others: Any,
     ) -> None:
-        command(*arguments, resources=ResourceOptions(workers, dask, memory, device), **others)
+        command(*arguments, resources=ResourceOptions(workers, dask, executor, memory, device), **others)
 
     decorated: Callable[..., None] = with_resources
     for option in reversed(_OPTIONS):

@@ -5,32 +5,33 @@ from influbench.results.claims import Claim, Verdict
 from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
 from influbench.results.explanations import Account, Effect, Explanation, MemorizationAccount, Point, Side, Strongest
 from influbench.results.forecasts import Forecast
-from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, Where, to_json
+from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, to_json
 from influbench.results.runs import (
+    Agreement,
     Cell,
+    ColumnRecord,
     Comparison,
     CurvePoint,
     Details,
     Failure,
-    InfluenceTrust,
-    Labels,
+    JudgeRecord,
+    LabelNoise,
     ProblemRecord,
     Result,
     Results,
-    SubsetTruth,
     TracePoint,
     Trust,
-    TruthRecord,
-    has_failed,
 )
 
 __all__ = [
     "UNKNOWN",
     "Account",
+    "Agreement",
     "Cell",
     "CheckOutcome",
     "CheckedPlugin",
     "Claim",
+    "ColumnRecord",
     "ComparedColumn",
     "ComparedProblem",
     "ComparedRuns",
@@ -41,8 +42,8 @@ __all__ = [
     "Explanation",
     "Failure",
     "Forecast",
-    "InfluenceTrust",
-    "Labels",
+    "JudgeRecord",
+    "LabelNoise",
     "MemorizationAccount",
     "OverProblems",
     "Point",
@@ -55,12 +56,8 @@ __all__ = [
     "Statistic",
     "Status",
     "Strongest",
-    "SubsetTruth",
     "TracePoint",
     "Trust",
-    "TruthRecord",
     "Verdict",
-    "Where",
-    "has_failed",
     "to_json",
 ]

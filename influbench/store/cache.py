@@ -16,8 +16,8 @@ VARIABLE = "INFLUBENCH_CACHE"
 class Cache:
     """A folder of arrays by name. Several processes may share it: the first one to write a name wins."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
 
     def read(self, name: str) -> Arrays | None:
         """What is stored under `name`, or None. StoreError if it is damaged."""

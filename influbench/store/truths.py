@@ -30,6 +30,15 @@ class StoredTruth:
         return len({name.partition("/")[0] for name in self.shards})
 
 
+@dataclass(frozen=True)
+class ExportedTruth:
+    """What a file that another lab exported holds, without its tensors."""
+
+    key: str
+    problem: str
+    shards: frozenset[str]
+
+
 class Truths:
     """The ground truths of a cache."""
 
@@ -113,10 +122,11 @@ class Truths:
         return self._cache.root / _FOLDER / key
 
 
-def exported_key(path: Path) -> tuple[str, str]:
-    """The key of an exported truth, and the problem it is of."""
+def exported_truth(path: Path) -> ExportedTruth:
+    """The truth in this file. UsageError or StoreError if it holds none, or is damaged."""
     _, notes = _read_export(path)
-    return notes["key"], str(json.loads(notes["about"]).get("problem", "another problem"))
+    problem = str(json.loads(notes["about"]).get("problem", "another problem"))
+    return ExportedTruth(notes["key"], problem, frozenset(json.loads(notes["shards"])))
 
 
 def _read_export(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from influbench.api import Estimate, Subject, Work
+from influbench.api import Estimate, Subject, Truth, Work
 from influbench.engine.estimating import estimated
 from influbench.engine.obstacles import in_words
 from influbench.engine.preparation import Candidate, Prepared, prepare
@@ -16,7 +16,6 @@ from influbench.registry import Registry, parse_selector
 from influbench.resources import Progress, Resources
 from influbench.seeds import derive
 from influbench.shards import trained
-from influbench.truth.leave_one_out import Truth
 
 T = TypeVar("T")
 
@@ -42,7 +41,7 @@ class PreparedSubject(Subject):
         )
 
     def truth(self) -> Truth:
-        work = replace(self.prepared.ground_truth, reliability=None)
+        work = replace(self.prepared.judged.ground_truth, reliability=None)
         return self.trained(work, what=f"ground truth of {self.name}")
 
     def estimate(self, estimator: str, *, repeat: int = 0) -> Estimate:

@@ -15,8 +15,8 @@ from influbench.models.mlp import Mlp
 from influbench.plan import Plan
 from influbench.problem import TrainingProblem
 from influbench.resources import Resources
-from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table
+from influbench.statistics.yardsticks import Yardstick
 from influbench.store.cache import Cache
 from influbench.studies.decomposition.record import DecompositionRecord
 from influbench.studies.decomposition.retraining import MaskedRetraining

@@ -6,7 +6,7 @@ import pytest
 
 from influbench.engine.preparation import prepare
 from influbench.errors import InflubenchError, PlanError, UsageError
-from influbench.executors import Here
+from influbench.executors.here import Here
 from influbench.plan import Plan, parse_plan
 from influbench.resources import Resources
 from influbench.results import to_json

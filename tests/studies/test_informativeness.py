@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from influbench.api import Data, Dataset, Spec, Split
+from influbench.api import Data, Dataset, Executor, Spec, Split
 from influbench.errors import DataError, EstimateError, PlanError, PluginError, UnknownNameError, UsageError
-from influbench.executors import Executor, Here
+from influbench.executors.here import Here
 from influbench.plan import Plan, parse_plan
 from influbench.registry import Entry, Registry
 from influbench.resources import Resources

@@ -10,7 +10,7 @@ from torch import Tensor
 from influbench.errors import TrainingError, UsageError
 from influbench.estimators.proxies import learning_times
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
-from influbench.executors import LocalProcesses
+from influbench.executors.processes import LocalProcesses
 from influbench.models.mlp import Mlp
 from influbench.resources import no_progress
 from influbench.seeds import derive

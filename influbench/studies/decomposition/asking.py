@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 
-from influbench.api import Subject
+from influbench.api import Subject, Truth
 from influbench.engine.preparation import Candidate
 from influbench.estimators.turn_over_dropout.sealing import sealing
 from influbench.plan import Plan
-from influbench.results import Where
-from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table, within_classes
+from influbench.statistics.yardsticks import Yardstick
 from influbench.studies.decomposition.record import Decomposed, DecompositionRecord, Estimand, Term
 from influbench.studies.decomposition.retraining import MaskedRetraining
 from influbench.studies.decomposition.terms import Halves, against_effects, in_shares
 from influbench.studies.subjects import with_masks_of_units
-from influbench.truth.leave_one_out import Truth
 
 
 def check(subjects: Sequence[Subject]) -> None:
@@ -47,7 +45,7 @@ def _decomposed(
     view, estimator = candidate.problems[0], retraining.estimator
     train, test = view.data.train, view.data.test
     everywhere = whole_table(len(train), len(test))
-    estimands: dict[Where, tuple[Estimand, ...]] = {
+    estimands: dict[str, tuple[Estimand, ...]] = {
         "influence": against_effects(influence, everywhere, Yardstick(truth.influence, everywhere))
     }
     terms_of_memorization: tuple[Term, ...] = ()

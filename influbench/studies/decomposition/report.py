@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from influbench.report.numbers import count, decimal, interval
-from influbench.report.tables import COLUMN_TITLES, new_table, on_two_lines
-from influbench.results import Statistic, Where
+from influbench.report.tables import new_table, on_two_lines
+from influbench.results import Statistic
 from influbench.studies.decomposition.record import Decomposed, DecompositionRecord, Estimand, Term
 
 _NOTE = (
@@ -21,6 +21,12 @@ _NOTE = (
     "masked training measured with the other half, and of the plain training, of the best that the effect's own noise "
     "allows. In brackets the 95 % interval over train and test points."
 )
+
+_TITLES = {
+    "influence": "influence\nall points",
+    "within_class": "influence\nwithin class",
+    "memorization": "memorization",
+}
 
 
 def report(record: DecompositionRecord) -> Iterator[RenderableType]:
@@ -51,12 +57,12 @@ def _table(one: Decomposed) -> Table:
     return table
 
 
-def _estimands(estimands: Mapping[Where, Sequence[Estimand]]) -> Table:
+def _estimands(estimands: Mapping[str, Sequence[Estimand]]) -> Table:
     """Which leave-one-out effect the scores predict how well."""
     table = new_table()
     table.add_column("  Which effect?", overflow="fold")
     for where in estimands:
-        table.add_column(COLUMN_TITLES[where], no_wrap=True)
+        table.add_column(_TITLES[where], no_wrap=True)
     for of_columns in zip(*estimands.values(), strict=True):
         table.add_row(Padding(Text(of_columns[0].name), (0, 0, 0, 2)), *map(_of_ceiling, of_columns))
     return table

@@ -17,8 +17,8 @@ from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.plan import Plan
 from influbench.results import Claim
 from influbench.settings import table_of
-from influbench.statistics.comparison import Yardstick, statistic
 from influbench.statistics.correlation import whole_table
+from influbench.statistics.yardsticks import Yardstick, statistic
 from influbench.studies.dynamics.difficulty import LearningTimes, subset_memorization
 from influbench.studies.dynamics.learning import CLAIMS, TRUE, WRONG, Labels, Learning
 from influbench.studies.dynamics.masked_networks import Course, MaskedNetworks
@@ -196,6 +196,6 @@ def _agreement_at(step: int, scores: Tensor, left_out: Tensor) -> MemorizationAt
     truth = Yardstick(left_out[:, :, None], whole_table(len(scores), 1))
     return MemorizationAt(
         step=step,
-        spearman=statistic(truth.agreement([scores[:, None]]).spearman),
+        spearman=statistic(truth.agreement([scores[:, None]]).value),
         ceiling=statistic(truth.reliability.ceiling),
     )

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from influbench.results import UNKNOWN, Claim, Statistic, Verdict
-from influbench.statistics.comparison import statistic
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
+from influbench.statistics.yardsticks import statistic
 from influbench.studies.informativeness.effects import (
     against_group,
     against_random,

@@ -13,7 +13,7 @@ import influbench
 from influbench.api import Shard, Work
 from influbench.engine.preparation import Candidate
 from influbench.errors import UsageError
-from influbench.executors import Here
+from influbench.executors.here import Here
 from influbench.resources import Progress, Resources, no_progress
 from influbench.results import Quantity
 from influbench.shards import trained
