@@ -202,7 +202,9 @@ def test_a_name_that_is_taken_is_told_and_the_default_plan_runs(
     (strangers / "strangers-1.0.dist-info" / "entry_points.txt").write_text("[influbench]\ntaking = taking_plugin\n")
     ran = influbench("run", quick_plan, "-q", path=strangers)
     assert (ran.exit_code, ran.stderr) == (0, "")
-    sentence = "its estimator 'random' cannot be used: influbench has one of that name; register it by another"
+    sentence = (
+        "its estimator 'random' cannot be used: influbench already has one of this name; register it under another name"
+    )
     assert f"warning: strangers 1.0: {sentence}" in influbench("list", path=strangers, columns=200).stdout
     assert sentence in influbench("plugins", path=strangers, columns=200).stdout
     for words in (["list"], ["plugins"]):
