@@ -92,7 +92,9 @@ def test_settings_of_a_study_are_written_only_where_they_differ_from_the_default
 
 def test_no_study_has_the_name_of_a_key_of_every_plan() -> None:
     assert {*Plan.model_fields} - {"studies"} <= {*PLAN_KEYS}
-    with pytest.raises(PluginError, match="study 'truth' has the name of a key of every plan; register it by another"):
+    with pytest.raises(
+        PluginError, match="study 'truth' has the name of a key of every plan; register it under another name"
+    ):
         checked_specs("study", [Spec("truth", "a:B", "")])
     assert checked_specs("estimator", [Spec("truth", "a:B", "")])
 

@@ -158,7 +158,7 @@ def test_traceback_shows_where_an_error_comes_from(influbench: Influbench) -> No
 
 
 def test_report_of_what_is_no_run_is_one_sentence(influbench: Influbench, tmp_path: Path) -> None:
-    assert influbench("report", "nowhere").stderr == "Error: nowhere is no run directory: it has no result.json\n"
+    assert influbench("report", "nowhere").stderr == "Error: nowhere is not a run directory: it has no result.json\n"
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "plan.toml").write_text(QUICK)
     half = influbench("report", "half")
@@ -202,7 +202,9 @@ def test_a_name_that_is_taken_is_told_and_the_default_plan_runs(
     (strangers / "strangers-1.0.dist-info" / "entry_points.txt").write_text("[influbench]\ntaking = taking_plugin\n")
     ran = influbench("run", quick_plan, "-q", path=strangers)
     assert (ran.exit_code, ran.stderr) == (0, "")
-    sentence = "its estimator 'random' cannot be used: influbench has one of that name; register it by another"
+    sentence = (
+        "its estimator 'random' cannot be used: influbench already has one of this name; register it under another name"
+    )
     assert f"warning: strangers 1.0: {sentence}" in influbench("list", path=strangers, columns=200).stdout
     assert sentence in influbench("plugins", path=strangers, columns=200).stdout
     for words in (["list"], ["plugins"]):
@@ -335,7 +337,7 @@ def test_stored_truths_are_listed_shared_checked_and_cleared(
     assert key[:12] in influbench("truth", "list").stdout
     assert json.loads(influbench("truth", "show", key[:6]).stdout)["model"] == "mlp[hidden=[8]]"
     nowhere = influbench("truth", "export", key[:6], "new/shared")
-    sentence = "Error: cannot write new/shared: there is no folder new; make it, or name another file\n"
+    sentence = "Error: cannot write new/shared: the folder new does not exist; create it, or name another file\n"
     assert (nowhere.exit_code, nowhere.stderr) == (2, sentence)
     assert "2 seeds of digits" in influbench("truth", "export", key[:6], "shared").stdout
     assert influbench("truth", "clear", "--all", "--yes").exit_code == 0
@@ -357,8 +359,8 @@ def test_stored_truths_are_listed_shared_checked_and_cleared(
 def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no truth")
     for words, sentence in (
-        (["show", "abc"], "Error: no stored truth has the key 'abc'; see `influbench truth list`\n"),
-        (["import", "nowhere"], "Error: there is no file nowhere\n"),
+        (["show", "abc"], "Error: no stored truth has a key that begins with 'abc'; see `influbench truth list`\n"),
+        (["import", "nowhere"], "Error: the file nowhere does not exist\n"),
         (["clear", "--yes"], "Error: name the keys to delete, or give --all\n"),
     ):
         wrong = influbench("truth", *words)

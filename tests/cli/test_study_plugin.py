@@ -254,8 +254,8 @@ def test_without_its_package_what_it_found_and_its_table_are_refused_in_a_senten
         ran = influbench(*words)
         assert (ran.exit_code, ran.stdout) == (2, "")
         assert ran.stderr == (
-            "Error: out holds what a study found (strangers.counting/1) that no installed package brings; install the "
-            "one that does, among those that its environment.json names\n"
+            "Error: out holds the result of a study (strangers.counting/1) that is not installed; install its package, "
+            "one of the plugins in its environment.json\n"
         )
     quick_plan.write_text(quick_plan.read_text() + "[counting]\ntries = 2\n")
     ran = influbench("run", quick_plan)

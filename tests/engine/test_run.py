@@ -544,10 +544,10 @@ def test_a_directory_of_another_run_is_not_written_over(tmp_path: Path) -> None:
         events_of(plan(["same_label"]), tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("years of work")
-    with pytest.raises(UsageError, match="full exists and is no run directory"):
+    with pytest.raises(UsageError, match="full exists and is not a run directory"):
         events_of(plan(["random"]), tmp_path, out="full")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="file exists and is no run directory"):
+    with pytest.raises(UsageError, match="file exists and is not a run directory"):
         events_of(plan(["random"]), tmp_path, out="file")
 
 
