@@ -36,6 +36,10 @@ def test_auroc_equals_scikit_learns(digits: int | None) -> None:
     for j in range(5):
         assert values[j].item() == pytest.approx(roc_auc_score(positive[:, j], x[:, j]), abs=1e-12)
     assert auroc(x, torch.zeros(40, 5)).values.isnan().all()
+    assert auroc(x, torch.ones(40, 5)).values.isnan().all()
+    for single in (torch.arange(40)[:, None] == 7, torch.arange(40)[:, None] != 7):
+        value = auroc(x[:, :1], single.double()).values.item()
+        assert value == pytest.approx(roc_auc_score(single[:, 0], x[:, 0]), abs=1e-12)
 
 
 @pytest.mark.parametrize("of", [overlap(20), auroc])
