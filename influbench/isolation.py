@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
 from influbench import floating_point
-from influbench.errors import EscapedError, told
+from influbench.errors import EscapedError, type_and_message
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def _contained() -> Iterator[None]:
     except (Exception, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise EscapedError(told(error)) from error
+        raise EscapedError(type_and_message(error)) from error
 
 
 @contextmanager

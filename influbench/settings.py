@@ -9,7 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict
 
-from influbench.errors import InflubenchError, PlanError, PluginError, did_you_mean, first_line, told
+from influbench.errors import InflubenchError, PlanError, PluginError, did_you_mean, first_line, type_and_message
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ def filled_from_table(owner: type[T], table: object, *, name: str) -> T:
     except ValueError as error:
         raise PlanError(f"[{name}] {first_line(error)}") from None
     except Exception as error:
-        raise PluginError(f"{name} raised {told(error)}") from error
+        raise PluginError(f"{name} raised {type_and_message(error)}") from error
 
 
 def table_of(settings: Any) -> dict[str, Any]:
@@ -86,7 +86,9 @@ def _adapter(owner: type) -> TypeAdapter[dict[str, Any]]:
         table.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)
         return TypeAdapter(table)
     except Exception as error:
-        raise PluginError(f"{owner.__name__}: the types of its fields cannot be read: {told(error)}") from error
+        raise PluginError(
+            f"{owner.__name__}: the types of its fields cannot be read: {type_and_message(error)}"
+        ) from error
 
 
 def _settable(owner: type) -> "list[Field[Any]]":

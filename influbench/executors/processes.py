@@ -16,7 +16,7 @@ import torch
 from loky import get_reusable_executor
 
 from influbench.api import Executor
-from influbench.errors import EscapedError, TrainingError, told
+from influbench.errors import EscapedError, TrainingError, type_and_message
 from influbench.executors.retries import ATTEMPTS, is_final
 from influbench.isolation import isolated
 
@@ -103,7 +103,7 @@ def _on_shared(function: Callable[[Any, str], T], place: str, item: str) -> T:
     except Exception as error:
         if _can_be_sent(error):
             raise
-        raise EscapedError(told(error)) from error
+        raise EscapedError(type_and_message(error)) from error
 
 
 def _can_be_sent(error: Exception) -> bool:
