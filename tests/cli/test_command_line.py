@@ -125,7 +125,7 @@ def test_wrong_words_are_one_sentence_and_exit_code_2(influbench: Influbench, wo
          "(plugins that did not load, see `influbench plugins`: broken-ones)"),
         ("epochs = 2", "optimizer = 'adam[n=3]'", "quick: [training] adam has no parameter 'n'; it has none"),
         ("epochs = 2", "epoch = 2", "quick.toml: unknown key 'epoch' in [training]; did you mean 'epochs'?"),
-        ("[truth]", "[truth", "quick.toml is no TOML: Expected ']' at the end of a table declaration "
+        ("[truth]", "[truth", "quick.toml is not valid TOML: Expected ']' at the end of a table declaration "
          "(at line 8, column 7)"),
         ("digits[n_train=70,n_test=20]", "not_finite",
          "not_finite (strangers 1.0) train inputs are not finite in 1 of 20 examples"),
