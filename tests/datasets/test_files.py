@@ -201,7 +201,7 @@ def test_a_damaged_npz_is_one_sentence(damage: str, tmp_path: Path) -> None:
         "text": b"cats", "empty": b"", "cut": content[:-9], "flip": flipped, "npy": (tmp_path / "x.npy").read_bytes()
     }  # fmt: skip
     path.write_bytes(damaged[damage])
-    with pytest.raises(DataError, match=r"^cats.npz is damaged or no \.npz file(: [^\n]*)?$"):
+    with pytest.raises(DataError, match=r"^cats.npz is damaged or not a \.npz file(: [^\n]*)?$"):
         Npz(str(path)).load(0)
 
 
@@ -298,10 +298,10 @@ WRONG_CSV: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "has no column 'label'; it has x0, x1, x2, x3, x4, x5, x6, x7, x8, x9 and 90 more; say which one holds the labels, "
     "for instance [label=x99] after its name": ("\n".join(2 * [",".join(f"x{n}" for n in range(100))]), {}),
-    "has no name above column 1, as pandas writes its row numbers; leave them out with to_csv(index=False), or name the "
-    "column, 'id' if it holds ids": (",x,label\n0,1,2\n", {}),
-    "has no name above column 2, as pandas writes its row numbers; leave them out with to_csv(index=False), or name the "
-    "column, 'id' if it holds ids": ("x,Unnamed: 0,label\n0,1,2\n", {}),
+    "has no name above column 1, as pandas writes its row numbers; leave them out with to_csv(index=False), or name "
+    "the column, 'id' if it holds ids": (",x,label\n0,1,2\n", {}),
+    "has no name above column 2, as pandas writes its row numbers; leave them out with to_csv(index=False), or name "
+    "the column, 'id' if it holds ids": ("x,Unnamed: 0,label\n0,1,2\n", {}),
     "has labels of 2 whole numbers that are written with a decimal point, like 1.0; write classes as 1, or ask for "
     "regression with [regression=true] after its name": ("x,label\n1,1.0\n2,0.0\n3,1.0\n4,0\n", {}),
     "has two columns 'x'": ("x,x,label\n1,1,2\n", {}),
