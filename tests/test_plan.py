@@ -107,7 +107,7 @@ def test_changes_on_the_command_line_leave_the_rest() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("estimators = [", r"mine\.toml is no TOML: .*line 1"),
+        ("estimators = [", r"mine\.toml is not valid TOML: .*line 1"),
         (MINIMAL + "[truth]\nseed = 3", r"mine\.toml: unknown key 'seed' in \[truth\]; did you mean 'seeds'\?"),
         ("zeeds = 3\n" + MINIMAL, r"unknown key 'zeeds'; did you mean 'seed'\?"),
         (MINIMAL + "qqq = 1", r"unknown key 'qqq' in \[problem\]; known are dataset, model"),

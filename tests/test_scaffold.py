@@ -41,12 +41,12 @@ def test_no_name_of_the_template_is_left(kind: Kind, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("9lives", "'9lives' cannot be a name; take small letters, digits and _, and begin with a letter"),
+        ("9lives", "'9lives' cannot be a name; use lowercase letters, digits and _, and begin with a letter"),
         ("Mine", "'Mine' cannot be a name"),
         ("a b", "'a b' cannot be a name"),
         ("../up", "'../up' cannot be a name"),
         ("class", "'class' cannot be a name"),
-        ("tracin", r"estimator 'tracin' is registered by influbench 0\..*; give another name"),
+        ("tracin", r"estimator 'tracin' is already registered by influbench 0\..*; choose another name"),
     ],
 )
 def test_a_name_that_cannot_be_is_one_sentence(name: str, message: str, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_name_that_cannot_be_is_one_sentence(name: str, message: str, tmp_path
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     write_package("model", "mine", into=tmp_path, registry=installed())
-    with pytest.raises(UsageError, match="influbench-mine exists; give another name, or another folder with --into"):
+    with pytest.raises(UsageError, match="influbench-mine exists; choose another name, or another folder with --into"):
         write_package("model", "mine", into=tmp_path, registry=installed())
 
 

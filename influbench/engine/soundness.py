@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from influbench.api import Model, Recipe
 from influbench.engine.rehearsal import Call, Rehearsal, has_floats, same
-from influbench.errors import ModelError, told
+from influbench.errors import ModelError, type_and_message
 from influbench.training.course import Batch
 from influbench.training.loop import Trainer
 
@@ -109,7 +109,7 @@ def _of_outputs(rehearsal: Rehearsal) -> Iterator[Fault]:
     except (RuntimeError, ValueError) as error:
         if _runs_in_float32(rehearsal):
             yield Fault(
-                f"the model runs in float32 and not in float64, which is needed, too ({told(error)})",
+                f"the model runs in float32 and not in float64, which is needed, too ({type_and_message(error)})",
                 "make new tensors like the inputs, for instance by inputs.new_zeros(...)",
             )
         raise

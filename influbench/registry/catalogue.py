@@ -13,7 +13,7 @@ from influbench.errors import (
     UsageError,
     did_you_mean,
     first_line,
-    told,
+    type_and_message,
 )
 from influbench.isolation import isolated
 from influbench.registry.entries import CONTRACTS, NOUNS, Broken, Distribution, Entry, Kind, Remark, kind_of
@@ -125,7 +125,7 @@ class Registry:
         except ValueError as error:
             raise UsageError(f"{selector}: {first_line(error)}") from error
         except Exception as error:
-            raise PluginError(f"{who} raised {told(error)}") from error
+            raise PluginError(f"{who} raised {type_and_message(error)}") from error
 
     def _choices(self, kind: Kind) -> str:
         """The names of this kind if there are only a few, and the reason why one may be unknown."""
@@ -148,7 +148,8 @@ def _import(entry: Entry) -> object:
             return getattr(import_module(module), name)
     except Exception as error:
         raise PluginError(
-            f"{entry.spec.name!r} of {entry.distribution} cannot be imported from {entry.spec.target!r}: {told(error)}"
+            f"{entry.spec.name!r} of {entry.distribution} cannot be imported from {entry.spec.target!r}: "
+            f"{type_and_message(error)}"
         ) from error
 
 

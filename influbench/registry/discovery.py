@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 import pluggy
 
 from influbench import api
-from influbench.errors import PluginError, did_you_mean, printable, told
+from influbench.errors import PluginError, did_you_mean, printable, type_and_message
 from influbench.registry.catalogue import Registry
 from influbench.registry.entries import NOUNS, ROLES, Broken, Distribution, Entry, Remark
 from influbench.registry.imports import importing
@@ -35,7 +35,7 @@ def collect(points: Iterable[EntryPoint]) -> Registry:
             with importing(point.module) as put_back:
                 entries += _registered(point)
         except Exception as error:
-            reason = printable(str(error)) if isinstance(error, PluginError) else told(error)
+            reason = printable(str(error)) if isinstance(error, PluginError) else type_and_message(error)
             broken.append(Broken(_distribution(point), point.name, reason))
         if put_back:
             changed = f"{point.name} changed {' and '.join(put_back)} on import, which is put back"

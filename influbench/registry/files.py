@@ -11,7 +11,7 @@ from types import ModuleType
 import cloudpickle
 
 from influbench.api import Spec
-from influbench.errors import PluginError, UsageError, did_you_mean, told
+from influbench.errors import PluginError, UsageError, did_you_mean, type_and_message
 from influbench.registry.entries import NOUNS, Distribution, Entry, Kind, kind_of
 from influbench.registry.imports import importing
 from influbench.registry.selectors import Selector
@@ -92,7 +92,7 @@ def _run(path: Path) -> ModuleType:
         del sys.modules[name]
         if not isinstance(error, Exception):
             raise
-        raise PluginError(f"{path} cannot be imported: {told(error)}") from error
+        raise PluginError(f"{path} cannot be imported: {type_and_message(error)}") from error
     finally:
         sys.path.remove(str(path.resolve().parent))
     cloudpickle.register_pickle_by_value(module)

@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from influbench.errors import PluginError, UnknownNameError, UsageError, did_you_mean, told
+from influbench.errors import PluginError, UnknownNameError, UsageError, did_you_mean, type_and_message
 from influbench.registry.entries import CONTRACTS
 from influbench.registry.selectors import Selector, written
 
@@ -61,7 +61,7 @@ def _type(owner: type, key: str, *, who: str) -> Any:
     try:
         return get_type_hints(owner)[key]
     except Exception as error:
-        raise PluginError(f"{who}: the types of its fields cannot be read: {told(error)}") from error
+        raise PluginError(f"{who}: the types of its fields cannot be read: {type_and_message(error)}") from error
 
 
 def _checked(owner: str, key: str, value: object, hint: Any) -> object:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from inspect import iscoroutine
 
 from influbench.api import API_VERSION, Spec
-from influbench.errors import PluginError, printable
+from influbench.errors import PluginError, printable, with_article
 from influbench.registry.entries import NOUNS, ROLES, Kind
 from influbench.registry.files import is_of_file
 
@@ -54,8 +54,4 @@ def _check(kind: Kind, spec: Spec) -> None:
 
 
 def _a(value: object) -> str:
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    article = "an" if name[0] in "aeiou" else "a"
-    return f"{article} {name}"
+    return "None" if value is None else with_article(type(value).__name__)

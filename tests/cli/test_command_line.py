@@ -125,7 +125,7 @@ def test_wrong_words_are_one_sentence_and_exit_code_2(influbench: Influbench, wo
          "(plugins that did not load, see `influbench plugins`: broken-ones)"),
         ("epochs = 2", "optimizer = 'adam[n=3]'", "quick: [training] adam has no parameter 'n'; it has none"),
         ("epochs = 2", "epoch = 2", "quick.toml: unknown key 'epoch' in [training]; did you mean 'epochs'?"),
-        ("[truth]", "[truth", "quick.toml is no TOML: Expected ']' at the end of a table declaration "
+        ("[truth]", "[truth", "quick.toml is not valid TOML: Expected ']' at the end of a table declaration "
          "(at line 8, column 7)"),
         ("digits[n_train=70,n_test=20]", "not_finite",
          "not_finite (strangers 1.0) train inputs are not finite in 1 of 20 examples"),
@@ -237,7 +237,10 @@ def test_show_takes_parameters(influbench: Influbench) -> None:
         ("subset[n_model=3]", "subset has no parameter 'n_model'; did you mean 'n_models'?"),
         ("subset[n_models=0]", "subset[n_models=0]: n_models must be at least 2, got 0"),
         ("digits[seeds=3]", "'digits' names a dataset and a plan; write `influbench show dataset digits`"),
-        ("plan digits[seeds=3]", "digits is a plan, which takes no parameters; write `influbench show plan digits`"),
+        (
+            "plan digits[seeds=3]",
+            "digits is a plan, and plans do not have parameters; write `influbench show plan digits`",
+        ),
     ):
         wrong = influbench("show", *words.split())
         assert wrong.exit_code == 2
@@ -376,7 +379,7 @@ def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick
     [
         (["--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1."),
         (["--memory", "10KB"], "one replica needs about 0 MB, and the memory limit is 0 MB"),
-        (["--memory", "lots"], "Invalid value for '--memory': 'lots' is no size; write for instance 500MB or 4GB"),
+        (["--memory", "lots"], "Invalid value for '--memory': 'lots' is not a size; write for instance 500MB or 4GB"),
         (["--reliability", "1.2"], "Invalid value for '--reliability': 1.2 is not in the range 0<x<1."),
         (["--device", "gpu"], "device 'gpu' cannot be used here"),
         (["--workers", "1", "--dask", "local:1"], "give --workers or --dask, not both"),

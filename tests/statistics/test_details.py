@@ -8,9 +8,9 @@ from scipy.stats import kendalltau, pearsonr, spearmanr, ttest_1samp
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from influbench.results import UNKNOWN, Details
+from influbench.results import UNKNOWN, Details, Statistic
 from influbench.statistics.correlation import double_centred, whole_table, within_classes
-from influbench.statistics.yardsticks import Yardstick, finding, statistic
+from influbench.statistics.yardsticks import Yardstick, flags, statistic
 
 N_TRAIN, N_TEST, N_SEEDS = 40, 6, 5
 
@@ -199,7 +199,7 @@ def test_intervals_of_shares_are_cut_at_1_and_those_of_correlations_reach_below_
     for correlation in (nothing.kendall, nothing.pearson, nothing.top_k_overlap, nothing.double_centred_spearman):
         assert correlation.low is not None
         assert correlation.low < 0
-    pooled = Yardstick(truth, whole_table(N_TRAIN, N_TEST)).pooled(random)
+    pooled = details(truth, random).pooled
     assert pooled.low is not None
     assert pooled.low < 0
 
@@ -245,7 +245,13 @@ def test_all_pairs_at_once_are_one_long_column() -> None:
     truth = effects()
     yardstick = Yardstick(truth, whole_table(N_TRAIN, N_TEST))
     expected = [spearmanr(scores.flatten(), truth.mean(0).flatten()).statistic for scores in scored()]
-    assert yardstick.pooled(scored()).value == pytest.approx(float(np.mean(expected)), abs=1e-12)
+    assert yardstick.details(scored()).pooled.value == pytest.approx(float(np.mean(expected)), abs=1e-12)
+
+
+def finding(positive: Tensor, repeats: list[Tensor]) -> Statistic:
+    """The area under the ROC curve, as a column of flags shows it."""
+    yardstick = flags(positive)
+    return yardstick.measurement.interval(yardstick.agreement(repeats).value)
 
 
 def test_points_that_are_known_to_be_positive_are_found_as_by_scikit_learn() -> None:
@@ -274,8 +280,8 @@ def test_what_one_repeat_does_not_define_is_not_defined() -> None:
     truth, repeats = effects(), [scored()[0], torch.zeros(N_TRAIN, N_TEST)]
     yardstick = Yardstick(truth, whole_table(N_TRAIN, N_TEST))
     found = yardstick.agreement(repeats)
-    assert (found.spearman, found.of_ceiling, found.n_undefined) == (None, None, N_TEST)
-    assert yardstick.details(repeats).pearson == yardstick.pooled(repeats) == UNKNOWN
+    assert (found.value, found.of_ceiling, found.n_undefined) == (None, None, N_TEST)
+    assert yardstick.details(repeats).pearson == yardstick.details(repeats).pooled == UNKNOWN
 
 
 def test_the_agreement_is_scipys_and_the_share_of_the_ceiling_its_ratio() -> None:
@@ -289,10 +295,10 @@ def test_the_agreement_is_scipys_and_the_share_of_the_ceiling_its_ratio() -> Non
     ]
     expected = (np.mean(values[0]) + np.mean(values[1])) / 2
     ceiling = yardstick.reliability.ceiling
-    assert found.spearman is not None
+    assert found.value is not None
     assert found.of_ceiling is not None
     assert ceiling is not None
-    assert found.spearman.value == pytest.approx(float(expected), abs=1e-12)
+    assert found.value.value == pytest.approx(float(expected), abs=1e-12)
     assert found.of_ceiling.value == pytest.approx(float(expected) / ceiling.value, abs=1e-12)
     assert found.n_undefined == 1
 
