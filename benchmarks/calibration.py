@@ -24,11 +24,11 @@ from torch import Generator, Tensor
 
 from influbench.results import UNKNOWN, Statistic
 from influbench.seeds import derive
-from influbench.statistics.comparison import Yardstick, statistic
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table, within_classes
 from influbench.statistics.differences import differences
 from influbench.statistics.ranks import standard_ranks
 from influbench.statistics.reliability import reliability
+from influbench.statistics.yardsticks import Yardstick, statistic
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 

@@ -25,9 +25,9 @@ from influbench.problem import TrainingProblem
 from influbench.registry import installed
 from influbench.resources import Resources
 from influbench.shards import trained
-from influbench.statistics.comparison import statistic
 from influbench.statistics.correlation import Block, mean_over_columns, spearman, whole_table, within_classes
 from influbench.statistics.estimation import mean_estimation
+from influbench.statistics.yardsticks import statistic
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 

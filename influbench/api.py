@@ -1,4 +1,4 @@
-"""The plugin contract: all that an author of an estimator, a data set, a model or an executor needs to read.
+"""The plugin contract: everything that the author of a plugin needs to read, whatever its kind.
 
 Conventions, the same everywhere: rows are train points and columns are test points; positive influence means that the
 train point *helps* (its presence raises the measure); measures are higher-is-better; an example is known by its id.
@@ -7,26 +7,34 @@ train point *helps* (its presence raises the measure); measures are higher-is-be
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     import torch
+    from rich.console import RenderableType
     from torch import Tensor, nn
+
+    from influbench.engine.preparation import Prepared
+    from influbench.plan import Plan
+    from influbench.resources import Resources
+    from influbench.statistics.yardsticks import Yardstick
 
 API_VERSION = 2
 
+Quantity = Literal["influence", "memorization"]
 MeasureName = Literal["neg_loss", "margin", "p_correct"]
 Normalizer = Literal["batch", "kept"]
 
 S = TypeVar("S")
 T = TypeVar("T")
+R = TypeVar("R")
 
 hookspec = pluggy.HookspecMarker("influbench")
 hookimpl = pluggy.HookimplMarker("influbench")
@@ -62,8 +70,28 @@ class Hooks:
         raise NotImplementedError
 
     @hookspec
+    def influbench_judges(self) -> Sequence[Spec]:
+        """Judges: `return [Spec("my_judge", "my_package.judge:MyJudge", "what it asks, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_optimizers(self) -> Sequence[Spec]:
+        """Optimizers: `return [Spec("lion", "my_package.lion:Lion", "how it steps, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_schedules(self) -> Sequence[Spec]:
+        """Schedules: `return [Spec("warm_up", "my_package.warm_up:WarmUp", "which rates it gives, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
     def influbench_executors(self) -> Sequence[Spec]:
         """Executors: `return [Spec("ray", "my_package.ray:Ray", "where it runs, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_studies(self) -> Sequence[Spec]:
+        """Studies: `return [Spec("counting", "my_package.counting:Counting", "what it asks, in a line")]`."""
         raise NotImplementedError
 
 
@@ -94,22 +122,26 @@ class Data:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. SGD is torch's, with momentum `v <- momentum v + g`, and Adam is bias-corrected."""
+    """How a network is trained. `optimizer` and `schedule` are names, with settings of their own in brackets if any.
 
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    `influbench list` has them: "sgd", "adam", "cosine", and what is installed. `momentum`, `betas` and `epsilon` are
+    for the optimizers that read them.
+    """
+
+    optimizer: str = "sgd"
     learning_rate: float = 0.1
     momentum: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
     weight_decay: float = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: str = "constant"
     batch_size: int = 50
     epochs: int = 20
 
     def __post_init__(self) -> None:
-        for name, known in (("optimizer", ("sgd", "adam", "adamw")), ("schedule", ("constant", "cosine"))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        for name in ("optimizer", "schedule"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be a name (str), got {getattr(self, name)!r}")
         for name in ("batch_size", "epochs"):
             value: object = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool):
@@ -133,6 +165,10 @@ class Recipe:
             raise ValueError(f"epsilon must be above 0 and finite, got {self.epsilon}")
         if not 0 <= self.weight_decay < inf:
             raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
+
+
+OPTIMIZER_SETTINGS = ("momentum", "betas", "epsilon")
+"""Fields of a recipe that only some optimizers read: those that `Optimizer.reads` can name."""
 
 
 def _is_number(value: object) -> bool:
@@ -203,6 +239,11 @@ class Bank:
     on_test: Tensor  # (n_models, n_test) the problem's measure
     on_train: Tensor  # (n_models, n_train) the problem's measure
     p_correct: Tensor | None  # (n_models, n_train) probability of the label; None for regression
+    earlier: Mapping[int, Bank] = field(default_factory=dict)  # after earlier steps, where they were asked for
+
+    def after(self, step: int) -> Bank:
+        """The answers after this step: earlier ones where they are known, else these."""
+        return self.earlier.get(step, self)
 
 
 class Estimator(ABC):
@@ -210,6 +251,9 @@ class Estimator(ABC):
 
     scores_duplicates_alike: ClassVar[bool] = False
     """Whether two train points of the same input and label always have the same scores, whatever their ids."""
+
+    predicts: ClassVar[Collection[str]] = ("influence", "memorization")
+    """What `estimate` may return. A run refuses an estimator whose quantities no judge of the plan asks for."""
 
     cost_is_counted: ClassVar[bool] = True
     """Whether all that the scores cost is spent here. False, where they come from elsewhere: no cost is told then."""
@@ -269,6 +313,14 @@ class Work(ABC, Generic[T]):
     def names(self) -> Sequence[str]:
         """Names of the pieces. Names in alphabetical order are in the order that `assemble` expects."""
 
+    def trainings_in(self, name: str) -> int:
+        """Trainings that this piece takes, for what is reported and forecast."""
+        return 1
+
+    def values_in(self, name: str) -> int:
+        """Numbers that this piece stores, about, for the forecast."""
+        return 0
+
     @abstractmethod
     def compute(self, name: str) -> Mapping[str, Tensor]:
         """The tensors of one piece, computed now. They must be finite; otherwise nothing is stored."""
@@ -280,6 +332,133 @@ class Work(ABC, Generic[T]):
     def further(self, so_far: T) -> Work[T] | None:
         """The larger work that this result calls for, of which this one is a part, or None if it is enough."""
         return None
+
+    def standing(self, so_far: T) -> str:
+        """What is known of a result that calls for more, in a few words that progress shows."""
+        return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Leave-one-out effects of every train point, as they were measured, seed by seed.
+
+    `influence[r, i, j] = measure_j(trained with i) - measure_j(trained without i)`; `memorization[r, i]` is the same
+    difference of `p_correct` of i on itself. `earlier` holds the truths after earlier steps of the same trainings.
+    """
+
+    influence: Tensor  # (n_seeds, n_train, n_test) float64
+    memorization: Tensor | None  # (n_seeds, n_train) float64; None for regression
+    earlier: Mapping[int, Truth] = field(default_factory=dict)
+
+    @property
+    def n_seeds(self) -> int:
+        """Seeds that every point was left out with."""
+        return len(self.influence)
+
+    def after(self, step: int) -> Truth:
+        """The truth after this step: an earlier one where it is known, else this one."""
+        return self.earlier.get(step, self)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of every table: what estimates are compared in. The key must be unique in a run.
+
+    `rows` names what a statistic is taken over ("train points", "subsets"). With `details`, the report's details show
+    further statistics of this column; without `chart`, there is no chart of it against cost.
+    """
+
+    key: str
+    title: str  # a line break may divide it in two
+    quantity: Quantity  # what of an estimate is held against it
+    rows: str = "train points"
+    details: bool = False
+    chart: bool = True
+
+
+class JudgedProblem(ABC):
+    """A problem as a judge sees it: data, model, recipe, and stored trainings. It can be pickled."""
+
+    data: Data
+    model: Model
+    recipe: Recipe
+    measure: MeasureName
+    seed: int  # the plan's root seed; derive your own streams from it with influbench.seeds.derive
+    dtype: torch.dtype
+    device: torch.device
+    n_seeds: int  # of the plan's [truth]; what a judge trains, it should train this many times
+    wrong: Tensor  # (n_train,) bool: train labels that were drawn at random and are not the true ones
+
+    @property
+    @abstractmethod
+    def n_steps(self) -> int:
+        """Optimizer steps of one training."""
+
+    @property
+    @abstractmethod
+    def leave_one_out(self) -> Work[Truth]:
+        """The ground truth, with the seeds and steps of the plan's [truth]. All judges share its trainings."""
+
+    @abstractmethod
+    def subsets(self, *, n_models: int, ratio: float, repeat: int = 0) -> Work[Bank]:
+        """Networks trained on random subsets, each on its own `ratio` of the train points (normalizer "kept").
+
+        The subsets are those of no estimator. With another `repeat`, the same subsets are trained with other seeds.
+        """
+
+    @abstractmethod
+    def train(
+        self,
+        weights: Tensor | None = None,
+        *,
+        seeds: Sequence[int],
+        checkpoints: Sequence[int] = (),
+        normalizer: Normalizer = "batch",
+    ) -> Runs:
+        """Train one network for each seed, as `Problem.train` does. Nothing is stored: call it in `Work.compute`."""
+
+    @abstractmethod
+    def key(self, *parts: object) -> str:
+        """A digest of these parts and of everything that decides a training, for `Work.folder`."""
+
+
+class Judge(ABC):
+    """Something that estimates are held against. Subclasses are frozen dataclasses; their fields are their settings."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this judge does not pass by its nature: name of the check -> why."""
+
+    def unsupported(self, problem: JudgedProblem) -> str | None:
+        """Why this judge cannot judge on this problem, in one sentence, or None if it can. Must be cheap."""
+        return None
+
+    @abstractmethod
+    def columns(self, problem: JudgedProblem) -> Sequence[Column]:
+        """The columns that it makes on this problem, known before anything is trained."""
+
+    def trainings(self, problem: JudgedProblem) -> Sequence[Work[Any]]:
+        """The stored trainings that it needs, done before the estimators run. Those of several judges are shared."""
+        return ()
+
+    @abstractmethod
+    def yardsticks(self, problem: JudgedProblem, trained: Sequence[Any], *, step: int) -> Mapping[str, Yardstick]:
+        """What scores are held against, by the column's key, after this step of training.
+
+        `trained` holds the results of `trainings`, in their order. `step` is the last step, `problem.n_steps`, and, for
+        a plan that stores the truth at several steps, each of these too. Return no columns for a step at which nothing
+        is known. Use `influbench.statistics.yardsticks.Yardstick`.
+        """
+
+    def scores(self, estimate: Estimate, column: Column) -> Tensor | None:
+        """What of an estimate is held against this column, (n_train, n_test) or (n_train,); None if it has nothing.
+
+        Default: the column's quantity.
+        """
+        return estimate.influence if column.quantity == "influence" else estimate.memorization
+
+    def estimand(self, problem: JudgedProblem, trained: Sequence[Any]) -> str:
+        """What scores are held against, in a few words that the report shows."""
+        return ", ".join(" ".join(column.title.split()) for column in self.columns(problem))
 
 
 class Executor(ABC):
@@ -358,14 +537,68 @@ class Crossed:
 
 @dataclass(frozen=True, eq=False)
 class OptimizerState:
-    """What the optimizer of a stack remembers: steps taken, and running moments of the gradients by parameter name.
+    """What the optimizer of a stack remembers: steps taken, and moments, by their names and then by parameter name.
 
-    A recipe that has no use for a moment keeps none: SGD has no second one, and without momentum no first one.
+    An optimizer keeps those it needs: Adam "first" and "second", SGD "first", and without momentum none.
     """
 
     step: int
-    first: Mapping[str, Tensor]  # (n_replicas, ...) each
-    second: Mapping[str, Tensor]  # (n_replicas, ...) each
+    moments: Mapping[str, Mapping[str, Tensor]]  # (n_replicas, ...) each
+
+
+class Optimizer(ABC):
+    """How gradients move parameters. Subclasses are frozen dataclasses; their fields are their settings.
+
+    The learning rate of a step comes from the schedule, and the recipe's weight decay is applied outside of `step`.
+    Parameters and gradients are those of a stack of networks by name, (n_replicas, ...) each, of the parameters that
+    training moves; no replica may move another.
+    """
+
+    decay_is_in_objective: ClassVar[bool] = True
+    """Whether the recipe's weight decay d adds `d |parameters|^2 / 2` to the objective: `step` is then given gradients
+    with `d * parameters` in them. False, where it is decoupled: `step` is then given parameters that were multiplied by
+    `1 - learning_rate * d`, and estimators leave the decay out of the objective's curvature."""
+
+    reads: ClassVar[Collection[str]] = ()
+    """Which of `momentum`, `betas` and `epsilon` it reads from the recipe; reports and records leave out the others."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this optimizer does not pass by its nature: name of the check -> why."""
+
+    def initial_moments(self, recipe: Recipe, parameters: Mapping[str, Tensor]) -> Mapping[str, Mapping[str, Tensor]]:
+        """The moments before the first step of these parameters: none, unless a subclass keeps some.
+
+        Each holds a tensor (n_replicas, ...) of the parameters' dtype for each parameter that it is kept of.
+        """
+        return {}
+
+    @abstractmethod
+    def step(
+        self,
+        recipe: Recipe,
+        parameters: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        state: OptimizerState,
+        *,
+        learning_rate: float,
+        in_place: bool = False,
+    ) -> tuple[Mapping[str, Tensor], Mapping[str, Mapping[str, Tensor]]]:
+        """Parameters and moments after one more step; `state.step` were taken before.
+
+        A pure function of its arguments, which autograd can differentiate by parameters, gradients and moments. With
+        `in_place` it may write into parameters and moments, to spare memory traffic, and has to give the same numbers.
+        """
+
+
+class Schedule(ABC):
+    """Which learning rate each step has. Subclasses are frozen dataclasses; their fields are their settings."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this schedule does not pass by its nature: name of the check -> why."""
+
+    @abstractmethod
+    def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
+        """The learning rate of a step, 0 to n_steps - 1, finite and not negative; the recipe has the full one."""
 
 
 class Problem(ABC):
@@ -374,10 +607,16 @@ class Problem(ABC):
     data: Data
     model: Model
     recipe: Recipe
+    optimizer: Optimizer  # the one that the recipe names
     measure: MeasureName
     seed: int  # this estimator's own stream; derive from it with influbench.seeds.derive
     dtype: torch.dtype
     device: torch.device
+
+    @property
+    def decay_in_objective(self) -> float:
+        """The weight decay d whose `d |parameters|^2 / 2` is part of the objective; 0 where there is none in it."""
+        return self.recipe.weight_decay if self.optimizer.decay_is_in_objective else 0.0
 
     @property
     @abstractmethod
@@ -507,3 +746,90 @@ class Runs(ABC):
     @abstractmethod
     def p_correct(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
         """Probability of the true class, (n_replicas, n), float64: what memorization is measured on."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of the command line that one study has besides the options of all studies.
+
+    Its value takes the place of a field of the study, or of the plan's `estimators` where `replaces` is "estimators"
+    and the study has no such field.
+    """
+
+    flags: tuple[str, ...]  # ("-e", "--estimator")
+    replaces: str
+    metavar: str
+    help: str
+    repeatable: bool = False
+
+
+class Subject(ABC):
+    """One problem of a plan, as a study is given it.
+
+    `prepared` and `resources` are what influbench's own studies train with; they are not part of the contract.
+    """
+
+    name: str  # as reports show it, different for each problem of the plan
+    data: Data  # with the labels that are trained on
+    drawn: Tensor  # (n_train,) bool, whether the label was drawn at random
+    wrong: Tensor  # (n_train,) bool, whether it was drawn and differs from the data set's label
+    progress: Callable[[str, int, int], None]  # to be called with what is done, how much of it, and of how much
+    prepared: Prepared
+    resources: Resources
+
+    @abstractmethod
+    def seed(self, *labels: str) -> int:
+        """A seed that derives from the plan's; neither the truth nor any estimator has it, nor other `labels`."""
+
+    @abstractmethod
+    def problem(self, *labels: str) -> Problem:
+        """What to train with, with `seed(*labels)` as its stream."""
+
+    @abstractmethod
+    def truth(self) -> Truth:
+        """The leave-one-out effects over the seeds of the plan's `[truth]`, trained now where they are not stored."""
+
+    @abstractmethod
+    def estimate(self, estimator: str, *, repeat: int = 0) -> Estimate:
+        """The predictions of one of the plan's estimators, named as the plan names it, in one of its repeats."""
+
+    @abstractmethod
+    def trained(self, work: Work[T], *, what: str) -> T:
+        """The result of stored work, computed now where it is not stored; `what` is shown with its progress."""
+
+
+class Study(ABC, Generic[R]):
+    """A question that a table of agreements does not answer, asked on the problems of a plan.
+
+    Subclasses are frozen dataclasses. Their fields are the keys of the table [NAME] that a plan may have, each checked
+    against its type; their docstring is the help of `influbench study NAME`. What is found is a record: a subclass of
+    `influbench.results.Record` whose field `schema_name` (alias `schema`) is a Literal that no other record has.
+    """
+
+    record: ClassVar[type[Any]]
+    """The class of what is found, so that `influbench report` can show it again."""
+
+    options: ClassVar[Sequence[Option]] = ()
+    """Options of the command line that this study has besides those of all studies."""
+
+    default_plan: ClassVar[str] = "digits"
+    """The plan whose problems are taken where a user names none: a name, or the path of a file of your package."""
+
+    def planned(self, plan: Plan) -> Plan:
+        """The plan as this study takes it, for instance with estimators that its fields name.
+
+        Raise `influbench.errors.UsageError` where the fields do not fit each other.
+        """
+        return plan
+
+    def check(self, plan: Plan, subjects: Sequence[Subject]) -> None:
+        """Raise `influbench.errors.UsageError` where this cannot be asked. Called before anything is trained."""
+
+    @abstractmethod
+    def ask(self, plan: Plan, subjects: Sequence[Subject]) -> R:
+        """What is found on these problems, which are all those of the plan."""
+
+    @classmethod
+    @abstractmethod
+    def report(cls, record: R, *, width: int) -> Iterable[RenderableType]:
+        """What is printed of a record, part by part, in a terminal of this many columns: what `rich` prints."""

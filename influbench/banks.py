@@ -4,7 +4,7 @@ A bank's role is in its seed: estimators are given one bank, the truth has anoth
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -44,12 +44,14 @@ class SubsetBank(Trainings[Bank]):
     n_models: int
     ratio: float
     repeat: int = 0  # the same subsets, trained with other seeds
+    steps: Sequence[int] = ()  # after which answers are stored besides the last step
 
     @cached_property
     def key(self) -> str:
         """Where the bank is stored: a digest of all that decides it, but for the number of models."""
         repeat = ("repeat", self.repeat) if self.repeat else ()
-        return digest("subsets", "kept", self.ratio, *repeat, training_key(self.trainer, self.seed))
+        steps = ("steps", *sorted(self.steps)) if self.steps else ()
+        return digest("subsets", "kept", self.ratio, *repeat, *steps, training_key(self.trainer, self.seed))
 
     @property
     def folder(self) -> str:
@@ -60,34 +62,58 @@ class SubsetBank(Trainings[Bank]):
         n_shards = -(-self.n_models // BLOCK)
         return [f"block-{block:05d}" for block in range(n_shards)]
 
+    def trainings_in(self, name: str) -> int:
+        """All models of the shard, whether the bank is as large or not."""
+        return len(_models(name))
+
+    def values_in(self, name: str) -> int:
+        data = self.trainer.data
+        n_answers = len(available(data.n_classes)) * (1 + len(self.steps))
+        return len(_models(name)) * (len(data.test) + len(data.train)) * n_answers
+
     def n_wanted(self, name: str) -> int:
         """Models of this shard that belong to the bank; the last shard may hold more."""
         return min(BLOCK, self.n_models - _models(name)[0])
 
     def compute(self, name: str) -> dict[str, Tensor]:
-        """Measures of one shard's models on the test points and on the train points, by name, (n, ...)."""
+        """Measures of one shard's models on the test points and on the train points, by name, (n, ...).
+
+        `test/MEASURE` is after the last step, `test/MEASURE@STEP` after an earlier one.
+        """
         models = _models(name)
         weights = subsets(self.trainer.data.train.ids, self.seed, models=models, ratio=self.ratio)
         role = "model" if not self.repeat else f"model, repeat {self.repeat}"
         seeds = [derive(self.seed, role, model) for model in models]
-        runs = self.trainer.train(seeds, weights, normalizer="kept")
-        answers = {}
+        runs = self.trainer.train(seeds, weights, normalizer="kept", checkpoints=self.steps)
+        measures, answers = available(self.trainer.data.n_classes), {}
         for split, where in ((self.trainer.data.test, "test"), (self.trainer.data.train, "train")):
-            for measure, values in runs.measured_by(available(self.trainer.data.n_classes), split).items():
-                answers[f"{where}/{measure}"] = values.to(self.trainer.dtype).cpu()
+            for step, suffix in self._suffixes().items():
+                for measure, values in runs.measured_by(measures, split, step=step).items():
+                    answers[f"{where}/{measure}{suffix}"] = values.to(self.trainer.dtype).cpu()
         return answers
 
     def assemble(self, shards: Sequence[Shard]) -> Bank:
         """The bank, from all of its shards."""
-        answers = _joined(shards, self.n_models)
+        answers, ids = _joined(shards, self.n_models), self.trainer.data.train.ids
+        weights = subsets(ids, self.seed, models=range(self.n_models), ratio=self.ratio).cpu()
+        *earlier, (_, last) = self._suffixes().items()
+        return replace(
+            self._bank(weights, answers, last),
+            earlier={step: self._bank(weights, answers, suffix) for step, suffix in earlier},
+        )
+
+    def _suffixes(self) -> dict[int, str]:
+        """What the names of answers after each step end in, the last step last."""
+        last = self.trainer.n_steps
+        return {**{step: f"@{step}" for step in sorted({*self.steps} - {last})}, last: ""}
+
+    def _bank(self, weights: Tensor, answers: Mapping[str, Tensor], suffix: str) -> Bank:
         measure = self.trainer.measure
         return Bank(
-            weights=subsets(
-                self.trainer.data.train.ids, self.seed, models=range(self.n_models), ratio=self.ratio
-            ).cpu(),
-            on_test=answers[f"test/{measure}"],
-            on_train=answers[f"train/{measure}"],
-            p_correct=answers.get("train/p_correct"),
+            weights=weights,
+            on_test=answers[f"test/{measure}{suffix}"],
+            on_train=answers[f"train/{measure}{suffix}"],
+            p_correct=answers.get(f"train/p_correct{suffix}"),
         )
 
 

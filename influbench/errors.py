@@ -22,7 +22,7 @@ class DataError(UsageError):
 
 
 class ModelError(UsageError):
-    """A model handed over a module that cannot be trained in replicas."""
+    """A model, or the optimizer or the schedule of its recipe, cannot be trained with in replicas."""
 
 
 class TrainingError(InflubenchError):
@@ -31,6 +31,10 @@ class TrainingError(InflubenchError):
 
 class EstimateError(InflubenchError):
     """An estimator handed over something other than the scores it owes."""
+
+
+class JudgeError(InflubenchError):
+    """A judge handed over something other than the columns, trainings and yardsticks that it owes."""
 
 
 class StoreError(InflubenchError):

@@ -43,7 +43,8 @@ class TrainingProblem(Problem):
     def __init__(
         self, trainer: Trainer, *, seed: int, bank_seed: int | None = None, resources: Resources | None = None
     ) -> None:
-        self.data, self.model, self.recipe = trainer.data, trainer.model, trainer.recipe
+        self.data, self.model = trainer.data, trainer.model
+        self.recipe, self.optimizer = trainer.recipe, trainer.optimizer
         self.dtype, self.device = trainer.dtype, trainer.device
         self.measure, self.seed = trainer.measure, seed
         self.meter = Meter(per_training=trainer.recipe.epochs * len(trainer.data.train))

@@ -13,11 +13,11 @@ from influbench.errors import UsageError
 from influbench.registry import Kind, Registry
 from influbench.store.files import write_bytes
 
-WITH_TEMPLATES: tuple[Kind, ...] = ("estimator", "dataset", "model")
+WITH_TEMPLATES: tuple[Kind, ...] = ("estimator", "dataset", "model", "judge")
 
 
 def write_package(kind: Kind, name: str, *, into: Path, registry: Registry) -> Path:
-    """The folder of a new package for one estimator, data set or model of this name, written below `into`.
+    """The folder of a new package for one plugin of this kind and name, written below `into`.
 
     UsageError where the name cannot be one, is registered by somebody, or the folder exists.
     """

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from influbench.truth.linear_datamodeling import subset_banks, subset_effects
 
 from influbench.banks import BLOCK, SubsetBank, subsets
 from influbench.errors import TrainingError
@@ -13,7 +14,6 @@ from influbench.resources import Resources
 from influbench.shards import gather, trained
 from influbench.store.cache import Cache
 from influbench.store.files import Arrays
-from influbench.truth.linear_datamodeling import subset_banks, subset_effects
 from tests.problems import line, problem, stored_in, trainer
 
 

@@ -21,10 +21,11 @@ from influbench.plan import parse_plan
 from influbench.report.chart import cost_charts
 from influbench.report.comparison import print_comparison
 from influbench.report.numbers import decimal, interval, trainings
-from influbench.report.studies import print_study
 from influbench.report.trace import trace_tables
-from influbench.results import Cell, ComparedRuns, DecompositionStudy, Result, Results, Where
+from influbench.results import Cell, ComparedRuns, Result, Results, Where
 from influbench.store.run_directory import read_found, read_result
+from influbench.studies.decomposition.record import DecompositionRecord
+from influbench.studies.running import print_study
 from tests.report.printing import text_of
 from tests.report.test_terminal import printed
 
@@ -372,7 +373,7 @@ def test_the_docs_quote_the_stored_decomposition() -> None:
     quoted = [block for block in blocks(page, "") if "mask noise" in block or "Which effect?" in block]
     assert len(quoted) == 3
     assert all(table.rstrip() in shown for table in quoted)
-    wide = DecompositionStudy.model_validate_json((folder / "width.json").read_text()).decomposed[-1]
+    wide = DecompositionRecord.model_validate_json((folder / "width.json").read_text()).decomposed[-1]
     masked, _, plain = (one.spearman for one in wide.estimands["influence"])
     text = " ".join((ROOT / page).read_text().split())
     assert f"reach {decimal(masked.value)} under the mask and {decimal(plain.value)} of the plain training" in text

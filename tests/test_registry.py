@@ -266,7 +266,8 @@ def test_parameters_reach_their_fields_in_their_types() -> None:
     [
         ("estimator", "tracinn", r"unknown estimator 'tracinn'; did you mean 'tracin'\?"),
         ("dataset", "digit", r"unknown data set 'digit'; did you mean 'digits'\?"),
-        ("model", "zzz", r"unknown model 'zzz'$"),
+        ("model", "zzz", r"unknown model 'zzz'; known are cnn, linear, mlp, resnet$"),
+        ("estimator", "zzz", r"unknown estimator 'zzz'$"),
         ("estimator", "subset[n_model=3]", r"subset has no parameter 'n_model'; did you mean 'n_models'\?"),
         ("estimator", "random[n=3]", r"random has no parameter 'n'; it has none"),
         ("estimator", "bare[k=4]", r"bare has no parameter 'k'; a field needs a type: write `k: int = 3` in NoType$"),

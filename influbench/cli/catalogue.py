@@ -140,6 +140,7 @@ def _how_it_runs(registry: "Registry", selector: "Selector") -> str:
     from influbench.errors import UsageError
     from influbench.isolation import isolated
     from influbench.training.loop import Trainer
+    from influbench.training.updates import update_rule
 
     try:
         model = registry.create("model", selector)
@@ -150,7 +151,7 @@ def _how_it_runs(registry: "Registry", selector: "Selector") -> str:
         data, device = Data(split, split, 2), torch.device("cpu")
         try:
             with isolated():
-                trainer = Trainer(data, model, model.recipe, "neg_loss", torch.float32, device)
+                trainer = Trainer(data, model, update_rule(model.recipe, registry), "neg_loss", torch.float32, device)
                 paths = [f"{trainer.network.path(torch.device(device))} on {device}" for device in ("cpu", "cuda")]
         except Exception:  # whatever a stranger's module raises on inputs that are not its own
             continue

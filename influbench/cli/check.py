@@ -27,7 +27,16 @@ def check_command(
     from influbench.report.checks import print_checks
     from influbench.report.console import Console
     from influbench.results import CheckedPlugin, to_json
-    from influbench.testing import Check, dataset_checks, estimator_checks, executor_checks, model_checks
+    from influbench.testing import (
+        Check,
+        dataset_checks,
+        estimator_checks,
+        executor_checks,
+        judge_checks,
+        model_checks,
+        optimizer_checks,
+        schedule_checks,
+    )
 
     *kinds, selector = words
     registry, name = installed(), parse_selector(selector).name
@@ -40,9 +49,14 @@ def check_command(
         if value is not None and of != kind:
             raise click.UsageError(f"--{option} goes with {ROLES[of].nouns}, and {name} is a {NOUNS[kind]}")
     of_kind: dict[Kind, Callable[..., list[Check]]] = {
-        "estimator": estimator_checks, "model": model_checks, "dataset": dataset_checks,
+        "estimator": estimator_checks,
+        "model": model_checks,
+        "dataset": dataset_checks,
+        "judge": judge_checks,
+        "optimizer": optimizer_checks,
+        "schedule": schedule_checks,
         "executor": executor_checks,
-    }  # fmt: skip
+    }
     if kind not in of_kind:
         raise click.UsageError(f"{name} is a {NOUNS[kind]}; influbench has checks for {', '.join(of_kind)}")
     option, value = options.get(kind, ("", None))

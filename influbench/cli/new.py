@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-_TRIED_BY = {"estimator": "-e {} -e grad_dot", "dataset": "-d {}", "model": "-m {}"}
+_TRIED_BY = {"estimator": "-e {} -e grad_dot", "dataset": "-d {}", "model": "-m {}", "judge": "-j leave_one_out -j {}"}
 
 
 @click.command("new", short_help="Write a package for a plugin of your own.")
@@ -14,9 +14,9 @@ _TRIED_BY = {"estimator": "-e {} -e grad_dot", "dataset": "-d {}", "model": "-m 
     "--into", type=click.Path(file_okay=False, path_type=Path), default=".", help="Folder for the package.  [here]"
 )
 def new_command(kind: str, name: str, into: Path) -> None:
-    """Write a package with a working estimator, data set or model called NAME, its tests and a README.
+    """Write a package with a working estimator, data set, model or judge called NAME, its tests and a README.
 
-    It passes its tests as it is; put your own code in place of what it computes.
+    It passes its tests unchanged; put your own code in place of what it computes.
     """
     from influbench.registry import NOUNS, installed
     from influbench.scaffold import WITH_TEMPLATES, write_package

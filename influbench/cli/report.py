@@ -14,10 +14,10 @@ import click
 def report_command(directory: Path, details: bool, as_json: bool) -> None:
     """Show again what the run or the study in DIRECTORY found."""
     from influbench.report.details import print_details
-    from influbench.report.studies import print_study
     from influbench.report.terminal import print_report
-    from influbench.results import Result, Results, to_json
+    from influbench.results import Results, to_json
     from influbench.store.run_directory import read_found, read_result
+    from influbench.studies.running import print_study
 
     found = read_result(directory) if details else read_found(directory)
     if as_json:
@@ -25,7 +25,7 @@ def report_command(directory: Path, details: bool, as_json: bool) -> None:
         return
     from influbench.report.console import Console
 
-    if not isinstance(found, Result | Results):
+    if not isinstance(found, Results):
         print_study(Console(), found)
     else:
         (print_details if details else print_report)(Console(), found)

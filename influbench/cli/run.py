@@ -8,7 +8,7 @@ import click
 from influbench.cli.resources import ResourceOptions, resource_options
 
 if TYPE_CHECKING:
-    from influbench.results import Failure, Forecast, Result, Results
+    from influbench.results import Failure, Forecast, Results
 
 
 @click.command("run", short_help="Train the truth and judge estimators by it.")
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
     help="Judge this estimator instead of the plan's, or ./FILE.py:CLASS; repeatable; `all` takes every installed one.",
+)
+@click.option(
+    "-j",
+    "--judge",
+    "judges",
+    multiple=True,
+    metavar="NAME[PARAMETER=VALUE]",
+    help="Hold estimates against this instead of the plan's judges, or ./FILE.py:CLASS; repeatable.",
 )
 @click.option(
     "-d",
@@ -44,7 +52,6 @@ if TYPE_CHECKING:
     help="Add seeds until the ground truth of influence is this reliable.",
 )
 @click.option("--max-seeds", type=click.IntRange(min=2), help="Seeds at the most, with --reliability (default: 64).")
-@click.option("--subsets", type=click.IntRange(min=0), help="Random subsets of a second truth (LDS).  [plan's: 0]")
 @click.option("--repeats", type=click.IntRange(min=1), help="Run each estimator so often, with seeds of its own.")
 @click.option("--seed", type=click.IntRange(min=0), help="Root seed: data, labels, truth and estimators follow.")
 @resource_options
@@ -56,12 +63,12 @@ if TYPE_CHECKING:
 def run_command(
     plan: str,
     estimators: tuple[str, ...],
+    judges: tuple[str, ...],
     datasets: tuple[str, ...],
     models: tuple[str, ...],
     seeds: int | None,
     reliability: float | None,
     max_seeds: int | None,
-    subsets: int | None,
     repeats: int | None,
     seed: int | None,
     resources: ResourceOptions,
@@ -79,17 +86,17 @@ def run_command(
     from influbench.engine import forecast, run
     from influbench.plan import read_plan
     from influbench.report.progress import follow
-    from influbench.results import has_failed, to_json
+    from influbench.results import to_json
 
     chosen = read_plan(plan).changed(
         estimators=estimators,
+        judges=judges,
         datasets=datasets,
         models=models,
         n_seeds=seeds,
         seed=seed,
         reliability=reliability,
         max_seeds=max_seeds,
-        subsets=subsets,
         repeats=repeats,
     )
     with resources.opened() as opened:
@@ -108,11 +115,11 @@ def run_command(
         click.echo(to_json(result))
     elif not quiet:
         _print_report(directory, result)
-    if has_failed(result):
+    if result.has_failed:
         raise click.exceptions.Exit(1)
 
 
-def _print_report(directory: Path, result: "Result | Results") -> None:
+def _print_report(directory: Path, result: "Results") -> None:
     from influbench.report.console import Console
     from influbench.report.terminal import print_report
     from influbench.report.written import print_where

@@ -128,13 +128,13 @@ def _unreadable(tensor: Tensor) -> str | None:
 
 
 class Pristine:
-    """Copies of the data, the model and the recipe, to notice that a plugin wrote into them and to undo it."""
+    """Copies of data, model, recipe and optimizer, to notice that a plugin wrote into them and to undo it."""
 
     def __init__(self, problem: Problem | Trainer) -> None:
         data = problem.data
         self._data, self._data_fields = data, dict(vars(data))
         self._splits = [(split, _copies(vars(split))) for split in (data.train, data.test)]
-        self._records = {"model": problem.model, "recipe": problem.recipe}
+        self._records = {"model": problem.model, "recipe": problem.recipe, "optimizer": problem.optimizer}
         self._fields = {name: deepcopy(vars(record)) for name, record in self._records.items()}
 
     def restore(self) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from influbench.results import Cell, Failure, Result, Results, Statistic
+from influbench.results import Cell, Failure, Result, Results
 
 
 class Spending(Protocol):
@@ -16,7 +16,7 @@ class Spending(Protocol):
 
 @dataclass(frozen=True)
 class ProblemStarted:
-    """A problem's ground truth begins."""
+    """A problem begins, with what its judges train."""
 
     name: str
     index: int
@@ -25,36 +25,26 @@ class ProblemStarted:
 
 @dataclass(frozen=True)
 class ShardDone:
-    """One shard of the ground truth is there, computed or reused."""
+    """One shard of what a judge trains is there, computed or reused; `n_shards` are those of the judge."""
 
+    judge: str
     n_done: int
     n_shards: int
     reused: bool
     warning: str | None
-    of_subsets: bool = False  # of the second truth, that of random subsets
 
 
 @dataclass(frozen=True)
-class TruthDone:
-    """The ground truth is whole; the estimators come next."""
+class WorkExtended:
+    """What a judge trains is not yet enough, and more is trained; `standing` says why in a few words."""
 
-    n_seeds: int
-
-
-@dataclass(frozen=True)
-class SubsetsDone:
-    """The truth of random subsets is whole, too."""
-
-    n_subsets: int
+    judge: str
+    standing: str
 
 
 @dataclass(frozen=True)
-class TruthExtended:
-    """The ground truth is not yet as reliable as asked for: seeds are added."""
-
-    n_seeds: int
-    reliability: Statistic
-    wanted: float
+class TrainingsDone:
+    """Everything that the judges train is there; the estimators come next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +64,10 @@ class EstimatorStarted:
 
 @dataclass(frozen=True)
 class EstimatorDone:
-    """An estimator's cells, whatever their status."""
+    """An estimator's cell, whatever its status."""
 
     name: str
-    cells: tuple[Cell, ...]
+    cell: Cell
 
 
 @dataclass(frozen=True)
@@ -99,8 +89,8 @@ class RunDone:
     """Everything is written to the run directory."""
 
     directory: Path
-    result: Result | Results
+    result: Results
 
 
-TruthEvent = ProblemStarted | ShardDone | TruthExtended | TruthDone | SubsetsDone
-Event = TruthEvent | EstimatorStarted | EstimatorDone | ProblemDone | ProblemFailed | RunDone
+JudgeEvent = ProblemStarted | ShardDone | WorkExtended | TrainingsDone
+Event = JudgeEvent | EstimatorStarted | EstimatorDone | ProblemDone | ProblemFailed | RunDone

@@ -1,26 +1,24 @@
 """What a ground truth will take, told before it is spent, from a few timed steps."""
 
 import gc
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import psutil
 import torch
 
-from influbench.api import Executor
-from influbench.banks import BLOCK as MODELS
+from influbench.api import Executor, Work
 from influbench.engine.preparation import Prepared, fitting_truth, prepare, resolved
 from influbench.isolation import isolated
-from influbench.measures import available
 from influbench.plan import ALL, Plan
 from influbench.registry import Registry, installed
 from influbench.resources import Resources
 from influbench.results import Failure, Forecast
 from influbench.store.cache import Cache
-from influbench.store.truths import ExportedTruth
 from influbench.training.loop import Trainer
-from influbench.truth.linear_datamodeling import subset_banks
 
 _BYTES_PER_SHARD_HEADER = 2048
 
@@ -40,54 +38,53 @@ def forecast(
     registry, resources = registry or installed(), resources or Resources()
     named = set(plan.estimators) - {ALL}
     prepared, refused = prepare(resolved(plan, registry), registry, named=named, resources=resources)
-    exported = None if truth_file is None else fitting_truth(truth_file, prepared)
+    in_file = frozenset[str]() if truth_file is None else fitting_truth(truth_file, prepared).places
     with isolated():
-        return [_of_problem(plan, problem, resources, exported) for problem in prepared], refused
+        return [_of_problem(problem, resources, in_file) for problem in prepared], refused
 
 
-def _of_problem(plan: Plan, prepared: Prepared, resources: Resources, exported: ExportedTruth | None) -> Forecast:
-    ground_truth, trainer = prepared.ground_truth, prepared.trainer
-    names, cache, executor = ground_truth.names, resources.cache, resources.executor
-    in_file = exported.shards if exported is not None and exported.key == ground_truth.key else frozenset[str]()
-    missing = [name for name in names if name not in in_file and not cache.holds(f"{ground_truth.folder}/{name}")]
-    n_left_out = [ground_truth.n_left_out(name) for name in missing]
-    of_subsets = _of_subsets(plan, trainer, cache)
-    n_train, n_test = len(trainer.data.train), len(trainer.data.test)
-    n_trainings = sum(n_left_out) + len(missing) + of_subsets.n_missing * MODELS
-    of_measures = len(available(trainer.data.n_classes)) * torch.empty(0, dtype=trainer.dtype).element_size()
-    n_bytes = (n_test + 1) * len(ground_truth.kept_steps) * of_measures
-    n_bytes_of_subsets = MODELS * (n_test + n_train) * of_measures
+def _of_problem(prepared: Prepared, resources: Resources, in_file: Collection[str]) -> Forecast:
+    trainer = prepared.trainer
+    pieces = _pieces(prepared, resources.cache, in_file)
+    missing = [piece for piece in pieces if not piece.is_stored]
+    n_trainings = sum(piece.work.trainings_in(piece.name) for piece in missing)
+    bytes_per_value = torch.empty(0, dtype=trainer.dtype).element_size()
+    n_values = sum(piece.work.values_in(piece.name) for piece in missing)
     return Forecast(
         problem=prepared.plan.name,
         n_trainings=n_trainings,
-        n_shards=len(names) + of_subsets.n_shards,
-        n_shards_stored=len(names) - len(missing) + of_subsets.n_shards - of_subsets.n_missing,
-        seconds=_seconds(n_trainings, trainer, executor) if n_trainings else 0.0,
+        n_shards=len(pieces),
+        n_shards_stored=len(pieces) - len(missing),
+        seconds=_seconds(n_trainings, trainer, resources.executor) if n_trainings else 0.0,
         memory_bytes=_resident_bytes() + trainer.stack_width * trainer.replica_bytes,
-        disk_bytes=sum(n_left_out) * n_bytes
-        + len(missing) * _BYTES_PER_SHARD_HEADER
-        + of_subsets.n_missing * (n_bytes_of_subsets + _BYTES_PER_SHARD_HEADER),
+        disk_bytes=n_values * bytes_per_value + len(missing) * _BYTES_PER_SHARD_HEADER,
         stack_width=trainer.stack_width,
         path=trainer.network.path(trainer.device),
     )
 
 
-@dataclass(frozen=True)
-class _Subsets:
-    """Shards of the second truth, and how many of them are not stored."""
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """One shard of what the judges train."""
 
-    n_shards: int
-    n_missing: int
+    work: Work[Any]
+    name: str
+    is_stored: bool
 
 
-def _of_subsets(plan: Plan, trainer: Trainer, cache: Cache) -> _Subsets:
-    banks = subset_banks(trainer, plan.seed, n_subsets=plan.truth.subsets, ratio=plan.truth.subset_ratio)
-    places = [f"{bank.folder}/{name}" for bank in banks for name in bank.names] if plan.truth.subsets else []
-    return _Subsets(len(places), sum(not cache.holds(place) for place in places))
+def _pieces(prepared: Prepared, cache: Cache, in_file: Collection[str]) -> list[_Piece]:
+    """Every shard that the judges ask for, each once. Those whose places are in a file are as good as stored."""
+    pieces: dict[str, _Piece] = {}
+    for seat in prepared.seats:
+        for work in seat.works:
+            for name in work.names:
+                place = f"{work.folder}/{name}"
+                pieces[place] = _Piece(work, name, place in in_file or cache.holds(place))
+    return list(pieces.values())
 
 
 def _seconds(n_trainings: int, trainer: Trainer, executor: Executor) -> float:
-    """Time until so many trainings are done, from a few steps that are timed here and the start of the workers."""
+    """Time until this many trainings are done, from a few steps that are timed here and the start of the workers."""
     of_one = _seconds_per_training(trainer, one_thread=executor.one_thread)
     return n_trainings * of_one / executor.capacity() + _start_seconds(executor)
 

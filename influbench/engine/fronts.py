@@ -1,26 +1,25 @@
 """Which estimators of a run are worth their cost."""
 
-from collections.abc import Sequence
-from typing import get_args
+from collections.abc import Iterable, Sequence
 
-from influbench.results import Cell, Where
+from influbench.results import Cell
 from influbench.statistics.front import pareto_front
 
 
-def fronts(cells: Sequence[Cell]) -> dict[Where, tuple[str, ...]]:
-    """Names on the Pareto front of training-run equivalents and agreement, cheapest first; by the values as they are.
+def fronts(cells: Sequence[Cell], columns: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Names on the Pareto front of training-run equivalents and agreement, cheapest first, by column.
 
-    Columns in which no estimator has an agreement are left out.
+    Columns in which no estimator has a value are left out.
     """
-    found: dict[Where, tuple[str, ...]] = {}
-    for where in get_args(Where):
-        points = [
-            (cell.name, cell.training_equivalents, agreement.value)
-            for cell in cells
-            if (agreement := cell.agreement(where)) and agreement.value is not None
-        ]
-        known = [(name, cost, value) for name, cost, value in points if cost is not None]
-        front = pareto_front([cost for _, cost, _ in known], [value for _, _, value in known])
-        if front:
-            found[where] = tuple(known[number][0] for number in front)
+    found: dict[str, tuple[str, ...]] = {}
+    for column in columns:
+        names, costs, values = [], [], []
+        for cell in cells:
+            value, cost = cell.value(column).value, cell.training_equivalents
+            if value is not None and cost is not None:
+                names.append(cell.name)
+                costs.append(cost)
+                values.append(value)
+        if names:
+            found[column] = tuple(names[number] for number in pareto_front(costs, values))
     return found

@@ -1,210 +1,217 @@
-"""Agreements made into cells, comparisons of estimators with each other, and reliabilities into the truth's record."""
+"""Estimates held against what the judges ask for: cells, comparisons of estimators with each other, and trust."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 
-from influbench.api import Data, Estimate
+from influbench.api import Column, Estimate
+from influbench.engine.boundary import Pristine
 from influbench.engine.obstacles import Obstacle
-from influbench.results import (
-    UNKNOWN,
-    Cell,
-    Comparison,
-    CurvePoint,
-    InfluenceTrust,
-    Quantity,
-    Status,
-    SubsetTruth,
-    TracePoint,
-    Trust,
-    TruthRecord,
-    Where,
-)
-from influbench.statistics.comparison import Agreement, Yardstick, finding, influence_yardstick, statistic
-from influbench.statistics.correlation import whole_table, within_classes
+from influbench.engine.seats import Seat, attempt, failure
+from influbench.results import UNKNOWN, Agreement, Cell, ColumnRecord, Comparison, CurvePoint, TracePoint, Trust
 from influbench.statistics.differences import Difference, differences, letters
 from influbench.statistics.estimation import Estimation
-from influbench.truth.leave_one_out import Truth
-from influbench.truth.linear_datamodeling import SubsetEffects
+from influbench.statistics.yardsticks import Yardstick, statistic
 
+_QUANTITIES = ("influence", "memorization")
 _WANTED = (0.5, 0.8, 0.9)  # reliabilities for which the record says how many seeds they take
 
 
-@dataclass(frozen=True)
-class _Column:
-    """Where a cell keeps what one yardstick says."""
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """One column with the judge that made it and what scores are held against."""
 
-    where: Where
-    quantity: Quantity
-    value: str
-    of_ceiling: str
-    letters: str
+    column: Column
+    seat: Seat
+    yardstick: Yardstick
 
 
-_COLUMNS = (
-    _Column("influence", "influence", "spearman", "of_ceiling", "letters"),
-    _Column("within_class", "influence", "within_class", "within_class_of_ceiling", "within_class_letters"),
-    _Column("lds", "influence", "lds", "lds_of_ceiling", "lds_letters"),
-    _Column("memorization", "memorization", "spearman", "of_ceiling", "letters"),
-)
-
-
-class Judge:
-    """Compares estimates of one problem with its truth, and estimators with each other."""
+class Bench:
+    """All judges of one problem, after one step of training."""
 
     def __init__(
-        self, truth: Truth, data: Data, subsets: SubsetEffects | None = None, *, wrong: Tensor | None = None
+        self, seats: Sequence[Seat], trained: Mapping[str, Sequence[Any]], *, step: int, pristine: Pristine
     ) -> None:
-        """`wrong` (n_train,) is True for the train labels that are not the true ones, where that is known."""
-        self._truth, self._data, self._subsets = truth, data, subsets
-        self._wrong = None if wrong is None or not wrong.any() else wrong
-        self._agreements: dict[Where, dict[str, Estimation]] = {column.where: {} for column in _COLUMNS}
+        """`trained` holds the results of each judge's trainings, by its name. A judge that raises is a failure."""
+        self._pristine = pristine
+        self.failures: dict[str, Obstacle] = {}
+        self._measured: dict[str, _Measured] = {}
+        for seat in seats:
+            if seat.name not in trained:
+                continue
+            found = attempt(seat.supplied, lambda: self._yardsticks(seat, trained[seat.name], step))  # noqa: B023
+            if isinstance(found, Obstacle):
+                self.failures[seat.name] = found
+                continue
+            for column in seat.columns:
+                if column.key in found:
+                    self._measured[column.key] = _Measured(column, seat, found[column.key])
+        self._agreements: dict[str, dict[str, Estimation]] = {key: {} for key in self._measured}
 
-    def cells(self, estimator: str, name: str, estimates: Sequence[Estimate]) -> list[Cell]:
-        """A cell for each quantity that the estimates, one for each repeat, speak of."""
-        cells = []
-        influence = [estimate.influence for estimate in estimates if estimate.influence is not None]
-        if len(influence) == len(estimates):
-            cell = unknown_cell(estimator, name, "influence", status="ok", n=influence[0].numel())
-            overall = self._agreement("influence", name, influence)
-            update: dict[str, object] = {"n_undefined": overall.n_undefined, **self._update("influence", overall)}
-            if "within_class" in self.yardsticks:
-                within = self._agreement("within_class", name, influence)
-                update |= {"within_class_n_undefined": within.n_undefined, **self._update("within_class", within)}
-            if self._subsets is not None:
-                predicted = [self._subsets.predictions(scores) for scores in influence]
-                update |= self._update("lds", self._agreement("lds", name, predicted))
-            update |= {
-                "pooled_spearman": self.yardsticks["influence"].pooled(influence),
-                "details": self.yardsticks["influence"].details(influence),
-            }
-            cells.append(cell.model_copy(update={**update, "n_repeats": len(estimates), "notes": estimates[0].notes}))
-        memorization = [one.memorization[:, None] for one in estimates if one.memorization is not None]
-        if len(memorization) == len(estimates) and "memorization" in self.yardsticks:
-            cell = unknown_cell(estimator, name, "memorization", status="ok", n=len(self._data.train))
-            found = self._agreement("memorization", name, memorization)
-            update = {
-                "n_undefined": found.n_undefined,
-                **self._update("memorization", found),
-                "wrong_labels_auroc": UNKNOWN if self._wrong is None else finding(self._wrong, memorization),
-                "details": self.yardsticks["memorization"].details(memorization),
-            }
-            cells.append(cell.model_copy(update={**update, "n_repeats": len(estimates), "notes": estimates[0].notes}))
-        return cells
+    def _yardsticks(self, seat: Seat, trained: Sequence[Any], step: int) -> dict[str, Yardstick]:
+        with self._pristine.guarded("yardsticks"):
+            return seat.yardsticks(trained, step)
+
+    @property
+    def yardsticks(self) -> dict[str, Yardstick]:
+        """What scores are held against, by column."""
+        return {key: measured.yardstick for key, measured in self._measured.items()}
+
+    def cell(self, estimator: str, name: str, estimates: Sequence[Estimate]) -> Cell:
+        """The agreement of the estimates, one for each repeat, in each column that they have scores for."""
+        notes = tuple(dict.fromkeys(note for estimate in estimates for note in estimate.notes))
+        empty = Cell(estimator=estimator, name=name, status="ok", n_repeats=len(estimates), notes=notes)
+        if reason := _incomplete(estimates):
+            return empty.model_copy(update={"status": "failed", "reason": reason})
+        columns = {}
+        for key, measured in self._measured.items():
+            agreement = self._agreement(measured, name, estimates)
+            if agreement is not None:
+                columns[key] = agreement
+        if not columns:
+            reason = f"it predicts {_predicted(estimates)}, and no judge of this run asks for that; name one with -j"
+            return empty.model_copy(update={"status": "unsupported", "reason": reason})
+        return empty.model_copy(update={"columns": columns})
+
+    def held_apart(self, estimates: Sequence[Estimate]) -> dict[str, list[Tensor]]:
+        """Scores that judges derive from the estimates by rules of their own, as they are compared, by column."""
+        found = {}
+        for key, measured in self._measured.items():
+            if measured.seat.derives_scores:
+                held = attempt(measured.seat.supplied, lambda: self._held(measured, estimates))  # noqa: B023
+                if not isinstance(held, Obstacle) and held is not None:
+                    found[key] = held
+        return found
 
     def compared(self, cells: Iterable[Cell]) -> tuple[tuple[Cell, ...], tuple[Comparison, ...]]:
         """The cells with letters for what cannot be told apart, and all pairs of estimators."""
         comparisons: list[Comparison] = []
-        written: dict[tuple[Quantity, str], dict[str, str]] = {}
-        for column in _COLUMNS:
-            found = differences(self._agreements[column.where])
-            comparisons += recorded(column.where, found)
-            names = sorted(self._agreements[column.where], key=lambda name: -self._agreements[column.where][name].value)
-            for name, its_letters in letters(names, found).items():
-                written.setdefault((column.quantity, name), {})[column.letters] = its_letters
-        lettered = tuple(cell.model_copy(update=written.get((cell.quantity, cell.name), {})) for cell in cells)
-        return lettered, tuple(comparisons)
+        written: dict[str, dict[str, str]] = {}
+        for key, agreements in self._agreements.items():
+            found = differences(agreements)
+            comparisons += recorded(key, found)
+            names = sorted(agreements, key=lambda name: -agreements[name].value)
+            written[key] = letters(names, found)
+        return tuple(_lettered(cell, written) for cell in cells), tuple(comparisons)
 
-    def truth_record(self) -> TruthRecord:
-        """The truth's record, with its reliabilities."""
-        truth, known = self._truth, {where: _trust(yardstick) for where, yardstick in self.yardsticks.items()}
-        return TruthRecord(
-            estimand=f"expected leave-one-out effect, {truth.n_seeds} seed{'s' * (truth.n_seeds != 1)}",
-            n_seeds=truth.n_seeds,
-            n_trainings=truth.n_trainings,
-            seconds=truth.seconds,
-            n_shards=truth.n_shards,
-            n_shards_reused=truth.n_shards_reused,
-            influence=InfluenceTrust(**known["influence"].model_dump(), within_class=known.get("within_class")),
-            memorization=known.get("memorization"),
-            subsets=None if self._subsets is None else _subset_truth(self._subsets, known["lds"]),
+    def columns(self) -> tuple[ColumnRecord, ...]:
+        """The columns' records."""
+        return tuple(_column_record(measured) for measured in self._measured.values())
+
+    def trust(self) -> dict[str, Trust]:
+        """How far the truth of each column can be trusted, for those whose truth is noisy."""
+        return {key: _trust(one.yardstick) for key, one in self._measured.items() if one.yardstick.noisy}
+
+    def _agreement(self, measured: _Measured, name: str, estimates: Sequence[Estimate]) -> Agreement | None:
+        yardstick, seat = measured.yardstick, measured.seat
+        unknown = Agreement(n=yardstick.n_pairs)
+        try:
+            held = self._held(measured, estimates)
+        except Exception as error:
+            return unknown.model_copy(update={"failure": failure(seat.supplied, error).reason})
+        if held is None:
+            return None
+        found = yardstick.agreement(held)
+        if found.value is not None:
+            self._agreements[measured.column.key][name] = found.value
+        return Agreement(
+            value=yardstick.measurement.interval(found.value),
+            of_ceiling=UNKNOWN if found.of_ceiling is None else found.of_ceiling.interval(),
+            n=yardstick.n_pairs,
+            n_undefined=found.n_undefined,
+            details=yardstick.details(held) if measured.column.details else None,
         )
 
-    @cached_property
-    def yardsticks(self) -> dict[Where, Yardstick]:
-        """The truth as each column of the report looks at it."""
-        n_train, n_test = len(self._data.train), len(self._data.test)
-        found: dict[Where, Yardstick] = {"influence": influence_yardstick(self._truth.influence)}
-        if self._data.n_classes is not None:
-            classes = within_classes(self._data.train.labels.cpu(), self._data.test.labels.cpu())
-            found["within_class"] = Yardstick(self._truth.influence, classes)
-        if self._truth.memorization is not None:
-            found["memorization"] = Yardstick(self._truth.memorization[:, :, None], whole_table(n_train, 1))
-        if self._subsets is not None:
-            found["lds"] = Yardstick(self._subsets.measured, whole_table(self._subsets.n_subsets, n_test))
-        return found
-
-    def _agreement(self, where: Where, name: str, repeats: Sequence[Tensor]) -> Agreement:
-        found = self.yardsticks[where].agreement(repeats)
-        if found.spearman is not None:
-            self._agreements[where][name] = found.spearman
-        return found
-
-    def _update(self, where: Where, found: Agreement) -> dict[str, object]:
-        column = next(column for column in _COLUMNS if column.where == where)
-        of_ceiling = UNKNOWN if found.of_ceiling is None else found.of_ceiling.interval()
-        return {column.value: statistic(found.spearman), column.of_ceiling: of_ceiling}
-
-
-def recorded(where: Where, found: Iterable[Difference]) -> list[Comparison]:
-    """Differences in one column as the result holds them."""
-    return [
-        Comparison(where=where, first=one.first, second=one.second, difference=one.statistic, is_clear=one.is_clear)
-        for one in found
-    ]
+    def _held(self, measured: _Measured, estimates: Sequence[Estimate]) -> list[Tensor] | None:
+        """The scores of every repeat as they are compared; None if the estimates have none for this column."""
+        with self._pristine.guarded("scores"):
+            found = [measured.seat.held(estimate, measured.column, measured.yardstick) for estimate in estimates]
+        held = [one for one in found if one is not None]
+        return held if len(held) == len(found) else None
 
 
 class Trace:
     """Judges estimators that can be traced by the truth after each of several steps."""
 
-    def __init__(self, truths: Mapping[int, Truth], data: Data) -> None:
-        self.steps = tuple(sorted(truths))
-        self._judges = {step: Judge(truths[step], data) for step in self.steps}
-        self._cells: dict[int, list[Cell]] = {step: [] for step in self.steps}
+    def __init__(self, benches: Mapping[int, Bench]) -> None:
+        self._benches = dict(sorted(benches.items()))
+        self._cells: dict[int, list[Cell]] = {step: [] for step in self._benches}
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        return tuple(self._benches)
 
     def add(self, estimator: str, name: str, repeats: Sequence[Sequence[Estimate]]) -> None:
         """Judge one estimator's estimates after each step, for each repeat."""
-        for place, step in enumerate(self.steps):
-            self._cells[step] += self._judges[step].cells(estimator, name, [of_repeat[place] for of_repeat in repeats])
+        for place, (step, bench) in enumerate(self._benches.items()):
+            self._cells[step].append(bench.cell(estimator, name, [of_repeat[place] for of_repeat in repeats]))
 
     def points(self) -> tuple[TracePoint, ...]:
         """What was found; nothing if no estimator was traced."""
         if not any(self._cells.values()):
             return ()
         return tuple(
-            TracePoint(step=step, truth=self._judges[step].truth_record(), cells=tuple(self._cells[step]))
-            for step in self.steps
+            TracePoint(step=step, trust=bench.trust(), cells=tuple(self._cells[step]))
+            for step, bench in self._benches.items()
         )
 
 
-def unjudged(estimator: str, name: str, data: Data, obstacle: Obstacle) -> tuple[Cell, ...]:
-    """The cells of an estimator that did not run or failed: one for each quantity it might have spoken of."""
-    sizes: dict[Quantity, int] = {"influence": len(data.train) * len(data.test)}
-    if data.n_classes is not None:
-        sizes["memorization"] = len(data.train)
-    return tuple(
-        unknown_cell(estimator, name, quantity, status=obstacle.status, n=n).model_copy(
-            update={"reason": obstacle.reason, "traceback": obstacle.traceback}
-        )
-        for quantity, n in sizes.items()
-    )
+def recorded(column: str, found: Iterable[Difference]) -> list[Comparison]:
+    """Differences in one column as the result holds them."""
+    return [
+        Comparison(column=column, first=one.first, second=one.second, difference=one.statistic, is_clear=one.is_clear)
+        for one in found
+    ]
 
 
-def unknown_cell(estimator: str, name: str, quantity: Quantity, *, status: Status, n: int) -> Cell:
-    """A cell of which no statistic is known yet."""
+def unjudged(estimator: str, name: str, obstacle: Obstacle) -> Cell:
+    """The cell of an estimator that did not run or failed."""
     return Cell(
         estimator=estimator,
         name=name,
-        quantity=quantity,
-        status=status,
-        spearman=UNKNOWN,
-        within_class=UNKNOWN,
-        of_ceiling=UNKNOWN,
-        within_class_of_ceiling=UNKNOWN,
-        pooled_spearman=UNKNOWN,
-        n=n,
+        status=obstacle.status,
+        reason=obstacle.reason,
+        traceback=obstacle.traceback,
+    )
+
+
+def _incomplete(estimates: Sequence[Estimate]) -> str | None:
+    """Why repeats cannot be taken together: a quantity that only some of them have."""
+    for quantity in _QUANTITIES:
+        n_given = sum(getattr(estimate, quantity) is not None for estimate in estimates)
+        if 0 < n_given < len(estimates):
+            return f"returned {quantity} in {n_given} of {len(estimates)} repeats, expected in all of them or in none"
+    return None
+
+
+def _predicted(estimates: Sequence[Estimate]) -> str:
+    given = [quantity for quantity in _QUANTITIES if getattr(estimates[0], quantity) is not None]
+    return " and ".join(given)
+
+
+def _lettered(cell: Cell, written: Mapping[str, Mapping[str, str]]) -> Cell:
+    columns = {
+        key: agreement.model_copy(update={"letters": written.get(key, {}).get(cell.name)})
+        for key, agreement in cell.columns.items()
+    }
+    return cell.model_copy(update={"columns": columns})
+
+
+def _column_record(measured: _Measured) -> ColumnRecord:
+    column, yardstick = measured.column, measured.yardstick
+    return ColumnRecord(
+        key=column.key,
+        title=column.title,
+        quantity=column.quantity,
+        judge=measured.seat.name,
+        statistic=yardstick.statistic,
+        unit=yardstick.measurement.unit,
+        rows=column.rows,
+        chart=column.chart,
+        n_rows=yardstick.fewest_rows,
+        n_columns=yardstick.n_columns if yardstick.n_columns > 1 else None,
     )
 
 
@@ -214,22 +221,10 @@ def _trust(yardstick: Yardstick) -> Trust:
     if known.reliability is not None:
         curve[known.n_seeds] = known.reliability
     return Trust(
+        n_seeds=known.n_seeds,
         reliability=statistic(known.reliability),
         ceiling=statistic(known.ceiling),
         single_seed_reliability=statistic(known.single_seed),
         curve=tuple(CurvePoint(n_seeds=n, reliability=statistic(one)) for n, one in sorted(curve.items())),
         seeds_needed={f"{wanted:g}": known.seeds_needed(wanted) for wanted in _WANTED},
-    )
-
-
-def _subset_truth(subsets: SubsetEffects, trust: Trust) -> SubsetTruth:
-    return SubsetTruth(
-        estimand=(
-            f"measure after training on a random subset, {subsets.n_subsets} subsets with a share of "
-            f"{subsets.ratio:g}, {subsets.n_seeds} seeds each"
-        ),
-        n_subsets=subsets.n_subsets,
-        ratio=subsets.ratio,
-        n_trainings=subsets.n_subsets * subsets.n_seeds,
-        trust=trust,
     )

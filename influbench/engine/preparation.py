@@ -3,18 +3,21 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 
-from influbench.api import Data, Dataset, Estimator, Model, Recipe
+from influbench.api import Data, Dataset, Estimator, Judge, Model, Recipe
 from influbench.engine.boundary import Pristine, checked_data, on_device
 from influbench.engine.estimating import refusal
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
+from influbench.engine.seats import Seat, seated
 from influbench.engine.soundness import check_model, checked_recipe
+from influbench.engine.update_rules import check_optimizer, check_schedule
 from influbench.errors import (
     InflubenchError,
+    JudgeError,
     ModelError,
     PlanError,
     PluginError,
@@ -32,6 +35,8 @@ from influbench.results import Failure
 from influbench.seeds import derive
 from influbench.store.truths import ExportedTruth, exported_truth
 from influbench.training.loop import Trainer
+from influbench.training.updates import UpdateRule
+from influbench.truth.judged_problem import TruthProblem
 from influbench.truth.leave_one_out import GroundTruth
 
 T = TypeVar("T")
@@ -53,13 +58,17 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """One problem with data loaded, a model that fits them, and its estimators."""
+    """One problem with data loaded, a model that fits them, its judges and its estimators."""
 
     plan: ProblemPlan
-    trainer: Trainer
-    ground_truth: GroundTruth
+    judged: TruthProblem
     labels: RandomLabels
+    seats: list[Seat]
     candidates: list[Candidate]
+
+    @property
+    def trainer(self) -> Trainer:
+        return self.judged.trainer
 
 
 def resolved(plan: Plan, registry: Registry) -> Plan:
@@ -67,11 +76,14 @@ def resolved(plan: Plan, registry: Registry) -> Plan:
 
     What is named besides "all" and among them is there once.
     """
+    judges = tuple(str(parse_selector(text)) for text in plan.judges)
+    if twice := [name for name in judges if judges.count(name) > 1]:
+        raise UsageError(f"judge {twice[0]} is named twice; name it once")
     named = [str(parse_selector(text)) for text in plan.estimators]
     if twice := [name for name in named if name != ALL and named.count(name) > 1]:
         raise UsageError(f"estimator {twice[0]} is named twice; name it once")
     names = [name for text in named for name in (registry.names("estimator") if text == ALL else [text])]
-    return plan.changed(estimators=tuple(dict.fromkeys(names)))
+    return plan.changed(estimators=tuple(dict.fromkeys(names)), judges=judges)
 
 
 def prepare(
@@ -85,37 +97,45 @@ def prepare(
     """Every problem of a resolved plan, and those whose model cannot be trained on their data, if others can.
 
     An estimator that cannot be made is an error if it is among the `named` ones, and a candidate with an obstacle
-    otherwise. UsageError if one of the `required` estimators is unsupported on every problem.
+    otherwise. UsageError if one of the `required` estimators, or a judge, is unsupported on every problem.
     """
     named, required = ({str(parse_selector(name)) for name in names} for names in (named, required))
     estimators = [
         (selector, *_estimator(selector, registry, named=str(selector) in named))
         for selector in map(parse_selector, plan.estimators)
     ]
+    judges = [(selector, registry.create("judge", selector)) for selector in map(parse_selector, plan.judges)]
     resources = resources or Resources()
     prepared: list[Prepared] = []
     refused: list[Failure] = []
     first_error: InflubenchError | None = None
     for problem in plan.problems():
         try:
-            prepared.append(_problem(plan, problem, registry, estimators, resources))
-        except (ModelError, PluginError) as error:
+            prepared.append(_problem(plan, problem, registry, judges, estimators, resources))
+        except (ModelError, PluginError, JudgeError) as error:
             refused.append(_refusal(problem, error))
             first_error = first_error or error
     if not prepared and first_error is not None:
         raise first_error
+    for number, (selector, _) in enumerate(judges):
+        _check_supported(f"judge {selector}", [problem.seats[number].obstacle for problem in prepared])
     for number, (selector, *_) in enumerate(estimators):
-        obstacles = [problem.candidates[number].obstacle for problem in prepared]
-        reasons = [obstacle.reason for obstacle in obstacles if obstacle and obstacle.status == "unsupported"]
-        if str(selector) in required and len(reasons) == len(prepared):
-            raise UsageError(f"{selector} cannot run on any problem of the plan: {reasons[0]}")
+        if str(selector) in required:
+            _check_supported(str(selector), [problem.candidates[number].obstacle for problem in prepared])
     return prepared, refused
+
+
+def _check_supported(name: str, obstacles: Sequence[Obstacle | None]) -> None:
+    """UsageError where something is unsupported on every problem."""
+    reasons = [obstacle.reason for obstacle in obstacles if obstacle and obstacle.status == "unsupported"]
+    if len(reasons) == len(obstacles):
+        raise UsageError(f"{name} cannot run on any problem of the plan: {reasons[0]}")
 
 
 def fitting_truth(path: Path, prepared: Sequence[Prepared]) -> ExportedTruth:
     """The truth in a file that was exported. UsageError if it is not the truth of one of the problems."""
     exported = exported_truth(path)
-    if exported.key not in {problem.ground_truth.key for problem in prepared}:
+    if exported.key not in {problem.judged.ground_truth.key for problem in prepared}:
         raise UsageError(
             f"{path} holds the truth of {exported.problem}, and no problem of this plan has that key: data, model, "
             "recipe, random labels or root seed differ"
@@ -154,6 +174,7 @@ def _problem(
     plan: Plan,
     problem: ProblemPlan,
     registry: Registry,
+    judges: list[tuple[Selector, Judge]],
     estimators: list[tuple[Selector, Estimator | None, Obstacle | None]],
     resources: Resources,
 ) -> Prepared:
@@ -161,6 +182,7 @@ def _problem(
     model: Model = registry.create("model", named_model)
     who = registry.supplied("model", named_model)
     recipe = _of_model(who, lambda: checked_recipe(model))
+    rule = _rule(plan, recipe, registry, who=who)
     device = resources.torch_device()
     data, labels = problem_data(plan, problem, registry)
     data = on_device(data, device)
@@ -169,7 +191,7 @@ def _problem(
     trainer = Trainer(
         data,
         model,
-        _replaced(plan, recipe),
+        rule,
         plan.problem.measure,
         _dtype(plan),
         device,
@@ -178,13 +200,8 @@ def _problem(
     )
     if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
+    _check_rule(rule, trainer.n_steps, registry)
     _of_model(who, lambda: check_model(trainer))
-    candidates, pristine = [], Pristine(trainer)
-    for selector, estimator, missing in estimators:
-        views = [_view(plan, trainer, selector, repeat, resources) for repeat in range(plan.repeats)]
-        supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
-        obstacle = missing if estimator is None else _unsupported(supplied, estimator, views[0], pristine)
-        candidates.append(Candidate(selector, supplied, estimator, views, obstacle))
     truth = plan.truth
     ground_truth = GroundTruth(
         trainer,
@@ -194,7 +211,54 @@ def _problem(
         reliability=truth.reliability,
         max_seeds=truth.max_seeds,
     )
-    return Prepared(problem, trainer, ground_truth, labels, candidates)
+    pristine = Pristine(trainer)
+    judged = TruthProblem(ground_truth, labels.wrong)
+    seats = _seats(problem, judged, judges, registry, pristine)
+    asked = {column.quantity for seat in seats for column in seat.columns}
+    candidates = []
+    for selector, estimator, missing in estimators:
+        views = [_view(plan, trainer, selector, repeat, resources) for repeat in range(plan.repeats)]
+        supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
+        obstacle = missing
+        if estimator is not None:
+            obstacle = _unsupported(supplied, estimator, views[0], pristine) or _unasked(estimator, asked)
+        candidates.append(Candidate(selector, supplied, estimator, views, obstacle))
+    return Prepared(problem, judged, labels, seats, candidates)
+
+
+def _seats(
+    problem: ProblemPlan,
+    judged: TruthProblem,
+    judges: Sequence[tuple[Selector, Judge]],
+    registry: Registry,
+    pristine: Pristine,
+) -> list[Seat]:
+    """The judges on this problem. UsageError where two make one column; JudgeError where none can judge there."""
+    seats = []
+    for selector, judge in judges:
+        with pristine.guarded(f"judge {selector}"):
+            seats.append(seated(str(selector), registry.supplied("judge", selector), judge, judged))
+    makers: dict[str, str] = {}
+    for seat in seats:
+        for column in seat.columns:
+            if column.key in makers:
+                raise UsageError(
+                    f"judges {makers[column.key]} and {seat.name} both make the column {column.key!r}; name one of them"
+                )
+            makers[column.key] = seat.name
+    if not makers:
+        reasons = [f"{seat.name}: {seat.obstacle.reason}" for seat in seats if seat.obstacle is not None]
+        raise JudgeError(f"no judge of the plan can judge on {problem.name} ({'; '.join(reasons)})")
+    return seats
+
+
+def _unasked(estimator: Estimator, asked: Collection[str]) -> Obstacle | None:
+    """What keeps an estimator from a run whose judges ask for nothing that it predicts."""
+    if set(estimator.predicts) & set(asked):
+        return None
+    predicts = " and ".join(estimator.predicts)
+    reason = f"it predicts {predicts}, and the judges of the plan ask for {' and '.join(sorted(asked))} alone"
+    return Obstacle("unsupported", reason)
 
 
 def _view(plan: Plan, trainer: Trainer, selector: Selector, repeat: int, resources: Resources) -> TrainingProblem:
@@ -208,11 +272,30 @@ def _view(plan: Plan, trainer: Trainer, selector: Selector, repeat: int, resourc
     )
 
 
-def _replaced(plan: Plan, recipe: Recipe) -> Recipe:
+def _rule(plan: Plan, recipe: Recipe, registry: Registry, *, who: str) -> UpdateRule:
+    """The model's recipe with what the plan replaces, and the optimizer and the schedule that it then names."""
+    replacements = plan.training.replacements()
     try:
-        return replace(recipe, **plan.training.replacements())
+        recipe = replace(recipe, **replacements)
     except ValueError as error:
         raise PlanError(f"{plan.name}: [training] {error}") from None
+
+    def named(kind: Literal["optimizer", "schedule"]) -> Any:
+        try:
+            return registry.create(kind, parse_selector(getattr(recipe, kind)))
+        except UsageError as error:
+            if kind in replacements:
+                raise PlanError(f"{plan.name}: [training] {error}") from None
+            raise ModelError(f"{who}: `recipe`: {error}") from None
+
+    return UpdateRule(recipe, named("optimizer"), named("schedule"))
+
+
+def _check_rule(rule: UpdateRule, n_steps: int, registry: Registry) -> None:
+    """ModelError, with who supplies it, where the optimizer or the schedule does not keep the contract."""
+    optimizer, schedule = parse_selector(rule.recipe.optimizer), parse_selector(rule.recipe.schedule)
+    _of_model(registry.supplied("optimizer", optimizer), lambda: check_optimizer(rule), noun="optimizer")
+    _of_model(registry.supplied("schedule", schedule), lambda: check_schedule(rule, n_steps), noun="schedule")
 
 
 def _unsupported(who: str, estimator: Estimator, view: TrainingProblem, pristine: Pristine) -> Obstacle | None:
@@ -224,10 +307,10 @@ def _unsupported(who: str, estimator: Estimator, view: TrainingProblem, pristine
     return None if reason is None else Obstacle("unsupported", reason)
 
 
-def _of_model(who: str, call: Callable[[], T]) -> T:
-    """What a model's code returns; ModelError with its name where it does not fit."""
+def _of_model(who: str, call: Callable[[], T], *, noun: str = "model") -> T:
+    """What the code of a model, an optimizer or a schedule returns; ModelError with its name where it does not fit."""
     try:
-        return _try(f"model {who}", call)
+        return _try(f"{noun} {who}", call)
     except ModelError as error:
         raise ModelError(f"{who}: {printable(str(error))}") from error
 

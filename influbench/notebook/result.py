@@ -34,28 +34,30 @@ def read(directory: str | Path) -> "Result":
 
 @dataclass(frozen=True)
 class Row:
-    """One estimator's agreement on one problem and quantity: a row of `Result.frame()`.
+    """One estimator's agreement on one problem in one column: a row of `Result.frame()`.
 
-    Agreements are Spearman correlations as in the report, with the ends of their 95 % intervals; None where there is
-    none. `of_ceiling` are shares of the noise ceiling. `trainings` is the cost in ordinary trainings.
+    `value` is in the column's `unit`, with the ends of its 95% interval; None where there is none. `of_ceiling` is its
+    share of the noise `ceiling`; ceiling and reliability are those of the column's truth. Estimators that share one of
+    the `letters` cannot be told apart. `trainings` is the cost in ordinary trainings.
     """
 
     problem: str
     estimator: str
+    column: str
     quantity: str
+    unit: str
+    judge: str
     status: str
     reason: str | None
-    spearman: float | None
-    spearman_low: float | None
-    spearman_high: float | None
+    value: float | None
+    low: float | None
+    high: float | None
     of_ceiling: float | None
     letters: str | None
-    within_class: float | None
-    within_class_low: float | None
-    within_class_high: float | None
-    within_class_of_ceiling: float | None
-    lds: float | None
-    n: int
+    ceiling: float | None
+    reliability: float | None
+    n: int | None
+    n_undefined: int | None
     trainings: float | None
     seconds: float | None
 
@@ -84,18 +86,18 @@ class Result(Shown):
     """
 
     directory: Path
-    record: results.Result | results.Results
+    record: results.Results
     _registry: Registry = field(default_factory=installed, compare=False)
 
     @property
     def problems(self) -> list[results.Result]:
         """One for each problem of the plan that could be run."""
-        return [self.record] if isinstance(self.record, results.Result) else list(self.record.results)
+        return list(self.record.results)
 
     @property
     def cells(self) -> list[Row]:
-        """Every estimator on every problem, one row for each quantity, in the order of the report."""
-        return [_row(problem.problem.name, cell) for problem in self.problems for cell in problem.cells]
+        """Every estimator on every problem, one row for each column of the report, in the order of the plan."""
+        return [row for problem in self.problems for row in _rows(problem)]
 
     def frame(self) -> "DataFrame":
         """The cells as a table of pandas. UsageError where pandas is not installed."""
@@ -164,24 +166,39 @@ class Result(Shown):
         return report(self.record, width=width)
 
 
-def _row(problem: str, cell: results.Cell) -> Row:
+def _rows(result: results.Result) -> Iterator[Row]:
+    """A row for each column that an estimator has a value in; one for each column, if it did not run or failed."""
+    for cell in result.cells:
+        for column in result.columns:
+            agreement = cell.columns.get(column.key)
+            if agreement is not None or cell.status != "ok":
+                yield _row(result, cell, column, agreement)
+
+
+def _row(
+    result: results.Result, cell: results.Cell, column: results.ColumnRecord, agreement: results.Agreement | None
+) -> Row:
+    failure = None if agreement is None else agreement.failure
+    value = results.UNKNOWN if agreement is None else agreement.value
+    trust = result.trust.get(column.key)
     return Row(
-        problem=problem,
+        problem=result.problem.name,
         estimator=cell.name,
-        quantity=cell.quantity,
-        status=cell.status,
-        reason=cell.reason,
-        spearman=cell.spearman.value,
-        spearman_low=cell.spearman.low,
-        spearman_high=cell.spearman.high,
-        of_ceiling=cell.of_ceiling.value,
-        letters=cell.letters,
-        within_class=cell.within_class.value,
-        within_class_low=cell.within_class.low,
-        within_class_high=cell.within_class.high,
-        within_class_of_ceiling=cell.within_class_of_ceiling.value,
-        lds=cell.lds.value,
-        n=cell.n,
+        column=column.key,
+        quantity=column.quantity,
+        unit=column.unit,
+        judge=column.judge,
+        status=cell.status if failure is None else "failed",
+        reason=cell.reason or failure,
+        value=value.value,
+        low=value.low,
+        high=value.high,
+        of_ceiling=None if agreement is None else agreement.of_ceiling.value,
+        letters=None if agreement is None else agreement.letters,
+        ceiling=None if trust is None else trust.ceiling.value,
+        reliability=None if trust is None else trust.reliability.value,
+        n=None if agreement is None else agreement.n,
+        n_undefined=None if agreement is None else agreement.n_undefined,
         trainings=cell.training_equivalents,
         seconds=cell.seconds,
     )

@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from influbench.api import Dataset, Estimator, Executor, Model
+from influbench.api import Dataset, Estimator, Executor, Judge, Model
 from influbench.engine import run as run_engine
 from influbench.errors import UsageError
 from influbench.notebook.naming import Named, OneOrSeveral, name_of, names_of
@@ -21,13 +21,13 @@ def run(
     plan: str | Path | Plan | Mapping[str, Any] = "digits",
     *,
     estimators: OneOrSeveral[Estimator] | None = None,
+    judges: OneOrSeveral[Judge] | None = None,
     dataset: OneOrSeveral[Dataset] | None = None,
     model: OneOrSeveral[Model] | None = None,
     seeds: int | None = None,
     seed: int | None = None,
     reliability: float | None = None,
     max_seeds: int | None = None,
-    subsets: int | None = None,
     repeats: int | None = None,
     workers: int | None = None,
     executor: Named[Executor] | None = None,
@@ -40,30 +40,31 @@ def run(
 ) -> Result:
     """Run a plan (a name, a TOML file, its content as a mapping, or a Plan), and return what it found.
 
-    Estimators, data set and model take the place of the plan's, which stand where they are None. Each may be one thing
-    or several: what the command line takes, a path, an instance, or a class, installed or not. The truth is stored and
-    reused as on the command line, and the run directory is written (`directory`, or a new one below `runs`).
+    Estimators, judges, data set and model take the place of the plan's, which are used where they are None. Each may be
+    one thing or several: what the command line takes, a path, an instance, or a class, installed or not. The truth is
+    stored and reused as on the command line, and the run directory is written (`directory`, or a new one below `runs`).
 
     Trainings run in this process, in `workers` processes, or on an `executor`: "dask[address=tcp://head:8786]", for
     instance, or an instance of your own, which is left open. They take up to `memory` bytes in each process, on a
-    `device`. `resources` say all of that at once, and which cache; their executor is left open. `truth_file` is a truth
+    `device`. `resources` give all of that at once, and the cache; their executor is left open. `truth_file` is a truth
     that `influbench truth export` wrote.
 
-    Raises `influbench.errors.UsageError` where a name or a value is wrong, before anything is trained,
-    and where an estimator that is named here cannot run on any problem.
+    Raises `influbench.errors.UsageError` where a name or a value is wrong, before anything is trained, and where an
+    estimator that is named here cannot run on any problem.
     """
     registry, chosen = names_of(installed(), "estimator", estimators)
+    registry, judged = names_of(registry, "judge", judges)
     registry, datasets = names_of(registry, "dataset", dataset)
     registry, models = names_of(registry, "model", model)
     changed = _plan(plan).changed(
         estimators=chosen,
+        judges=judged,
         datasets=datasets,
         models=models,
         n_seeds=seeds,
         seed=seed,
         reliability=reliability,
         max_seeds=max_seeds,
-        subsets=subsets,
         repeats=repeats,
     )
     given = _opened(registry, workers=workers, executor=executor, memory=memory, device=device, resources=resources)

@@ -1,10 +1,10 @@
 """Finished runs side by side: the same estimators on several problems, or several versions of one estimator.
 
-Only run directories are read. Scores of all runs on one problem are held against one truth, that with most seeds, so
-that every difference is between estimators on the same points.
+Only run directories are read. In each column, scores of all runs on one problem are held against one truth, the one
+with the most seeds, so that every difference is between estimators on the same points.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,26 +12,24 @@ import torch
 from torch import Tensor
 
 from influbench.engine.judgement import recorded
+from influbench.engine.written import held_scores, read_yardstick
 from influbench.errors import UnknownNameError, UsageError, did_you_mean
 from influbench.results import (
     UNKNOWN,
+    ColumnRecord,
     ComparedColumn,
     ComparedProblem,
     ComparedRuns,
     OverProblems,
     Result,
-    Results,
     Statistic,
-    Where,
 )
-from influbench.statistics.comparison import statistic
-from influbench.statistics.correlation import Block, mean_over_columns, spearman, whole_table, within_classes
 from influbench.statistics.differences import differences, letters
-from influbench.statistics.estimation import Estimation, repeated
+from influbench.statistics.estimation import Estimation
 from influbench.statistics.over_problems import mean_over_problems, mean_rank, rank_bounds, ranks
-from influbench.store.run_directory import read_result, read_scores, truth_beside
-
-_COLUMNS: tuple[Where, ...] = ("influence", "within_class", "memorization")
+from influbench.statistics.yardsticks import MEASUREMENTS, Measurement, Yardstick
+from influbench.store.files import Arrays
+from influbench.store.run_directory import read_result, read_scores, read_yardsticks, truth_beside
 
 Estimations = dict[str, Estimation]  # by estimator
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, and of how much
@@ -39,16 +37,18 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of it, and 
 
 @dataclass(frozen=True, eq=False)
 class _Scores:
-    """What one run stored of one estimator on one problem, by column: (n_train, n_test) or (n_train, 1) per repeat."""
+    """What one run stored of one estimator on one problem."""
 
     run: str
     name: str
-    influence: Sequence[Tensor]
-    memorization: Sequence[Tensor]
+    tensors: Mapping[str, Tensor]
 
     def equal(self, other: "_Scores") -> bool:
         """Whether the two are of one version: the same scores, or the same in every repeat of both."""
-        return _same(self.influence, other.influence) and _same(self.memorization, other.memorization)
+        return all(_same(self._repeats(name), other._repeats(name)) for name in ("influence", "memorization"))
+
+    def _repeats(self, quantity: str) -> list[Tensor]:
+        return [values for key, values in sorted(self.tensors.items()) if key.partition("@")[0] == quantity]
 
 
 def _same(mine: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
@@ -63,21 +63,21 @@ class _Problem:
 
     record: ComparedProblem
     points: str  # which train and test points it has
-    truth: Mapping[str, Tensor]
-    regression: bool
+    yardsticks: Mapping[str, Yardstick]  # by column
     scores: list[_Scores]
 
-    def estimations(self, where: Where, labelled: Mapping[str, _Scores]) -> Estimations:
+    def estimations(self, column: ColumnRecord, labelled: Mapping[str, _Scores]) -> Estimations:
         """Of each labelled estimator that has a value in this column."""
-        if where == "memorization":
-            truth = self.truth.get("memorization")
-            return {} if truth is None else _agreements(labelled, "memorization", truth[:, None], None)
-        blocks = None
-        if where == "within_class":
-            if self.regression:
-                return {}
-            blocks = within_classes(self.truth["train_labels"], self.truth["test_labels"])
-        return _agreements(labelled, "influence", self.truth["influence"], blocks)
+        yardstick = self.yardsticks.get(column.key)
+        if yardstick is None:
+            return {}
+        found = {}
+        for label, scores in labelled.items():
+            held = held_scores(scores.tensors, column.key, column.quantity, yardstick)
+            value = yardstick.agreement(held).value if held else None
+            if value is not None:
+                found[label] = value
+        return found
 
 
 def compare(
@@ -88,36 +88,44 @@ def compare(
 ) -> ComparedRuns:
     """What these runs say of the estimators that they share, or of the named ones.
 
-    An estimator of one name whose scores differ between runs of the same problem stands there once for each run, as
+    An estimator of one name whose scores differ between runs of the same problem is listed once for each run, as
     NAME@RUN. UsageError where there is nothing to compare.
     """
-    runs = {name: read_result(path) for name, path in _run_names(directories).items()}
-    paths = dict(zip(runs, directories, strict=True))
+    paths = _run_names(directories)
     by_key: dict[str, list[tuple[str, Result]]] = {}
-    for run, whole in runs.items():
-        for result in whole.results if isinstance(whole, Results) else (whole,):
-            if result.truth.key is None:
-                raise UsageError(f"{paths[run]} was written by an earlier influbench; run its plan.toml again")
-            by_key.setdefault(result.truth.key, []).append((run, result))
+    for run, path in paths.items():
+        for result in read_result(path).results:
+            if result.problem.key is None:
+                raise UsageError(f"{path} was written by an earlier influbench; run its plan.toml again")
+            by_key.setdefault(result.problem.key, []).append((run, result))
     problems = [_read(key, results, paths, estimators) for key, results in by_key.items()]
     versioned = _versioned(problems)
     labelled = [_labelled(problem, versioned) for problem in problems]
-    _check_names(
-        estimators, [cell.name for results in by_key.values() for _, result in results for cell in result.cells]
-    )
+    every_result = [result for results in by_key.values() for _, result in results]
+    _check_names(estimators, [cell.name for result in every_result for cell in result.cells])
     if len({label for of_problem in labelled for label in of_problem}) < 2:
         raise UsageError("there are no two estimators with scores to compare; name more runs or more estimators")
-    of_problems: list[dict[Where, Estimations]] = []
+    columns = _columns(every_result)
+    of_problems: list[dict[str, Estimations]] = []
     for problem, of_labels in zip(problems, labelled, strict=True):
         progress("comparing problems", len(of_problems), len(problems))
-        of_problems.append({where: problem.estimations(where, of_labels) for where in _COLUMNS})
-    columns = [_column(where, problems, [of[where] for of in of_problems]) for where in _COLUMNS]
+        of_problems.append({column.key: problem.estimations(column, of_labels) for column in columns})
+    compared = [_column(column, problems, [of[column.key] for of in of_problems]) for column in columns]
     return ComparedRuns(
-        runs=tuple(runs),
+        runs=tuple(paths),
         problems=tuple(problem.record for problem in problems),
-        columns=tuple(column for column in columns if column is not None),
+        columns=tuple(column for column in compared if column is not None),
         versions=tuple(_versions(versioned, labelled)),
     )
+
+
+def _columns(results: Iterable[Result]) -> list[ColumnRecord]:
+    """Every column that a run has, each once, in the order of the runs."""
+    found: dict[str, ColumnRecord] = {}
+    for result in results:
+        for column in result.columns:
+            found.setdefault(column.key, column)
+    return list(found.values())
 
 
 def _run_names(directories: Sequence[Path]) -> dict[str, Path]:
@@ -140,39 +148,51 @@ def _read(
     key: str, results: list[tuple[str, Result]], paths: Mapping[str, Path], estimators: Collection[str]
 ) -> _Problem:
     """One problem from all runs that have it."""
-    run_of_truth, with_truth = max(results, key=lambda one: one[1].truth.n_seeds)
     scores, places = [], {}
     for run, result in results:
-        stored: dict[str, str] = {cell.name: cell.scores for cell in result.cells if cell.scores}
-        for name, place in stored.items():
-            places[run] = place
-            if not estimators or name in estimators:
-                scores.append(_scores(run, name, read_scores(paths[run], place)))
-    if run_of_truth not in places:
-        raise UsageError(f"{paths[run_of_truth]} holds no scores of {with_truth.problem.name}: every estimator failed")
-    truth = read_scores(paths[run_of_truth], truth_beside(places[run_of_truth]))
-    trust = with_truth.truth.influence
-    ceilings: dict[Where, Statistic] = {"influence": trust.ceiling}
-    if trust.within_class is not None:
-        ceilings["within_class"] = trust.within_class.ceiling
-    if with_truth.truth.memorization is not None:
-        ceilings["memorization"] = with_truth.truth.memorization.ceiling
+        for cell in result.cells:
+            if not cell.scores:
+                continue
+            places[run] = cell.scores
+            if not estimators or cell.name in estimators:
+                scores.append(_Scores(run, cell.name, read_scores(paths[run], cell.scores)))
+    for run, result in results:
+        if run not in places:
+            raise UsageError(f"{paths[run]} holds no scores of {result.problem.name}: every estimator failed")
+    stored = {run: read_yardsticks(paths[run], result.problem.name) for run, result in results}
+    yardsticks, ceilings, n_seeds = _yardsticks(results, stored)
+    first_run, first = results[0]
     record = ComparedProblem(
-        name=with_truth.problem.name,
-        key=key,
-        n_seeds=with_truth.truth.n_seeds,
-        runs=tuple(run for run, _ in results),
-        ceilings=ceilings,
+        name=first.problem.name, key=key, n_seeds=n_seeds, runs=tuple(run for run, _ in results), ceilings=ceilings
     )
-    points = repr((truth["train_ids"].tolist(), truth["test_ids"].tolist(), with_truth.problem.dataset))
-    return _Problem(record, points, truth, with_truth.problem.n_classes is None, scores)
+    truth = read_scores(paths[first_run], truth_beside(places[first_run]))
+    points = repr((truth["train_ids"].tolist(), truth["test_ids"].tolist(), first.problem.dataset))
+    return _Problem(record, points, yardsticks, scores)
 
 
-def _scores(run: str, name: str, tensors: Mapping[str, Tensor]) -> _Scores:
-    def repeats(quantity: str) -> list[Tensor]:
-        return [values for key, values in sorted(tensors.items()) if key.partition("@")[0] == quantity]
+def _yardsticks(
+    results: list[tuple[str, Result]], stored: Mapping[str, Arrays]
+) -> tuple[dict[str, Yardstick], dict[str, Statistic], int]:
+    """Of each column the yardstick with most rows and seeds, the ceilings of these, and the most seeds of any."""
+    yardsticks: dict[str, Yardstick] = {}
+    ceilings: dict[str, Statistic] = {}
+    n_seeds = 1
+    for column in _columns(result for _, result in results):
+        having = [(run, result) for run, result in results if column.key in {one.key for one in result.columns}]
+        run, result = max(having, key=lambda one: _size(one[1], column.key))
+        yardstick = read_yardstick(stored[run], column.key)
+        if yardstick is None:
+            continue
+        yardsticks[column.key] = yardstick
+        trust = result.trust.get(column.key)
+        ceilings[column.key] = UNKNOWN if trust is None else trust.ceiling
+        n_seeds = n_seeds if trust is None else max(n_seeds, trust.n_seeds)
+    return yardsticks, ceilings, n_seeds
 
-    return _Scores(run, name, repeats("influence"), [values[:, None] for values in repeats("memorization")])
+
+def _size(result: Result, key: str) -> tuple[int, int]:
+    trust = result.trust.get(key)
+    return result.column(key).n_rows, 0 if trust is None else trust.n_seeds
 
 
 def _versioned(problems: Sequence[_Problem]) -> set[str]:
@@ -200,25 +220,11 @@ def _versions(versioned: Collection[str], labelled: Sequence[Mapping[str, _Score
     return [tuple(label for label, of in every.items() if of == name) for name in sorted(versioned)]
 
 
-def _agreements(
-    labelled: Mapping[str, _Scores], quantity: str, truth: Tensor, blocks: Sequence[Block] | None
-) -> Estimations:
-    """Agreement of each that speaks of the quantity and has a value."""
-    found = {}
-    for label, scores in labelled.items():
-        repeats: Sequence[Tensor] = getattr(scores, quantity)
-        parts = [
-            mean_over_columns(spearman, one.double(), truth.double(), blocks or whole_table(*truth.shape)).estimation
-            for one in repeats
-        ]
-        defined = [part for part in parts if part is not None]
-        if defined and len(defined) == len(parts):
-            found[label] = repeated(defined)
-    return found
-
-
-def _column(where: Where, problems: Sequence[_Problem], of_problems: Sequence[Estimations]) -> ComparedColumn | None:
+def _column(
+    column: ColumnRecord, problems: Sequence[_Problem], of_problems: Sequence[Estimations]
+) -> ComparedColumn | None:
     """One column over all problems; None if fewer than two estimators ever have a value in it."""
+    measurement = _measurement(column)
     names = list(dict.fromkeys(name for of_problem in of_problems for name in of_problem))
     if len(names) < 2:
         return None
@@ -234,18 +240,31 @@ def _column(where: Where, problems: Sequence[_Problem], of_problems: Sequence[Es
     estimators = tuple(
         OverProblems(
             name=name,
-            mean=statistic(means.get(name)),
+            mean=measurement.interval(means.get(name)),
             rank=mean_rank([of[name] for of in rank], [of[name] for of in bounds]) if in_common else UNKNOWN,
             letters=letter.get(name),
-            by_problem=tuple(statistic(of[name]) if name in of else None for of in of_problems),
+            by_problem=tuple(measurement.interval(of[name]) if name in of else None for of in of_problems),
             not_clearly_behind=tuple(
                 name in of and name not in worse for of, worse in zip(of_problems, beaten, strict=True)
             ),
         )
         for name in ordered
     )
-    comparisons = tuple(recorded(where, between))
-    return ComparedColumn(where=where, in_common=tuple(in_common), estimators=estimators, comparisons=comparisons)
+    return ComparedColumn(
+        key=column.key,
+        title=column.title,
+        quantity=column.quantity,
+        unit=column.unit,
+        in_common=tuple(in_common),
+        estimators=estimators,
+        comparisons=tuple(recorded(column.key, between)),
+    )
+
+
+def _measurement(column: ColumnRecord) -> Measurement:
+    """How the column's values are compared; a statistic that this influbench does not know is read as a correlation."""
+    known = {name: measurement for name, measurement in MEASUREMENTS.items() if name == column.statistic}
+    return next(iter(known.values()), MEASUREMENTS["spearman"])
 
 
 def _means(of_problems: Sequence[Estimations], points: Sequence[str]) -> Estimations:

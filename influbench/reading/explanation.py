@@ -65,8 +65,8 @@ def _explanation(stored: Stored, side: Side, row: int, effects: Mapping[str, Ten
     return Explanation(
         problem=record.name,
         measure=record.measure,
-        n_seeds=stored.result.truth.n_seeds,
-        reliability=stored.result.truth.influence.reliability,
+        n_seeds=stored.trust.n_seeds,
+        reliability=stored.trust.reliability,
         n_train=record.n_train,
         n_test=record.n_test,
         side=side,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from influbench.errors import StoreError, UnknownNameError, UsageError, did_you_mean
-from influbench.results import Point, Result, Results, Side
+from influbench.results import Point, Result, Results, Side, Trust
 from influbench.store.run_directory import read_result, read_scores, scores_place
 
 TRUTH = "truth"  # its name among the estimators'
@@ -32,6 +32,11 @@ class Stored:
     def name(self) -> str:
         """The problem's name."""
         return self.result.problem.name
+
+    @property
+    def trust(self) -> Trust:
+        """How far the truth of influence can be trusted."""
+        return self.result.trust["influence"]
 
     @property
     def accounts(self) -> dict[str, Mapping[str, Tensor]]:
@@ -105,6 +110,8 @@ def read_stored(directory: Path, problem: str | None = None) -> Stored:
             f"{directory} holds no scores of {name}, only what was found; run its plan.toml again with -o NEW_DIRECTORY"
         )
     truth = read_scores(directory, truth_place)
+    if "influence" not in truth:
+        raise UsageError(f"{directory} has no leave-one-out truth of {name}; run its plan with -j leave_one_out")
     places = {cell.name: cell.scores for cell in result.cells if cell.scores}
     estimates = {estimator: read_scores(directory, place) for estimator, place in places.items()}
     for estimator, scores in estimates.items():
@@ -113,8 +120,8 @@ def read_stored(directory: Path, problem: str | None = None) -> Stored:
     return Stored(directory, result, truth, estimates)
 
 
-def _chosen(directory: Path, whole: Result | Results, name: str | None) -> Result:
-    results = {one.problem.name: one for one in (whole.results if isinstance(whole, Results) else (whole,))}
+def _chosen(directory: Path, whole: Results, name: str | None) -> Result:
+    results = {one.problem.name: one for one in whole.results}
     if name is None and len(results) > 1:
         known = " or ".join(map(repr, results))
         raise UsageError(f"{directory} has several problems; choose one with --problem: {known}")

@@ -22,6 +22,8 @@ from influbench.registry.imports import importing
 from influbench.registry.parameters import changed_parameters, filled
 from influbench.registry.selectors import Selector
 
+_FEW_NAMES = 8  # that fit into a sentence
+
 
 @dataclass(frozen=True)
 class Registry:
@@ -60,7 +62,7 @@ class Registry:
         if not found and (of_file := entry_of_file(kind, name)):
             return of_file
         if not found:
-            hint = how_to_name(kind, name) or did_you_mean(name, self.names(kind)) or self.excuse()
+            hint = how_to_name(kind, name) or did_you_mean(name, self.names(kind)) or self._choices(kind)
             raise UnknownNameError(f"unknown {NOUNS[kind]} {name!r}{hint}")
         if len(found) > 1:
             owners = sorted({str(entry.distribution) for entry in found})
@@ -123,6 +125,12 @@ class Registry:
             raise UsageError(f"{selector}: {first_line(error)}") from error
         except Exception as error:
             raise PluginError(f"{who} raised {told(error)}") from error
+
+    def _choices(self, kind: Kind) -> str:
+        """What a name of this kind may be, where there are few, and why one may be unknown."""
+        names = self.names(kind)
+        listed = f"; known are {', '.join(names)}" if 0 < len(names) <= _FEW_NAMES else ""
+        return listed + self.excuse()
 
     def excuse(self) -> str:
         """Why a name may be unknown, for the end of a sentence that says so."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from influbench.api import Dataset, Estimator, Executor, Model, Spec
+from influbench.api import Dataset, Estimator, Executor, Judge, Model, Optimizer, Schedule, Spec, Study
 
-Kind = Literal["estimator", "dataset", "model", "executor"]
+Kind = Literal["estimator", "dataset", "model", "judge", "optimizer", "schedule", "executor", "study"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,11 @@ ROLES: dict[Kind, Role] = {
     "estimator": Role("estimator", "estimators", Estimator),
     "dataset": Role("data set", "data sets", Dataset),
     "model": Role("model", "models", Model),
+    "judge": Role("judge", "judges", Judge),
+    "optimizer": Role("optimizer", "optimizers", Optimizer),
+    "schedule": Role("schedule", "schedules", Schedule),
     "executor": Role("executor", "executors", Executor),
+    "study": Role("study", "studies", Study),
 }
 KINDS: tuple[Kind, ...] = tuple(ROLES)
 NOUNS: Mapping[str, str] = {kind: role.noun for kind, role in ROLES.items()}

@@ -12,6 +12,8 @@ from influbench.registry.files import is_of_file
 _NAME = re.compile(r"\w[\w.-]*")
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 _RESERVED = "all"  # every estimator, where a user names estimators
+# the keys of every plan, beside which a study has a table of its own name
+PLAN_KEYS = ("name", "summary", "seed", "repeats", "estimators", "judges", "problem", "training", "truth")
 
 
 def checked_specs(kind: Kind, returned: object) -> list[Spec]:
@@ -45,6 +47,8 @@ def _check(kind: Kind, spec: Spec) -> None:
             f"{NOUNS[kind]} {spec.name!r} has a name that a plan cannot hold; write letters, digits, '_', '-' and '.', "
             f"with no .py, .npz or .csv at the end, and not {_RESERVED!r}"
         )
+    if kind == "study" and spec.name in PLAN_KEYS:
+        raise PluginError(f"study {spec.name!r} has the name of a key of every plan; register it by another")
     if not _TARGET.fullmatch(spec.target) or spec.target.partition(":")[0].endswith(".py"):
         raise PluginError(f"{what} has target {spec.target!r}; write 'package.module:Class'")
 

@@ -12,8 +12,7 @@ from rich.text import Text
 
 from influbench.report.frame import framed
 from influbench.report.numbers import decimal
-from influbench.report.tables import COLUMN_TITLES
-from influbench.results import Cell, Result, Where
+from influbench.results import Cell, Result
 
 _ROWS, _COLUMNS, _FEWEST_COLUMNS = 10, 60, 20
 _BESIDE = 19  # characters beside a chart's columns: margins, heights, and what the last tick's label may take
@@ -34,32 +33,27 @@ class _Point:
 
 
 def cost_charts(result: Result, *, width: int, wide: bool) -> Iterator[RenderableType]:
-    """A chart for influence (within class where that is known) and one for memorization, side by side if `wide`.
+    """A chart for each column that has one, two side by side if `wide`.
 
     Not drawn where fewer than three estimators have an agreement, or all cost the same.
     """
     letters, charts = _letters(result.cells), []
     n_columns = max(_FEWEST_COLUMNS, min(_COLUMNS, width - _BESIDE))
-    for where in _columns(result):
-        points = list(_points(result, where, letters))
+    for column in result.columns:
+        points = list(_points(result, column.key, letters)) if column.chart else []
         if len(points) >= _FEWEST and len({point.trainings for point in points}) > 1:
-            title = Text(f"{' '.join(COLUMN_TITLES[where].split())}, against trainings\n", style="bold")
+            title = Text(f"{column.name}, against trainings\n", style="bold")
             charts.append(title.append(Text(_drawn(points, n_columns), style="not bold")))
     if not charts:
         return
     legend = [f"{letter} {name}" for name, letter in letters.items()]
     note = "Capitals: nothing as cheap agrees better (the Pareto front). *: several in one place."
     table = Table.grid(padding=(0, 3))
-    for row in [charts] if wide else [[chart] for chart in charts]:
-        table.add_row(*row)
+    per_row = 2 if wide else 1
+    for start in range(0, len(charts), per_row):
+        table.add_row(*charts[start : start + per_row])
         table.add_row()
     yield Padding(Group(table, Text("  ".join(legend)), Text(note, style="dim"), Text()), (0, 2))
-
-
-def _columns(result: Result) -> Sequence[Where]:
-    """Within class says more of influence than all points do, where there are classes."""
-    of_influence: Where = "within_class" if result.truth.influence.within_class else "influence"
-    return [of_influence, "memorization"]
 
 
 def _letters(cells: Sequence[Cell]) -> Mapping[str, str]:
@@ -69,12 +63,12 @@ def _letters(cells: Sequence[Cell]) -> Mapping[str, str]:
     return dict(zip(estimators, ascii_lowercase, strict=False))
 
 
-def _points(result: Result, where: Where, letters: Mapping[str, str]) -> Iterator[_Point]:
-    front = result.fronts.get(where, ())
+def _points(result: Result, column: str, letters: Mapping[str, str]) -> Iterator[_Point]:
+    front = result.fronts.get(column, ())
     for cell in result.cells:
-        agreement, letter, cost = cell.agreement(where), letters.get(cell.estimator), cell.training_equivalents
-        if letter is not None and agreement is not None and agreement.value is not None and cost is not None:
-            yield _Point(letter.upper() if cell.name in front else letter, cost, agreement.value)
+        value, letter, cost = cell.value(column).value, letters.get(cell.estimator), cell.training_equivalents
+        if letter is not None and value is not None and cost is not None:
+            yield _Point(letter.upper() if cell.name in front else letter, cost, value)
 
 
 def _drawn(points: Sequence[_Point], n_columns: int) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from influbench.report.names import Name
 from influbench.report.numbers import UNKNOWN, count, decimal, interval
-from influbench.report.tables import COLUMN_TITLES, new_table, side_by_side
+from influbench.report.tables import new_table, side_by_side
 from influbench.results import ComparedColumn, ComparedRuns, OverProblems, Statistic
 
 _WIDTHS, _WIDTHS_WITH_RANKS = (18, 14), (20, 20)  # characters beside the columns of means, and of each
@@ -65,7 +65,7 @@ def _overview(columns: Sequence[ComparedColumn], numbers: dict[str, int], *, wit
         table.add_column("", justify="right", no_wrap=True, min_width=4)
     table.add_column("Who agrees better?" if with_ranks else "  Who agrees better?", min_width=14)
     for column in columns:
-        title = COLUMN_TITLES[column.where]
+        title = column.title
         table.add_column(f"{title}\nmean       rank" if with_ranks else title, no_wrap=True)
     for name, number in numbers.items():
         table.add_row(
@@ -101,12 +101,12 @@ def _by_problem(
 ) -> Table:
     """A row for each problem: the truth's ceiling, then estimators by number, those in bold not clearly behind."""
     table = new_table(narrow=True)
-    table.add_column(f"  {' '.join(COLUMN_TITLES[column.where].split())}", min_width=16)
+    table.add_column(f"  {column.name}", min_width=16)
     table.add_column("ceil.", justify="right", no_wrap=True)
     for one in shown:
         table.add_column(str(numbers[one.name]), justify="right", no_wrap=True, min_width=4)
     for place, problem in enumerate(compared.problems):
-        ceiling = problem.ceilings.get(column.where)
+        ceiling = problem.ceilings.get(column.key)
         if ceiling is None:
             continue
         values = [_value(one, place) for one in shown]
@@ -132,7 +132,7 @@ def _versions(compared: ComparedRuns) -> Iterator[str]:
                     difference = one.difference
                     verdict = "clearly apart" if one.is_clear else "not told apart"
                     yield (
-                        f"{' '.join(COLUMN_TITLES[column.where].split())}: {one.first} minus {one.second} = "
+                        f"{column.name}: {one.first} minus {one.second} = "
                         f"{decimal(difference.value)} {interval(difference)}, {verdict}."
                     )
 

@@ -1,6 +1,6 @@
 """The other statistics of a run's agreements in a terminal: `influbench report DIR --details`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.padding import Padding
@@ -10,16 +10,14 @@ from rich.text import Text
 from influbench.report.names import Name
 from influbench.report.numbers import UNKNOWN, count, decimal
 from influbench.report.tables import new_table, side_by_side
-from influbench.results import Cell, Details, Quantity, Result, Results, Statistic
+from influbench.results import ColumnRecord, Details, Result, Results, Statistic
 
 _NAME = 16  # characters of the column of names at the least
-_NOTES = {
-    "influence": (
-        "quarters: of the test points' Spearman correlations. sig.: share of them that is not 0 (false "
-        "discovery rate 5 %). centred: without the means of rows and columns. pooled: over all pairs at once."
-    ),
-    "memorization": "most: Spearman among the fifth of the train points that is memorised most.",
-}
+_OF_TEST_POINTS = (
+    "quarters: of the test points' Spearman correlations. sig.: share of them that is not 0 (false discovery rate 5%). "
+    "centred: without the means of rows and columns. pooled: over all pairs at once."
+)
+_OF_TRAIN_POINTS = "most: Spearman among the fifth of the train points that is memorized most."
 _NOTE = (
     "top k: overlap of the {k} highest, 0 by chance and 1 at best. sign, AUROC: of the effects that are clearly not 0 "
     "by a paired test over seeds ({clear}), the share with the right sign; and how well scores tell the clear "
@@ -27,33 +25,43 @@ _NOTE = (
 )
 
 
-def print_details(console: Console, result: Result | Results) -> None:
-    """Print a table of the other statistics of each problem, for influence and for memorization."""
-    for one in result.results if isinstance(result, Results) else (result,):
-        console.print(Text(f"\n  {one.problem.name}", style="bold"))
-        for quantity in ("influence", "memorization"):
-            cells = [cell for cell in one.cells if cell.quantity == quantity and cell.details is not None]
-            if cells:
+def print_details(console: Console, results: Results) -> None:
+    """Print a table of the other statistics of each problem, for each column that has them."""
+    for result in results.results:
+        console.print(Text(f"\n  {result.problem.name}", style="bold"))
+        for column in result.columns:
+            rows = _rows(result, column)
+            if rows:
                 console.print()
-                in_order = sorted(cells, key=lambda cell: -(cell.spearman.value or -2.0))
-                for table in _tables(quantity, in_order, width=console.width):
+                for table in _tables(column, rows, width=console.width):
                     console.print(table)
                     console.print()
-                console.print(Padding(Text(" ".join(_notes(quantity, cells)), style="dim"), (0, 2)))
+                details = next(iter(rows.values()))
+                console.print(Padding(Text(" ".join(_notes(column, details)), style="dim"), (0, 2)))
 
 
-def _tables(quantity: Quantity, cells: Sequence[Cell], *, width: int) -> Iterator[Table]:
+def _rows(result: Result, column: ColumnRecord) -> dict[str, Details]:
+    """The details of each estimator that has some in this column, best agreement first."""
+    found = {}
+    for cell in sorted(result.cells, key=lambda cell: -(cell.value(column.key).value or -2.0)):
+        agreement = cell.columns.get(column.key)
+        if agreement is not None and agreement.details is not None:
+            found[cell.name] = agreement.details
+    return found
+
+
+def _tables(column: ColumnRecord, details: Mapping[str, Details], *, width: int) -> Iterator[Table]:
     """All statistics, in one table if that fits."""
-    rows = [(cell, dict(_values(cell))) for cell in cells]
-    titles = list(rows[0][1])
-    widths = [1 + max(_width(text) for text in (title, *(values[title] for _, values in rows))) for title in titles]
+    rows = {name: dict(_values(column, one)) for name, one in details.items()}
+    titles = list(next(iter(rows.values())))
+    widths = [1 + max(_width(text) for text in (title, *(of[title] for of in rows.values()))) for title in titles]
     for shown in side_by_side(titles, widths, width - _NAME):
         table = new_table(narrow=True)
-        table.add_column(f"  {quantity.capitalize()}", min_width=_NAME)
+        table.add_column(f"  {column.title.partition(chr(10))[0].capitalize()}", min_width=_NAME)
         for title in shown:
             table.add_column(title, justify="right", no_wrap=True)
-        for cell, values in rows:
-            table.add_row(Name(cell.name), *(Text(values[title]) for title in shown))
+        for name, values in rows.items():
+            table.add_row(Name(name), *(Text(values[title]) for title in shown))
         yield table
 
 
@@ -61,16 +69,14 @@ def _width(text: str) -> int:
     return max(map(len, text.split("\n")))
 
 
-def _values(cell: Cell) -> Iterator[tuple[str, str]]:
-    """Titles with what stands below them."""
-    details = cell.details
-    assert details is not None
-    if cell.quantity == "influence":
+def _values(column: ColumnRecord, details: Details) -> Iterator[tuple[str, str]]:
+    """Titles with the values below them."""
+    if column.n_columns is not None:
         yield "median\nquarters", _quarters(details.quartiles) if details.quartiles else UNKNOWN
         share = details.share_significant
-        yield "sig.", UNKNOWN if share is None else f"{100 * share:.0f} %"
+        yield "sig.", UNKNOWN if share is None else f"{100 * share:.0f}%"
         yield "centred", _decimal(details.double_centred_spearman)
-        yield "pooled", _decimal(cell.pooled_spearman)
+        yield "pooled", _decimal(details.pooled)
     else:
         yield "most", _decimal(details.among_most)
     yield "tau-b", _decimal(details.kendall)
@@ -90,10 +96,8 @@ def _decimal(statistic: Statistic) -> str:
     return decimal(statistic.value)
 
 
-def _notes(quantity: Quantity, cells: Sequence[Cell]) -> Iterator[str]:
-    details: Details | None = cells[0].details
-    assert details is not None
-    yield _NOTES[quantity]
+def _notes(column: ColumnRecord, details: Details) -> Iterator[str]:
+    yield _OF_TRAIN_POINTS if column.n_columns is None else _OF_TEST_POINTS
     yield _NOTE.format(
         k=details.top_k,
         clear=UNKNOWN if details.n_clear is None else count(details.n_clear, "effect"),

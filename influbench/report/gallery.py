@@ -127,7 +127,8 @@ def draw(sheet: Sheet) -> Image.Image:
 
 def _write_title(made: Sheet, gallery: Gallery) -> None:
     result = gallery.stored.result
-    known = result.truth.influence.reliability.value
+    trust = gallery.stored.trust
+    known = trust.reliability.value
     reliability = "" if known is None else f" (reliability of influence {decimal(known)})"
     shown = [title for title, has in (("memorization", gallery.most), ("influence", gallery.decisions)) if has]
     by = "" if gallery.by == TRUTH else f" by {gallery.by}"
@@ -136,7 +137,7 @@ def _write_title(made: Sheet, gallery: Gallery) -> None:
     made.write(result.problem.name)
     made.write(
         f"{count(result.problem.n_train, 'train point')}, {count(result.problem.n_test, 'test point')}, each train "
-        f"point left out with {count(result.truth.n_seeds, 'seed')}{reliability}",
+        f"point left out with {count(trust.n_seeds, 'seed')}{reliability}",
         colour=_GREY,
     )
 

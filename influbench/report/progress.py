@@ -17,13 +17,12 @@ from influbench.engine.events import (
     ProblemStarted,
     RunDone,
     ShardDone,
-    TruthExtended,
+    WorkExtended,
 )
-from influbench.report.numbers import decimal, interval
-from influbench.results import Result, Results
+from influbench.results import Results
 
 
-def follow(events: Iterable[Event], *, quiet: bool) -> tuple[Path, Result | Results]:
+def follow(events: Iterable[Event], *, quiet: bool) -> tuple[Path, Results]:
     """Draw the events until the run is done, and return where it is written and what it found.
 
     What is printed meanwhile goes to standard error, for a model may print.
@@ -52,7 +51,7 @@ def named_bar(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None
 
 
 class _Bars(Progress):
-    """One bar for the truth's shards and one for the estimators, both with the time that is left."""
+    """One bar for the judges' shards and one for the estimators, both with the time that is left."""
 
     def __init__(self, console: Console, *, disable: bool) -> None:
         columns = (
@@ -76,18 +75,22 @@ class _Bars(Progress):
             for task in self.task_ids:
                 self.remove_task(task)
             which = f" ({event.index + 1} of {event.n_problems})" if event.n_problems > 1 else ""
-            self._truth = self.add_task(f"ground truth{which}", total=None, n_done=0, n="-")
+            self._which = which
+            self._judges = self.add_task(f"judges{which}", total=None, n_done=0, n="-")
             self._estimators = self.add_task("estimators", total=None, start=False, n_done=0, n="-")
         elif isinstance(event, ShardDone):
             self.update(
-                self._truth, total=event.n_shards, completed=event.n_done, n_done=event.n_done, n=event.n_shards
+                self._judges,
+                description=f"{event.judge}{self._which}",
+                total=event.n_shards,
+                completed=event.n_done,
+                n_done=event.n_done,
+                n=event.n_shards,
             )
-            if event.of_subsets:
-                self.update(self._truth, description="random subsets")
             if event.warning:
                 self.console.print(Text(f"warning: {event.warning}"))
-        elif isinstance(event, TruthExtended):
-            self._say_how_reliable(event)
+        elif isinstance(event, WorkExtended) and not self.disable:
+            self.console.print(Text(event.standing))
         elif isinstance(event, EstimatorStarted):
             self.start_task(self._estimators)
             self._running = event
@@ -103,11 +106,6 @@ class _Bars(Progress):
             self._running = None
         elif isinstance(event, ProblemFailed):
             self.console.print(Text(f"{event.failure.status}: {event.failure.problem}: {event.failure.reason}"))
-
-    def _say_how_reliable(self, event: TruthExtended) -> None:
-        if not self.disable:
-            found = f"{decimal(event.reliability.value)} {interval(event.reliability)}"
-            self.console.print(Text(f"{event.n_seeds} seeds: reliability {found}, {decimal(event.wanted)} wanted"))
 
     def _sync(self) -> None:
         """Take over how far the running estimator has come."""

@@ -8,16 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from influbench.report.numbers import UNKNOWN, decimal, interval
-from influbench.results import Statistic, Where
+from influbench.results import Statistic
 
 T = TypeVar("T")
-
-COLUMN_TITLES: dict[Where, str] = {
-    "influence": "influence\nall points",
-    "within_class": "influence\nwithin class",
-    "memorization": "memorization",
-    "lds": "random\nsubsets (LDS)",
-}
 
 
 def side_by_side(columns: Sequence[T], widths: Sequence[int], room: int) -> Iterator[Sequence[T]]:

@@ -4,18 +4,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from influbench.results.records import Record, Statistic, Where
+from influbench.results.records import Quantity, Record, Statistic
 from influbench.results.runs import Comparison
 
 
 class ComparedProblem(Record):
-    """A problem of compared runs, with the truth that scores of all runs are held against."""
+    """A problem of compared runs, with the truth that scores of all runs are held against; `ceilings` by column."""
 
     name: str
     key: str
     n_seeds: int
     runs: tuple[str, ...]
-    ceilings: dict[Where, Statistic]
+    ceilings: dict[str, Statistic]
 
 
 class OverProblems(Record):
@@ -40,16 +40,24 @@ class ComparedColumn(Record):
     `comparisons` are all pairs, by their means over the problems in common, with intervals that hold at once.
     """
 
-    where: Where
+    key: str
+    title: str
+    quantity: Quantity
+    unit: str
     in_common: tuple[int, ...]
     estimators: tuple[OverProblems, ...]
     comparisons: tuple[Comparison, ...]
+
+    @property
+    def name(self) -> str:
+        """The title on one line."""
+        return " ".join(self.title.split())
 
 
 class ComparedRuns(Record):
     """What `influbench compare` finds. `versions` holds the labels of one estimator's scores in different runs."""
 
-    schema_name: Literal["influbench.comparison/1"] = Field(default="influbench.comparison/1", alias="schema")
+    schema_name: Literal["influbench.comparison/2"] = Field(default="influbench.comparison/2", alias="schema")
     runs: tuple[str, ...]
     problems: tuple[ComparedProblem, ...]
     columns: tuple[ComparedColumn, ...]

@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 Quantity = Literal["influence", "memorization"]
 Status = Literal["ok", "unsupported", "failed"]
-Where = Literal["influence", "within_class", "memorization", "lds"]
 
 
 class Record(BaseModel):
@@ -16,7 +15,7 @@ class Record(BaseModel):
 
 
 class Statistic(Record):
-    """A value with its 95 % interval; null for what is not known or not defined."""
+    """A value with its 95% interval; null for what is not known or not defined."""
 
     value: float | None
     low: float | None

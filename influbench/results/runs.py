@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, Where
+from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status
 
 
-class Labels(Record):
+class LabelNoise(Record):
     """Training labels drawn at random: how many were asked for, were drawn, and differ from the true label."""
 
     fraction: float
@@ -16,18 +16,21 @@ class Labels(Record):
 
 
 class ProblemRecord(Record):
-    """What was trained, on what."""
+    """What was trained, on what.
+
+    Problems with one `key` are the same, down to the bytes of data and initial parameters.
+    """
 
     name: str
+    key: str | None = None
     dataset: str
     model: str
     n_train: int
     n_test: int
     n_classes: int | None
-    fewest_in_class: int | None = Field(default=None, description="train points of a test point's class, at the least")
     n_parameters: int
     measure: str
-    random_labels: Labels
+    random_labels: LabelNoise
     recipe: dict[str, str | int | float | tuple[float, ...]]
     n_steps: int
     dtype: str
@@ -35,18 +38,19 @@ class ProblemRecord(Record):
 
 
 class CurvePoint(Record):
-    """Reliability of the mean over so many seeds: measured between disjoint sets of them, or one doubling beyond."""
+    """Reliability of the mean over this many seeds: measured between disjoint sets of them, or one doubling beyond."""
 
     n_seeds: int
     reliability: Statistic
 
 
 class Trust(Record):
-    """How far a truth can be trusted; see influbench.statistics.reliability.
+    """How far a column's truth can be trusted; see influbench.statistics.reliability.
 
     `seeds_needed` are for a reliability of .5, .8 and .9; null if more than there are.
     """
 
+    n_seeds: int
     reliability: Statistic
     ceiling: Statistic
     single_seed_reliability: Statistic
@@ -54,51 +58,61 @@ class Trust(Record):
     seeds_needed: dict[str, int | None] = Field(default_factory=dict)
 
 
-class InfluenceTrust(Trust):
-    """Over all train points, and within the test point's class (null for regression)."""
+class ColumnRecord(Record):
+    """One column of the tables: what estimates are compared in, and by which judge.
 
-    within_class: Trust | None
-
-
-class SubsetTruth(Record):
-    """The second truth: what networks answer that were trained on random subsets (linear datamodeling score)."""
-
-    estimand: str
-    n_subsets: int
-    ratio: float
-    n_trainings: int
-    trust: Trust
-
-
-class TruthRecord(Record):
-    """The ground truth. `seconds` is what its trainings took, whenever they were run.
-
-    Truths with one `key` are of the same problem, down to the bytes of data and initial parameters.
+    `n_rows` counts what a statistic is taken over (`rows`: train points, subsets, ...), in the smallest block;
+    `n_columns` counts the test points that it is averaged over, null where it is one statistic.
     """
 
-    estimand: str
-    key: str | None = None
-    n_seeds: int
-    n_trainings: int
-    seconds: float
-    n_shards: int
-    n_shards_reused: int
-    influence: InfluenceTrust
-    memorization: Trust | None
-    subsets: SubsetTruth | None = None
+    key: str
+    title: str
+    quantity: Quantity
+    judge: str
+    statistic: str
+    unit: str
+    rows: str
+    n_rows: int
+    n_columns: int | None
+    chart: bool = True
+
+    @property
+    def name(self) -> str:
+        """The title on one line."""
+        return " ".join(self.title.split())
+
+
+class JudgeRecord(Record):
+    """Something that estimates were held against. `seconds` is what its trainings took, whenever they were run.
+
+    Trainings that several judges share are counted for each of them.
+    """
+
+    name: str
+    status: Status
+    reason: str | None = None
+    traceback: str | None = None
+    estimand: str = ""
+    columns: tuple[str, ...] = ()
+    n_trainings: int = 0
+    seconds: float = 0.0
+    n_shards: int = 0
+    n_shards_reused: int = 0
 
 
 class Details(Record):
     """Other views of an agreement. Correlations are means over test points, unless they say otherwise.
 
-    `quartiles` and `share_significant` (not 0, at a false discovery rate of 5 %) are of the test points' correlations;
-    `top_k_overlap` is corrected for chance; pairs that are clear are those whose effect is not 0 by a paired test over
-    seeds, proponents those above 0; `among_most` is the agreement among the `n_most` most memorised train points.
+    `quartiles` and `share_significant` (not 0, at a false discovery rate of 5%) are of the test points' correlations;
+    `pooled` is over all pairs at once; `top_k_overlap` is corrected for chance; pairs that are clear are those whose
+    effect is not 0 by a paired test over seeds, proponents those above 0; `among_most` is the agreement among the
+    `n_most` most memorized train points.
     """
 
     quartiles: tuple[float, float, float] | None = None
     share_significant: float | None = None
     double_centred_spearman: Statistic = UNKNOWN
+    pooled: Statistic = UNKNOWN
     kendall: Statistic = UNKNOWN
     pearson: Statistic = UNKNOWN
     top_k: int
@@ -111,56 +125,53 @@ class Details(Record):
     among_most: Statistic = UNKNOWN
 
 
-class Cell(Record):
-    """One estimator's agreement with the truth on one quantity.
+class Agreement(Record):
+    """How well one estimator does in one column.
 
-    `spearman` is the mean over test points (one correlation for memorization); `n` the number of pairs, or of train
-    points; `n_undefined` counts test points without a correlation because scores or truth are constant there.
-    `wrong_labels_auroc` tells how well memorization scores find the train labels that were drawn at random and are
-    wrong. Estimators that share a letter cannot be told apart there. `lds` is the agreement with the truth of random
-    subsets.
+    `value` is the mean over test points (one statistic where there is one column); `n` counts pairs (null where an
+    earlier version did not), and `n_undefined` test points without a value because scores or truth are constant there.
+    Estimators that share a letter cannot be told apart in this column. `failure` says what the judge raised on these
+    scores.
+    """
+
+    value: Statistic = UNKNOWN
+    of_ceiling: Statistic = UNKNOWN
+    letters: str | None = None
+    n: int | None
+    n_undefined: int = 0
+    details: Details | None = None
+    failure: str | None = None
+
+
+class Cell(Record):
+    """One estimator on one problem: its agreement in each column that it has scores for.
+
     With several `n_repeats`, statistics are means over repeats of the estimator, and costs are those of one. Costs are
-    null for scores that were computed elsewhere.
+    null for scores that were computed elsewhere. `notes` are those of all repeats, each once.
     """
 
     estimator: str
     name: str
-    quantity: Quantity
     status: Status
     reason: str | None = None
-    spearman: Statistic
-    within_class: Statistic
-    of_ceiling: Statistic
-    within_class_of_ceiling: Statistic
-    pooled_spearman: Statistic
-    lds: Statistic = UNKNOWN
-    lds_of_ceiling: Statistic = UNKNOWN
-    letters: str | None = None
-    within_class_letters: str | None = None
-    lds_letters: str | None = None
-    details: Details | None = None
+    columns: dict[str, Agreement] = Field(default_factory=dict)
     n_repeats: int = 1
-    n: int
-    n_undefined: int = 0
-    within_class_n_undefined: int = 0
-    wrong_labels_auroc: Statistic = UNKNOWN
     seconds: float | None = None
     training_equivalents: float | None = None
     scores: str | None = Field(default=None, description="file of the scores, below the run directory")
     traceback: str | None = None
     notes: tuple[str, ...] = ()
 
-    def agreement(self, where: Where) -> Statistic | None:
-        """What stands in this column of the report; None where the cell does not speak of it."""
-        if self.quantity != ("memorization" if where == "memorization" else "influence"):
-            return None
-        return {"within_class": self.within_class, "lds": self.lds}.get(where, self.spearman)
+    def value(self, column: str) -> Statistic:
+        """The value in this column; unknown where the cell has none."""
+        found = self.columns.get(column)
+        return UNKNOWN if found is None else found.value
 
 
 class Comparison(Record):
     """One estimator's agreement minus another's, with an interval that holds at once for all pairs of this column."""
 
-    where: Where
+    column: str
     first: str
     second: str
     difference: Statistic
@@ -171,25 +182,29 @@ class TracePoint(Record):
     """Agreement after a step of training, with the truth of that step, of those estimators that can be traced."""
 
     step: int
-    truth: TruthRecord
+    trust: dict[str, Trust]
     cells: tuple[Cell, ...]
 
 
 class Result(Record):
-    """All that one problem's run found; `trace` in the order of the steps, the last one included.
+    """Everything that was found on one problem; `trace` in the order of the steps, the last one included.
 
-    `fronts` names the estimators that nothing as cheap agrees better than, by trainings and value, cheapest first.
+    `trust` is by column, for those whose truth is noisy. `fronts` names, by column, the estimators that nothing as
+    cheap agrees better than, cheapest first.
     """
 
-    schema_name: Literal["influbench.result/1"] = Field(default="influbench.result/1", alias="schema")
-    plan: str
-    seed: int
     problem: ProblemRecord
-    truth: TruthRecord
+    judges: tuple[JudgeRecord, ...]
+    columns: tuple[ColumnRecord, ...]
+    trust: dict[str, Trust]
     cells: tuple[Cell, ...]
     comparisons: tuple[Comparison, ...] = ()
-    fronts: dict[Where, tuple[str, ...]] = Field(default_factory=dict)
+    fronts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     trace: tuple[TracePoint, ...] = ()
+
+    def column(self, key: str) -> ColumnRecord:
+        """The column of this key; KeyError if there is none."""
+        return {column.key: column for column in self.columns}[key]
 
 
 class Failure(Record):
@@ -202,17 +217,21 @@ class Failure(Record):
 
 
 class Results(Record):
-    """The results of a plan with several problems, in the plan's order, and the problems that failed."""
+    """What a run found: the results of its problems, in the plan's order, and the problems that failed."""
 
-    schema_name: Literal["influbench.results/1"] = Field(default="influbench.results/1", alias="schema")
+    schema_name: Literal["influbench.results/2"] = Field(default="influbench.results/2", alias="schema")
     plan: str
     seed: int
     results: tuple[Result, ...]
     failures: tuple[Failure, ...] = ()
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a cell, a judge, a column of a cell or a whole problem failed."""
+        return any(one.status == "failed" for one in self.failures) or any(map(_has_failed, self.results))
 
-def has_failed(result: Result | Results) -> bool:
-    """Whether a cell failed, or a whole problem."""
-    if isinstance(result, Results):
-        return any(one.status == "failed" for one in result.failures) or any(map(has_failed, result.results))
-    return any(cell.status == "failed" for cell in result.cells)
+
+def _has_failed(result: Result) -> bool:
+    if any(cell.status == "failed" for cell in result.cells) or any(one.status == "failed" for one in result.judges):
+        return True
+    return any(agreement.failure is not None for cell in result.cells for agreement in cell.columns.values())

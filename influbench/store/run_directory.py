@@ -9,6 +9,7 @@ from datetime import datetime
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import quote
 
 import torch
@@ -18,8 +19,8 @@ from torch import Tensor
 from influbench import __version__
 from influbench.errors import StoreError, UsageError
 from influbench.plan import Plan, read_plan
-from influbench.registry import installed
-from influbench.results import STUDIES, Result, Results, Study, to_json
+from influbench.registry import installed, study_of_schema
+from influbench.results import Record, Results, earlier, to_json
 from influbench.store.files import Arrays, read_arrays, write_arrays, write_bytes
 
 PLAN, ENVIRONMENT, RESULT = "plan.toml", "environment.json", "result.json"
@@ -56,7 +57,7 @@ class RunDirectory:
     def _refuse_what_is_not_ours(self, plan: Plan) -> None:
         existing = self.path / PLAN
         if existing.is_file():
-            if read_plan(str(existing)) != plan:
+            if existing.read_bytes() != plan.to_toml().encode() and read_plan(str(existing)) != plan:
                 raise UsageError(f"{self.path} holds the run of another plan; name another directory with -o")
         elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UsageError(f"{self.path} exists and is no run directory; name another directory with -o")
@@ -67,32 +68,53 @@ class RunDirectory:
         write_arrays(self.path / place, Arrays(tensors, {"problem": problem, "name": name}))
         return place
 
-    def write_result(self, result: Result | Results | Study) -> None:
+    def write_yardsticks(self, problem: str, arrays: Arrays) -> None:
+        """Store what the scores of a problem are held against."""
+        write_arrays(self.path / yardsticks_place(problem), arrays)
+
+    def write_result(self, result: Record) -> None:
         write_bytes(self.path / RESULT, (to_json(result) + "\n").encode())
 
 
-def read_result(directory: Path) -> Result | Results:
+def read_result(directory: Path) -> Results:
     """What the run in this directory found. UsageError where it is a study's."""
     found = read_found(directory)
-    if not isinstance(found, Result | Results):
+    if not isinstance(found, Results):
         raise UsageError(f"{directory} holds a study, and this takes a run; `influbench report {directory}` shows it")
     return found
 
 
-def read_found(directory: Path) -> Result | Results | Study:
-    """What the run or the study in this directory found."""
+def read_found(directory: Path) -> Record:
+    """What the run or the study in this directory found. UsageError where it is of a study that is not installed."""
     path = directory / RESULT
     if not path.is_file():
         if (directory / PLAN).is_file():
             raise UsageError(f"{directory} holds a run that did not finish; run its {PLAN} again with -o {directory}")
         raise UsageError(f"{directory} is no run directory: it has no {RESULT}")
     try:
-        text = path.read_text(encoding="utf-8")
-        schema = json.loads(text).get("schema")
-        kinds = {kind.model_fields["schema_name"].default: kind for kind in (Result, Results, *STUDIES)}
-        return kinds.get(schema, Result).model_validate_json(text)
-    except (ValueError, AttributeError, ValidationError) as error:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if earlier.is_earlier(raw):
+            raw = earlier.current(raw)
+        return _record_class(directory, raw.get("schema")).model_validate_json(json.dumps(raw))
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise StoreError(f"{path} does not fit the schema of this influbench: {str(error).splitlines()[0]}") from error
+
+
+def _record_class(directory: Path, schema: object) -> type[Record]:
+    """The class of records with this schema: those of runs, or of a registered study."""
+    if schema == Results.model_fields["schema_name"].default or not isinstance(schema, str):
+        return Results
+    name = study_of_schema(schema, installed())
+    if name is not None:
+        study: Any = installed().load("study", name)
+        record: type[Record] = study.record
+        return record
+    if schema.startswith("influbench."):
+        return Results  # of another version, which does not fit
+    raise UsageError(
+        f"{directory} holds what a study found ({schema}) that no installed package brings; install the one that does, "
+        f"among those that its {ENVIRONMENT} names{installed().excuse()}"
+    )
 
 
 def read_scores(directory: Path, place: str) -> dict[str, Tensor]:
@@ -106,6 +128,19 @@ def read_scores(directory: Path, place: str) -> dict[str, Tensor]:
 def scores_place(problem: str, name: str) -> str:
     """Where the scores of one estimator (or "truth") of a problem are stored, in the directory."""
     return f"scores/{file_name(problem)}/{file_name(name)}.safetensors"
+
+
+def read_yardsticks(directory: Path, problem: str) -> Arrays:
+    """What the scores of a problem were held against. UsageError where the run did not store it."""
+    path = directory / yardsticks_place(problem)
+    if not path.is_file():
+        raise UsageError(f"{directory} was written by an earlier influbench; run its {PLAN} again")
+    return read_arrays(path)
+
+
+def yardsticks_place(problem: str) -> str:
+    """Where the yardsticks of a problem are stored, in the directory."""
+    return f"yardsticks/{file_name(problem)}.safetensors"
 
 
 def truth_beside(place: str) -> str:

@@ -36,7 +36,7 @@ class ExportedTruth:
 
     key: str
     problem: str
-    shards: frozenset[str]
+    places: frozenset[str]  # of its shards in a cache
 
 
 class Truths:
@@ -126,7 +126,8 @@ def exported_truth(path: Path) -> ExportedTruth:
     """The truth in this file. UsageError or StoreError if it holds none, or is damaged."""
     _, notes = _read_export(path)
     problem = str(json.loads(notes["about"]).get("problem", "another problem"))
-    return ExportedTruth(notes["key"], problem, frozenset(json.loads(notes["shards"])))
+    places = frozenset(f"{_FOLDER}/{notes['key']}/{name}" for name in json.loads(notes["shards"]))
+    return ExportedTruth(notes["key"], problem, places)
 
 
 def _read_export(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

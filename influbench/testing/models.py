@@ -24,6 +24,7 @@ from influbench.testing.checks import (
 )
 from influbench.testing.problems import blobs, line, loaded, pictures, small_trainer, some_of
 from influbench.training.loop import Trainer
+from influbench.training.updates import update_rule
 
 _DATA: Mapping[str, Callable[[], Data]] = {
     "classes": blobs,
@@ -144,6 +145,7 @@ def _sites_can_be_masked(subject: _Subject) -> None:
 def _recipe_is_one(subject: _Subject) -> None:
     if checked_recipe(subject.model) != subject.model.recipe:
         raise ContractError("`recipe` differs from one call to the next")
+    update_rule(subject.model.recipe)
 
 
 def _leaves_the_process_alone(subject: _Subject) -> None:
@@ -179,7 +181,7 @@ _PROMISES = [
     ),
     Promise(
         "recipe",
-        "has one training recipe",
+        "has one training recipe, of an optimizer and a schedule that are known",
         "return a Recipe of fixed numbers",
         _recipe_is_one,
     ),

@@ -10,7 +10,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from influbench.api import Data, Masks, MeasureName, Model, Normalizer, OptimizerState, Recipe
+from influbench.api import Data, Masks, MeasureName, Model, Normalizer, Optimizer, OptimizerState, Recipe
 from influbench.errors import ModelError
 from influbench.measures import example_losses
 from influbench.networks.batch_norm import with_group_norm
@@ -20,7 +20,7 @@ from influbench.process import settings_kept
 from influbench.seeds import derive
 from influbench.training.batches import batch_rows, steps_per_training
 from influbench.training.runs import StackedRuns, site_masks
-from influbench.training.updates import initial_state, learning_rates, optimizer_step
+from influbench.training.updates import UpdateRule
 from influbench.training.width import (
     LOOPED_WIDTHS,
     STACKED_WIDTHS,
@@ -31,18 +31,19 @@ from influbench.training.width import (
 )
 
 _TIMED_STEPS = 3
-_COPIES_OF_PARAMETERS = 5  # parameters, gradients, two moments, and a copy that is kept
+_COPIES_OF_PARAMETERS = 3  # parameters, gradients, and a copy that is kept
+_FEWEST_MOMENTS = 2  # counted for every optimizer, so that all built-in ones are trained in stacks of one width
 
 Spend = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Trainer:
-    """Trains a model on data by a recipe, many replicas at a time, from raw seeds."""
+    """Trains a model on data by the update rule of a recipe, many replicas at a time, from raw seeds."""
 
     data: Data
     model: Model
-    recipe: Recipe
+    rule: UpdateRule
     measure: MeasureName
     dtype: torch.dtype
     device: torch.device
@@ -52,6 +53,16 @@ class Trainer:
     def __getstate__(self) -> dict[str, object]:
         """The fields alone: what is derived from them is derived again where it is needed."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def recipe(self) -> Recipe:
+        """That of the update rule."""
+        return self.rule.recipe
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """That of the update rule."""
+        return self.rule.optimizer
 
     @cached_property
     def network(self) -> Replicas:
@@ -83,7 +94,7 @@ class Trainer:
 
     @cached_property
     def learning_rates(self) -> list[float]:
-        return learning_rates(self.recipe, self.n_steps)
+        return self.rule.learning_rates(self.n_steps)
 
     @cached_property
     def stack_width(self) -> int:
@@ -98,8 +109,10 @@ class Trainer:
         run_step = self._rehearsal(1)
         with saved_bytes() as sizes:
             run_step()
-        parameters = sum(p.numel() * p.element_size() for p in self.initial_parameters(0).values())
-        return 2 * sum(sizes) + _COPIES_OF_PARAMETERS * parameters
+        one = _stacked([self.initial_parameters(0)])
+        n_moments = max(_FEWEST_MOMENTS, len(self.initial_state(one).moments))
+        parameters = sum(p.numel() * p.element_size() for p in one.values())
+        return 2 * sum(sizes) + (_COPIES_OF_PARAMETERS + n_moments) * parameters
 
     def step_seconds(self, width: int) -> float:
         """Time of one optimizer step of `width` replicas on shared batches."""
@@ -126,7 +139,7 @@ class Trainer:
 
     def initial_state(self, parameters: Parameters, *, frozen: Collection[str] = ()) -> OptimizerState:
         """What the optimizer remembers before the first step of a stack."""
-        return initial_state(self.recipe, self._trained(parameters, frozen))
+        return self.rule.initial_state(self._trained(parameters, frozen))
 
     def _trained(self, parameters: Parameters, frozen: Collection[str]) -> dict[str, Tensor]:
         return {name: p for name, p in parameters.items() if name in self.network.trainable and name not in frozen}
@@ -222,8 +235,7 @@ class Trainer:
             losses = example_losses(self.model, outputs, labels)
             loss = ((losses * weights).sum(1) / _denominator(weights, normalizer)).sum()
             gradients = torch.autograd.grad(loss, list(leaves.values()), create_graph=tracked)
-        stepped, state = optimizer_step(
-            self.recipe,
+        stepped, state = self.rule.step(
             trained,
             dict(zip(trained, gradients, strict=True)),
             state,

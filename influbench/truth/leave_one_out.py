@@ -5,44 +5,24 @@ the same difference of `p_correct` of i on itself (Feldman & Zhang 2020). The tw
 initial parameters, same batches, and the left-out example has weight 0 in its place.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from influbench.api import Shard
+from influbench.api import Shard, Truth
 from influbench.measures import available
+from influbench.results import Statistic
 from influbench.seeds import derive
 from influbench.shards import Trainings
-from influbench.statistics.comparison import influence_yardstick, statistic
+from influbench.statistics.yardsticks import correlations
 from influbench.training.fingerprint import digest, training_key
 from influbench.training.loop import Trainer
 
 BLOCK = 64  # examples left out in one shard; part of what is stored, so it never depends on the machine
-
-
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """Leave-one-out effects of every train point. `seconds` is what they took to compute, whenever that was.
-
-    `earlier` holds the truths after earlier steps of the same trainings, by step.
-    """
-
-    influence: Tensor  # (n_seeds, n_train, n_test) float64
-    memorization: Tensor | None  # (n_seeds, n_train) float64; None for regression
-    n_trainings: int
-    seconds: float
-    n_shards: int
-    n_shards_reused: int
-    earlier: Mapping[int, "Truth"] = field(default_factory=dict)
-
-    @property
-    def n_seeds(self) -> int:
-        """Seeds that every point was left out with."""
-        return len(self.influence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +66,14 @@ class GroundTruth(Trainings[Truth]):
         """The training seed of the truth's seed with this number."""
         return derive(self.root_seed, "truth", number)
 
-    def n_left_out(self, name: str) -> int:
-        """Train points that are left out in this shard, one at a time."""
-        return len(self._rows(name))
+    def trainings_in(self, name: str) -> int:
+        """One without each of the shard's train points, and one with all of them."""
+        return len(self._rows(name)) + 1
+
+    def values_in(self, name: str) -> int:
+        data = self.trainer.data
+        n_answers = len(available(data.n_classes)) * len(self.kept_steps)
+        return len(self._rows(name)) * (len(data.test) + 1) * n_answers
 
     def compute(self, name: str) -> dict[str, Tensor]:
         """The tensors of one shard, trained now."""
@@ -104,11 +89,14 @@ class GroundTruth(Trainings[Truth]):
         """The truth with more seeds, where this one is not as reliable as asked for."""
         if self.reliability is None or self.n_seeds >= self.max_seeds:
             return None
-        known = statistic(influence_yardstick(so_far.influence).reliability.reliability)
+        known = _reliability(so_far)
         if known.low is not None and known.low >= self.reliability:
             return None
         # a quarter more at a time: few re-assemblies, and at most a quarter of the seeds too many
         return replace(self, n_seeds=min(self.max_seeds, self.n_seeds + max(2, self.n_seeds // 4)))
+
+    def standing(self, so_far: Truth) -> str:
+        return f"{so_far.n_seeds} seeds: reliability {_reliability(so_far)}, {self.reliability:g} wanted"
 
     def _rows(self, name: str) -> range:
         block = int(name.rpartition("-")[2])
@@ -124,11 +112,12 @@ class GroundTruth(Trainings[Truth]):
         return Truth(
             influence=whole(f"influence/{self.trainer.measure}"),
             memorization=None if self.trainer.data.n_classes is None else whole("own/p_correct"),
-            n_trainings=sum(self.n_left_out(shard.name) + 1 for shard in shards),
-            seconds=sum(shard.seconds for shard in shards),
-            n_shards=len(shards),
-            n_shards_reused=sum(shard.reused for shard in shards),
         )
+
+
+def _reliability(truth: Truth) -> Statistic:
+    yardstick = correlations(truth.influence)
+    return yardstick.measurement.interval(yardstick.reliability.reliability)
 
 
 def leave_out(trainer: Trainer, seed: int, rows: Sequence[int], *, steps: Sequence[int] = ()) -> dict[str, Tensor]:

@@ -120,6 +120,10 @@ def test_wrong_words_are_one_sentence_and_exit_code_2(influbench: Influbench, wo
         ("hidden", "hiden", "mlp has no parameter 'hiden'; did you mean 'hidden'?"),
         ("[training]", "random_labels = 1.5\n[training]", "quick.toml: random_labels = 1.5 in [problem] does not fit; "
          "input should be less than or equal to 1"),
+        ("epochs = 2", "optimizer = 'sgdd'", "quick: [training] unknown optimizer 'sgdd'; did you mean 'sgd'?"),
+        ("epochs = 2", "schedule = 'warm'", "quick: [training] unknown schedule 'warm'; known are constant, cosine "
+         "(plugins that did not load, see `influbench plugins`: broken-ones)"),
+        ("epochs = 2", "optimizer = 'adam[n=3]'", "quick: [training] adam has no parameter 'n'; it has none"),
         ("epochs = 2", "epoch = 2", "quick.toml: unknown key 'epoch' in [training]; did you mean 'epochs'?"),
         ("[truth]", "[truth", "quick.toml is no TOML: Expected ']' at the end of a table declaration "
          "(at line 8, column 7)"),
@@ -174,6 +178,7 @@ def test_list_shows_everything_and_warns_of_what_is_broken(influbench: Influbenc
     for name in ("turn_over_dropout", "digits", "mlp", "raises", "strangers"):
         assert name in listed.stdout
     assert "warning: broken-ones 1.0 did not load: ModuleNotFoundError" in listed.stdout
+    assert "\n  dynamics " in influbench("study", "--help", path=strangers).stdout
     as_json = json.loads(influbench("list", "--json", path=strangers).stdout)
     assert {"name": "raises", "summary": "Raises", "distribution": "strangers"} in as_json["estimators"]
     assert as_json["broken"][0]["distribution"] == "broken-ones 1.0"
@@ -229,14 +234,20 @@ def test_show_takes_parameters(influbench: Influbench) -> None:
     for words, sentence in (
         ("subset[n_model=3]", "subset has no parameter 'n_model'; did you mean 'n_models'?"),
         ("subset[n_models=0]", "subset[n_models=0]: n_models must be at least 2, got 0"),
-        ("dynamics[seeds=3]", "dynamics is a plan, which takes no parameters; write `influbench show plan dynamics`"),
+        ("digits[seeds=3]", "'digits' names a dataset and a plan; write `influbench show dataset digits`"),
+        ("plan digits[seeds=3]", "digits is a plan, which takes no parameters; write `influbench show plan digits`"),
     ):
-        wrong = influbench("show", words)
+        wrong = influbench("show", *words.split())
         assert wrong.exit_code == 2
         assert wrong.stderr.endswith(f"Error: {sentence}\n")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["list", "--json"]])
+STUDIES = [["study", "--help"], ["study", "dynamics", "--help"]]
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["list", "--json"], *STUDIES]
+)
 def test_torch_is_not_imported_where_nothing_is_trained(words: list[str], tmp_path: Path) -> None:
     script = f"""
 import sys

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table
 from influbench.statistics.reliability import halvings, reliability, splits
+from influbench.statistics.yardsticks import Yardstick
 
 
 def simulated(n_seeds: int, noise: float, *, n: int = 400, m: int = 30) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from influbench.plan import DynamicsTable
 from influbench.results import Claim
 from influbench.studies.dynamics.learning import (
     HALF_TIME,
@@ -20,11 +19,12 @@ from influbench.studies.dynamics.learning import (
     claim,
 )
 from influbench.studies.dynamics.masked_networks import Course
+from influbench.studies.dynamics.study import Dynamics
 
 N_SEEDS, N_TRUE, N_WRONG = 12, 80, 40
 STEPS = tuple(range(0, 241, 5))
 EPOCH, CHANCE = 20, 0.1
-SETTINGS = DynamicsTable(resamples=300, fewest=15, quantiles=4)
+SETTINGS = Dynamics(resamples=300, fewest=15, quantiles=4)
 
 
 def labels(n_true: int = N_TRUE, n_wrong: int = N_WRONG) -> Labels:

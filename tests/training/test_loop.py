@@ -12,7 +12,6 @@ from torch import nn
 from influbench.api import Data, Model
 from influbench.errors import ModelError
 from influbench.networks.replicas import Replicas
-from influbench.training.updates import initial_state
 from influbench.truth.leave_one_out import leave_out
 from tests.problems import ResidualModel, blobs, in_dtype, line, permuted, problem, trainer
 
@@ -292,7 +291,7 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence() -> None:
         of.train(replicates=[0]).parameters(step=1)
     with pytest.raises(ValueError, match="normalizer must be 'batch' or 'kept', got 'Batch'"):
         of.train(replicates=[0], normalizer="Batch")  # type: ignore[arg-type]
-    state = initial_state(of.recipe, of.train(replicates=[0]).parameters())
+    state = trainer().initial_state(of.train(replicates=[0]).parameters())
     with pytest.raises(ValueError, match="a training has 8 steps, and this would be one more"):
         of.update(of.train(replicates=[0]).parameters(), replace(state, step=8), torch.arange(2))
     with pytest.raises(TypeError, match="state must be None"):

@@ -25,10 +25,11 @@ from torch import Tensor
 from influbench.api import Masks, Problem, Runs, Split
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.estimators.turn_over_dropout.masks import HashedMasks
-from influbench.results import UNKNOWN, Estimand, Statistic, Term
-from influbench.statistics.comparison import Yardstick, statistic
+from influbench.results import UNKNOWN, Statistic
 from influbench.statistics.correlation import Block, mean_over_columns, spearman
 from influbench.statistics.estimation import Estimation, mean_estimation
+from influbench.statistics.yardsticks import Yardstick, statistic
+from influbench.studies.decomposition.record import Estimand, Term
 
 BLOCK = 64  # train points left out in one stack
 TERMS = ("signal", "mask noise", "leakage")

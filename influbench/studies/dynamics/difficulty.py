@@ -25,7 +25,7 @@ SUBSET_RATIO = 0.7  # of the train points in each subset, as in Feldman & Zhang 
 
 @dataclass(frozen=True, eq=False)
 class LearningTimes(Trainings[Tensor]):
-    """The epoch from whose end on each point is classified as its label, averaged over `n_trainings` trainings.
+    """The epoch from whose end on each point is classified as its label, averaged over `n_networks` trainings.
 
     One training tells it in whole epochs, with many ties; see influbench.estimators.proxies.
     """
@@ -33,7 +33,7 @@ class LearningTimes(Trainings[Tensor]):
     holds: ClassVar[str] = "learning times"
 
     seed: int
-    n_trainings: int
+    n_networks: int
 
     @cached_property
     def folder(self) -> str:
@@ -41,7 +41,7 @@ class LearningTimes(Trainings[Tensor]):
 
     @property
     def names(self) -> list[str]:
-        return [f"block-{block:05d}" for block in range(-(-self.n_trainings // BLOCK))]
+        return [f"block-{block:05d}" for block in range(-(-self.n_networks // BLOCK))]
 
     def compute(self, name: str) -> dict[str, Tensor]:
         """Learning times of one shard's trainings, (n_trainings, n_train)."""
@@ -62,7 +62,7 @@ class LearningTimes(Trainings[Tensor]):
     def assemble(self, shards: Sequence[Shard]) -> Tensor:
         """The mean times, (n_train,) float64."""
         times = torch.cat([shard.tensors["times"] for shard in shards])
-        return times[: self.n_trainings].double().mean(0)
+        return times[: self.n_networks].double().mean(0)
 
 
 def subset_memorization(

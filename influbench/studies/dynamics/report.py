@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from string import ascii_lowercase
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +12,8 @@ from influbench.report.claims import claims_table, value_of
 from influbench.report.curves import SEVERAL, Chart, drawn
 from influbench.report.numbers import UNKNOWN, count, decimal
 from influbench.report.tables import new_table, on_one_line, on_two_lines
-from influbench.results import Claim, DynamicsStudy, GroupCurves, MemorizationAt, ProblemDynamics, Statistic, Verdict
+from influbench.results import Claim, Statistic, Verdict
+from influbench.studies.dynamics.record import DynamicsRecord, GroupCurves, MemorizationAt, ProblemDynamics
 
 _WIDE = 140  # characters at which charts stand side by side
 _SHOWN_STEPS = 6
@@ -31,25 +32,25 @@ _NOTE = (
 _DIFFICULTIES = {"learning_time": "the epoch in which a point is learnt", "subset": "memorization by random subsets"}
 
 
-def print_dynamics(console: Console, study: DynamicsStudy) -> None:
-    """Print charts and tables for each problem, then a line for each claim."""
-    for problem in study.problems:
-        console.print()
-        console.print(Padding(Text(problem.problem, style="bold"), (0, 2)))
-        console.print(Padding(Text(_size(problem, study.n_seeds)), (0, 2)))
-        for part in _parts(problem, wide=console.width >= _WIDE):
-            console.print()
-            console.print(part)
+def report(record: DynamicsRecord, *, width: int) -> Iterator[RenderableType]:
+    """Charts and tables for each problem, then a line for each claim."""
+    for problem in record.problems:
+        yield Text()
+        yield Padding(Text(problem.problem, style="bold"), (0, 2))
+        yield Padding(Text(_size(problem, record.n_seeds)), (0, 2))
+        for part in _parts(problem, wide=width >= _WIDE):
+            yield Text()
+            yield part
         if problem.notes:
-            console.print()
-            console.print(Padding(Text("\n".join(problem.notes)), (0, 2)))
-    console.print()
-    for problem in study.problems:
-        if claims := [claim for claim in study.claims if claim.problem == problem.problem]:
-            console.print(Padding(Text(problem.problem, style="bold"), (0, 2)))
-            console.print(_claims(problem, claims))
-            console.print()
-    console.print(Padding(Text(_in_words(study), style="dim"), (0, 2)))
+            yield Text()
+            yield Padding(Text("\n".join(problem.notes)), (0, 2))
+    yield Text()
+    for problem in record.problems:
+        if claims := [claim for claim in record.claims if claim.problem == problem.problem]:
+            yield Padding(Text(problem.problem, style="bold"), (0, 2))
+            yield _claims(problem, claims)
+            yield Text()
+    yield Padding(Text(_in_words(record), style="dim"), (0, 2))
 
 
 def _size(problem: ProblemDynamics, n_seeds_left_out: int) -> str:
@@ -59,14 +60,14 @@ def _size(problem: ProblemDynamics, n_seeds_left_out: int) -> str:
     return ", ".join([*words, f"{count(problem.steps_per_epoch, 'step')} per epoch"])
 
 
-def _in_words(study: DynamicsStudy) -> str:
-    tail, n_epochs = float(study.settings["tail"]), float(study.settings["initial_epochs"])
+def _in_words(record: DynamicsRecord) -> str:
+    tail, n_epochs = float(record.settings["tail"]), float(record.settings["initial_epochs"])
     return _NOTE.format(
         tail=100 * tail,
         rest=100 - 100 * tail,
         equal=100 - 200 * tail,
         epochs="epoch" if n_epochs == 1 else f"{n_epochs:g} epochs",
-        difficulty=_DIFFICULTIES[str(study.settings["difficulty"])],
+        difficulty=_DIFFICULTIES[str(record.settings["difficulty"])],
         several=SEVERAL,
     )
 

@@ -1,15 +1,16 @@
 """What turn-over dropout's scores are made of, in a terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from rich.console import Console
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from influbench.report.numbers import count, decimal, interval
-from influbench.report.tables import COLUMN_TITLES, new_table, on_two_lines
-from influbench.results import Decomposed, DecompositionStudy, Estimand, Statistic, Term, Where
+from influbench.report.tables import new_table, on_two_lines
+from influbench.results import Statistic
+from influbench.studies.decomposition.record import Decomposed, DecompositionRecord, Estimand, Term
 
 _NOTE = (
     "share: of the variance of the scores over train points; the three add up to 1. truth: Spearman's correlation with "
@@ -21,21 +22,27 @@ _NOTE = (
     "allows. In brackets the 95 % interval over train and test points."
 )
 
+_TITLES = {
+    "influence": "influence\nall points",
+    "within_class": "influence\nwithin class",
+    "memorization": "memorization",
+}
 
-def print_decomposition(console: Console, study: DecompositionStudy) -> None:
-    """Print a table for each problem and estimator."""
-    for one in study.decomposed:
-        console.print()
-        console.print(Padding(Text(f"{one.problem}: {one.estimator}", style="bold"), (0, 2)))
+
+def report(record: DecompositionRecord) -> Iterator[RenderableType]:
+    """A table for each problem and estimator."""
+    for one in record.decomposed:
+        yield Text()
+        yield Padding(Text(f"{one.problem}: {one.estimator}", style="bold"), (0, 2))
         sealed = "all parameters" if one.sealed_share == 1 else f"{100 * one.sealed_share:.4g} % of the parameters"
-        console.print(Padding(Text(f"{count(one.n_trainings, 'training')}; {sealed} sealed"), (0, 2)))
-        console.print()
-        console.print(_table(one))
+        yield Padding(Text(f"{count(one.n_trainings, 'training')}; {sealed} sealed"), (0, 2))
+        yield Text()
+        yield _table(one)
         if one.estimands:
-            console.print()
-            console.print(_estimands(one.estimands))
-    console.print()
-    console.print(Padding(Text(_NOTE, style="dim"), (0, 2)))
+            yield Text()
+            yield _estimands(one.estimands)
+    yield Text()
+    yield Padding(Text(_NOTE, style="dim"), (0, 2))
 
 
 def _table(one: Decomposed) -> Table:
@@ -50,12 +57,12 @@ def _table(one: Decomposed) -> Table:
     return table
 
 
-def _estimands(estimands: Mapping[Where, Sequence[Estimand]]) -> Table:
+def _estimands(estimands: Mapping[str, Sequence[Estimand]]) -> Table:
     """Which leave-one-out effect the scores predict how well."""
     table = new_table()
     table.add_column("  Which effect?", overflow="fold")
     for where in estimands:
-        table.add_column(COLUMN_TITLES[where], no_wrap=True)
+        table.add_column(_TITLES[where], no_wrap=True)
     for of_columns in zip(*estimands.values(), strict=True):
         table.add_row(Padding(Text(of_columns[0].name), (0, 0, 0, 2)), *map(_of_ceiling, of_columns))
     return table

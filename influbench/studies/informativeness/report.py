@@ -2,23 +2,22 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from influbench.report.claims import claims_table, value_of
-from influbench.report.group_curves import drawn
 from influbench.report.numbers import count, decimal, share
 from influbench.report.tables import new_table, on_one_line, on_two_lines
-from influbench.results import (
+from influbench.results import Claim, Statistic
+from influbench.studies.informativeness.curves import drawn
+from influbench.studies.informativeness.record import (
     AGREEMENT,
     ByDifficulty,
-    Claim,
     GroupEffect,
-    InformativenessStudy,
+    InformativenessRecord,
     ProblemInformativeness,
-    Statistic,
 )
 
 _WIDE = 120
@@ -34,22 +33,22 @@ _NOTE = (
 )
 
 
-def print_informativeness(console: Console, study: InformativenessStudy) -> None:
-    """Print a table, curves and the claims of each problem."""
-    wide, decided_at = console.width >= _WIDE, study.settings["decided_at"]
-    for problem in study.problems:
-        console.print()
-        console.print(Padding(Text(problem.problem, style="bold"), (0, 2)))
-        console.print(Padding(_summary(problem, study.n_seeds), (0, 2)))
-        console.print()
-        console.print(_groups(problem, decided_at, wide=wide))
-        console.print()
-        console.print(Padding(_charts(problem, wide=wide), (0, 2)))
-        console.print(Padding(Text(_legend(problem)), (0, 2)))
-        console.print()
-        console.print(_claims([claim for claim in study.claims if claim.problem == problem.problem]))
-    console.print()
-    console.print(Padding(Text(_NOTE, style="dim"), (0, 2)))
+def report(record: InformativenessRecord, *, width: int) -> Iterator[RenderableType]:
+    """A table, curves and the claims of each problem."""
+    wide, decided_at = width >= _WIDE, record.settings["decided_at"]
+    for problem in record.problems:
+        yield Text()
+        yield Padding(Text(problem.problem, style="bold"), (0, 2))
+        yield Padding(_summary(problem, record.n_seeds), (0, 2))
+        yield Text()
+        yield _groups(problem, decided_at, wide=wide)
+        yield Text()
+        yield Padding(_charts(problem, wide=wide), (0, 2))
+        yield Padding(Text(_legend(problem)), (0, 2))
+        yield Text()
+        yield _claims([claim for claim in record.claims if claim.problem == problem.problem])
+    yield Text()
+    yield Padding(Text(_NOTE, style="dim"), (0, 2))
 
 
 def _summary(problem: ProblemInformativeness, n_seeds: int) -> Text:

@@ -58,7 +58,7 @@ class ProblemDynamics(Record):
     notes: tuple[str, ...]
 
 
-class DynamicsStudy(Record):
+class DynamicsRecord(Record):
     """What `influbench study dynamics` finds. `settings` are the plan's `[dynamics]`, `n_seeds` those of the truth."""
 
     schema_name: Literal["influbench.dynamics/1"] = Field(default="influbench.dynamics/1", alias="schema")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from influbench.results.records import Record, Statistic, Where
+from influbench.results.records import Record, Statistic
 
 
 class Term(Record):
@@ -32,10 +32,10 @@ class Decomposed(Record):
     n_trainings: int
     influence: tuple[Term, ...]
     memorization: tuple[Term, ...]
-    estimands: dict[Where, tuple[Estimand, ...]] = Field(default_factory=dict)
+    estimands: dict[str, tuple[Estimand, ...]] = Field(default_factory=dict)
 
 
-class DecompositionStudy(Record):
+class DecompositionRecord(Record):
     """What `influbench study decomposition` finds."""
 
     schema_name: Literal["influbench.decomposition/1"] = Field(default="influbench.decomposition/1", alias="schema")

@@ -67,7 +67,7 @@ class ProblemInformativeness(Record):
     agreement: tuple[DifficultyPair, ...]
 
 
-class InformativenessStudy(Record):
+class InformativenessRecord(Record):
     """What `influbench study informativeness` finds. `settings` are those of the plan's [informativeness]."""
 
     schema_name: Literal["influbench.informativeness/1"] = Field(default="influbench.informativeness/1", alias="schema")

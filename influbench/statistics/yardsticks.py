@@ -1,8 +1,9 @@
-"""The truth as a yardstick for scores: how reliable it is, and how well an estimator's scores agree with it."""
+"""What scores are held against: how reliable it is, and how well an estimator's scores agree with it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -29,24 +30,77 @@ TOP_SHARE = 0.05  # of the train points: the k whose overlap is looked at
 MOST_MEMORISED_SHARE = 0.2  # of the train points
 
 
+StatisticName = Literal["spearman", "auroc"]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One way to compare scores with a truth, column by column. A `share` lies in [0, 1], not in [-1, 1]."""
+
+    of: ColumnStatistic
+    unit: str
+    is_share: bool = False
+
+    def interval(self, estimation: Estimation | None) -> Statistic:
+        """A value of this kind with its 95% interval."""
+        if estimation is None:
+            return UNKNOWN
+        return _share(estimation) if self.is_share else estimation.correlation_interval()
+
+
+# A new statistic for columns is a line here; stored yardsticks know it by its name.
+MEASUREMENTS: dict[StatisticName, Measurement] = {
+    "spearman": Measurement(spearman, "Spearman's rank correlation"),
+    "auroc": Measurement(auroc, "area under the ROC curve", is_share=True),
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """Spearman's correlation of an estimator's scores with the mean truth; None where it is not defined."""
+    """How well an estimator's scores agree with the mean truth; None where that is not defined."""
 
-    spearman: Estimation | None  # with the truth of these seeds
-    of_ceiling: Estimation | None  # with what many seeds would show: spearman / ceiling, where seeds are chance, too
-    n_undefined: int  # test points without a correlation, because scores or truth are constant there
+    value: Estimation | None  # with the truth of these seeds
+    of_ceiling: Estimation | None  # with what many seeds would show: value / ceiling, where seeds are chance as well
+    n_undefined: int  # columns of the table without a value, because scores or truth are constant there
 
 
 @dataclass(frozen=True, eq=False)
 class Yardstick:
-    """A truth (n_seeds, n_train, n_test) and the blocks in which test points look at it.
+    """A truth (n_seeds, n_rows, n_columns), and how scores are compared with it.
 
-    What does not depend on an estimator is worked out once. The truth of memorization has one column.
+    Rows are train points, columns test points; memorization has one column. Each column is compared within its block
+    of the table. With `weights` (n_rows, n_train), rows are sets of train points and scores are summed over each set.
+    Flags that are known are a truth of one seed that is not `noisy`: they have no reliability and no ceiling.
     """
 
     effects: Tensor
     blocks: Sequence[Block]
+    statistic: StatisticName = "spearman"
+    weights: Tensor | None = None
+    noisy: bool = True
+
+    @property
+    def measurement(self) -> Measurement:
+        return MEASUREMENTS[self.statistic]
+
+    @property
+    def n_pairs(self) -> int:
+        """Pairs of a row and a column that are compared."""
+        return sum(len(block.rows) * len(block.columns) for block in self.blocks)
+
+    @property
+    def fewest_rows(self) -> int:
+        """Rows of the smallest block."""
+        return min(len(block.rows) for block in self.blocks)
+
+    @property
+    def n_columns(self) -> int:
+        return self.effects.shape[2]
+
+    def held(self, scores: Tensor) -> Tensor:
+        """Scores of train points, (n_train, n_test) or (n_train,), as they are compared: (n_rows, n_columns)."""
+        table = scores[:, None] if scores.ndim == 1 else scores
+        return table if self.weights is None else self.weights @ table.double()
 
     @cached_property
     def mean(self) -> Tensor:
@@ -55,7 +109,9 @@ class Yardstick:
 
     @cached_property
     def reliability(self) -> Reliability:
-        """How far the truth itself can be trusted."""
+        """How far the truth itself can be trusted; nothing is known of it where the truth is not noisy."""
+        if not self.noisy or self.statistic != "spearman":
+            return Reliability(None, None, {}, len(self.effects))
         return reliability(self.effects, self.blocks)
 
     @cached_property
@@ -64,8 +120,8 @@ class Yardstick:
         return clear_effects(self.effects)
 
     def agreement(self, repeats: Sequence[Tensor]) -> Agreement:
-        """Of the scores (n_train, n_test) of one or more repeats of an estimator; undefined unless all of them are."""
-        found = [mean_over_columns(spearman, scores, self.mean, self.blocks) for scores in repeats]
+        """Of the held scores of one or more repeats of an estimator; undefined unless all of them are."""
+        found = [mean_over_columns(self.measurement.of, scores, self.mean, self.blocks) for scores in repeats]
         defined = [one.estimation for one in found if one.estimation is not None]
         n_undefined = max(one.n_undefined for one in found)
         if len(defined) < len(found):
@@ -76,17 +132,13 @@ class Yardstick:
         of_expected = mean if ceiling.by_seed is None else replace(mean, by_seed=self._by_seed(repeats))
         return Agreement(mean, of_expected.over(ceiling), n_undefined)
 
-    def pooled(self, repeats: Sequence[Tensor]) -> Statistic:
-        """Spearman's correlation of all pairs at once: it also rewards knowing which test points are easy to move."""
-        return _over_repeats(repeats, lambda scores: pooled(spearman, scores, self.mean))
-
     def details(self, repeats: Sequence[Tensor]) -> Details:
         """Other views of the agreement, each the mean over repeats."""
         n_train, n_test = self.mean.shape
         k, clear = max(1, round(TOP_SHARE * n_train)), self.clear
         proponents = None if clear is None else clear & (self.mean > 0)
         return Details(
-            **(self._spread(repeats) if n_test > 1 else self._among_most(repeats)),
+            **(self._over_test_points(repeats) if n_test > 1 else self._among_most(repeats)),
             kendall=self._by(kendall, repeats),
             pearson=self._by(pearson, repeats),
             top_k=k,
@@ -101,8 +153,8 @@ class Yardstick:
             else self._by(auroc, repeats, truth=proponents.double(), share=True),
         )
 
-    def _spread(self, repeats: Sequence[Tensor]) -> dict[str, object]:
-        """How test points differ, and what is left without the means of rows and columns."""
+    def _over_test_points(self, repeats: Sequence[Tensor]) -> dict[str, object]:
+        """How test points differ, what is left without the means of rows and columns, and all pairs at once."""
         values = torch.stack(
             [mean_over_columns(spearman, scores, self.mean, self.blocks).values for scores in repeats]
         ).mean(0)
@@ -114,6 +166,7 @@ class Yardstick:
             "double_centred_spearman": self._by(
                 spearman, [double_centred(scores) for scores in repeats], truth=double_centred(self.mean)
             ),
+            "pooled": _over_repeats(repeats, lambda scores: pooled(spearman, scores, self.mean)),
         }
 
     def _among_most(self, repeats: Sequence[Tensor]) -> dict[str, object]:
@@ -147,20 +200,20 @@ class Yardstick:
         return [standard_ranks_within((total - one) / (n_seeds - 1), self.blocks) for one in self.effects]
 
 
-def influence_yardstick(effects: Tensor) -> Yardstick:
-    """The truth of influence, (n_seeds, n_train, n_test), over all train points."""
-    return Yardstick(effects, whole_table(*effects.shape[1:]))
+def correlations(effects: Tensor, blocks: Sequence[Block] | None = None) -> Yardstick:
+    """A truth (n_seeds, n_rows, n_columns) whose ranks scores should have, over the whole table without blocks."""
+    return Yardstick(effects, blocks or whole_table(*effects.shape[1:]))
+
+
+def flags(positive: Tensor) -> Yardstick:
+    """Train points (n_train,) that are known to be positive, and that high scores should find."""
+    table = positive.double()[None, :, None]
+    return Yardstick(table, whole_table(len(positive), 1), statistic="auroc", noisy=False)
 
 
 def statistic(estimation: Estimation | None) -> Statistic:
     """A correlation with its interval."""
     return UNKNOWN if estimation is None else estimation.correlation_interval()
-
-
-def finding(positive: Tensor, repeats: Sequence[Tensor]) -> Statistic:
-    """Area under the ROC curve of scores (n_train, 1), over repeats, for finding the points that are `positive`."""
-    truth, blocks = positive[:, None].double(), whole_table(len(positive), 1)
-    return _over_repeats(repeats, lambda scores: mean_over_columns(auroc, scores, truth, blocks).estimation, share=True)
 
 
 def _over_repeats(
@@ -172,9 +225,12 @@ def _over_repeats(
     if len(defined) < len(found):
         return UNKNOWN
     mean = repeated(defined)
-    if not share:
-        return mean.correlation_interval()
-    interval = mean.interval()
+    return _share(mean) if share else mean.correlation_interval()
+
+
+def _share(estimation: Estimation) -> Statistic:
+    """The value with its interval, cut off at 0 and 1."""
+    interval = estimation.interval()
     if interval.low is None or interval.high is None:
         return interval
     return Statistic(value=interval.value, low=max(0.0, interval.low), high=min(1.0, interval.high))

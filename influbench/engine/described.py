@@ -1,0 +1,71 @@
+"""What was trained and judged, as records and in words."""
+
+from influbench.engine.judgement import Bench
+from influbench.engine.obstacles import Obstacle
+from influbench.engine.preparation import Prepared
+from influbench.engine.seats import Seat, attempt
+from influbench.engine.trainings import Finished, Trained
+from influbench.plan import Plan
+from influbench.results import JudgeRecord, LabelNoise, ProblemRecord
+
+
+def problem_record(plan: Plan, prepared: Prepared) -> ProblemRecord:
+    """The problem, with the key that problems of the same trainings share."""
+    trainer, labels = prepared.trainer, prepared.labels
+    return ProblemRecord(
+        name=prepared.plan.name,
+        key=prepared.judged.ground_truth.key,
+        dataset=prepared.plan.dataset,
+        model=prepared.plan.model,
+        n_train=len(trainer.data.train),
+        n_test=len(trainer.data.test),
+        n_classes=trainer.data.n_classes,
+        n_parameters=sum(p.numel() for p in trainer.initial_parameters(0).values()),
+        measure=trainer.measure,
+        random_labels=LabelNoise(
+            fraction=prepared.plan.random_labels,
+            n_drawn=int(labels.drawn.sum()),
+            n_wrong=int(labels.wrong.sum()),
+        ),
+        recipe=trainer.rule.settings(),
+        n_steps=trainer.n_steps,
+        dtype=plan.problem.dtype,
+        device=str(trainer.device),
+    )
+
+
+def about(plan: Plan, prepared: Prepared) -> dict[str, object]:
+    """What a stored truth is of, for people."""
+    record = problem_record(plan, prepared).model_dump(mode="json")
+    del record["key"]
+    return {"problem": record.pop("name"), "root_seed": plan.seed, "steps": list(plan.truth.steps), **record}
+
+
+def judge_record(seat: Seat, trained: Trained, bench: Bench) -> JudgeRecord:
+    """A judge with what its trainings took, or why it did not judge."""
+    obstacle = seat.obstacle or trained.obstacles.get(seat.name) or bench.failures.get(seat.name)
+    finished = trained.by_judge.get(seat.name, [])
+    estimand: str | Obstacle = ""
+    if obstacle is None:
+        estimand = attempt(seat.supplied, lambda: seat.estimand([one.result for one in finished]))
+    if isinstance(estimand, Obstacle):
+        obstacle, estimand = estimand, ""
+    record = JudgeRecord(
+        name=seat.name,
+        status="ok" if obstacle is None else obstacle.status,
+        reason=None if obstacle is None else obstacle.reason,
+        traceback=None if obstacle is None else obstacle.traceback,
+        estimand=estimand,
+        columns=tuple(column.key for column in seat.columns if column.key in bench.yardsticks),
+    )
+    return record.model_copy(update=_spent(finished))
+
+
+def _spent(finished: list[Finished]) -> dict[str, int | float]:
+    shards = [shard for one in finished for shard in one.shards]
+    return {
+        "n_trainings": sum(one.n_trainings for one in finished),
+        "seconds": sum(shard.seconds for shard in shards),
+        "n_shards": len(shards),
+        "n_shards_reused": sum(shard.reused for shard in shards),
+    }

@@ -1,0 +1,103 @@
+"""What a run writes of one problem besides its result: the mean truth, the scores, and what they are held against."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from influbench.api import Data, Estimate, Truth
+from influbench.engine.labels import RandomLabels
+from influbench.statistics.correlation import Block
+from influbench.statistics.yardsticks import StatisticName, Yardstick
+from influbench.store.files import Arrays
+from influbench.store.run_directory import RunDirectory
+
+TRUTH, YARDSTICKS = "truth", "yardsticks"
+_OWN = "column "  # before the key of a column in the names of scores that its judge derived
+
+
+def write_truth(target: RunDirectory, problem: str, data: Data, labels: RandomLabels, truth: Truth | None) -> None:
+    """The labels, which of them are random, and the mean truth of leave-one-out where there is one."""
+    dtype = data.train.inputs.dtype
+    tensors = {
+        **_ids(data),
+        "train_labels": data.train.labels,
+        "test_labels": data.test.labels,
+        "label_drawn": labels.drawn,
+        "label_wrong": labels.wrong,
+    }
+    if truth is not None:
+        tensors["influence"] = truth.influence.mean(0).to(dtype)
+        if truth.memorization is not None:
+            tensors["memorization"] = truth.memorization.mean(0).to(dtype)
+    target.write_scores(problem, TRUTH, tensors)
+
+
+def score_tensors(
+    data: Data, estimates: Sequence[Estimate], held_apart: Mapping[str, Sequence[Tensor]]
+) -> dict[str, Tensor]:
+    """What is stored of the estimates, in the problem's dtype, with the ids of its rows and columns.
+
+    Those of further repeats are named `influence@1`, `influence@2` and so on; scores that a judge derived by its own
+    rule are named `column KEY`.
+    """
+    scores: dict[str, Tensor] = {}
+    for repeat, estimate in enumerate(estimates):
+        suffix = f"@{repeat}" if repeat else ""
+        for quantity, values in (("influence", estimate.influence), ("memorization", estimate.memorization)):
+            if values is not None:
+                scores[f"{quantity}{suffix}"] = values.to(data.train.inputs.dtype)
+        for key, held in held_apart.items():
+            scores[f"{_OWN}{key}{suffix}"] = held[repeat]
+    return {**_ids(data), **scores}
+
+
+def held_scores(tensors: Mapping[str, Tensor], key: str, quantity: str, yardstick: Yardstick) -> list[Tensor]:
+    """The scores of every repeat as they are compared in a column, from what is stored; empty if there are none."""
+    if own := _repeats(tensors, f"{_OWN}{key}"):
+        return [one.double() for one in own]
+    return [yardstick.held(one.double()) for one in _repeats(tensors, quantity)]
+
+
+def yardstick_arrays(yardsticks: Mapping[str, Yardstick], dtype: torch.dtype) -> Arrays:
+    """Every yardstick with the mean of its truth, for `read_yardstick`. No truth is stored twice."""
+    tensors: dict[str, Tensor] = {}
+    notes: dict[str, str] = {}
+    for key, yardstick in yardsticks.items():
+        mean = yardstick.mean.to(dtype)
+        same = [name for name, stored in tensors.items() if name.endswith("/truth") and torch.equal(stored, mean)]
+        notes[key] = yardstick.statistic
+        notes[f"{key}/truth"] = same[0] if same else f"{key}/truth"
+        if not same:
+            tensors[f"{key}/truth"] = mean
+        if yardstick.weights is not None:
+            tensors[f"{key}/weights"] = yardstick.weights
+        for number, block in enumerate(yardstick.blocks):
+            tensors[f"{key}/rows/{number:05d}"] = block.rows
+            tensors[f"{key}/columns/{number:05d}"] = block.columns
+    return Arrays(tensors, notes)
+
+
+def read_yardstick(arrays: Arrays, key: str) -> Yardstick | None:
+    """One yardstick, with the mean truth as its only seed; None where the column is not stored."""
+    statistics: Mapping[str, StatisticName] = {"spearman": "spearman", "auroc": "auroc"}
+    if arrays.notes.get(key) not in statistics:
+        return None
+    tensors = arrays.tensors
+    rows = sorted(name for name in tensors if name.startswith(f"{key}/rows/"))
+    blocks = [Block(tensors[name], tensors[name.replace("/rows/", "/columns/")]) for name in rows]
+    truth = tensors[arrays.notes[f"{key}/truth"]].double()[None]
+    statistic = statistics[arrays.notes[key]]
+    return Yardstick(truth, blocks, statistic, weights=tensors.get(f"{key}/weights"), noisy=False)
+
+
+def _repeats(tensors: Mapping[str, Tensor], name: str) -> list[Tensor]:
+    """The tensors of this name and of its further repeats, in order."""
+    found: list[Tensor] = []
+    while (key := f"{name}@{len(found)}" if found else name) in tensors:
+        found.append(tensors[key])
+    return found
+
+
+def _ids(data: Data) -> dict[str, Tensor]:
+    return {"train_ids": data.train.ids, "test_ids": data.test.ids}

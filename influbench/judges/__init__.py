@@ -1,0 +1,27 @@
+"""Everything that estimates are held against. A judge is a file; register a new one in the list below."""
+
+from influbench.api import Spec, hookimpl
+
+
+@hookimpl
+def influbench_judges() -> list[Spec]:
+    """The judges that come with influbench."""
+    return [
+        Spec(
+            "leave_one_out",
+            "influbench.judges.leave_one_out:LeaveOneOut",
+            "training again without each example, over several seeds: influence and memorization",
+            "Feldman & Zhang 2020, arXiv 2008.03703",
+        ),
+        Spec(
+            "subsets",
+            "influbench.judges.subsets:Subsets",
+            "training on random subsets: the linear datamodeling score (LDS)",
+            "Park et al. 2023, arXiv 2303.14186",
+        ),
+        Spec(
+            "wrong_labels",
+            "influbench.judges.wrong_labels:WrongLabels",
+            "train labels that are known to be wrong, and that memorization scores should find",
+        ),
+    ]

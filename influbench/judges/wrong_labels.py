@@ -1,0 +1,33 @@
+"""Labels that are known to be wrong, as a judge of memorization scores."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from influbench.api import Column, Judge, JudgedProblem
+from influbench.statistics.yardsticks import Yardstick, flags
+
+WRONG_LABELS = Column("wrong_labels", "wrong labels\n(AUROC)", "memorization")
+
+
+@dataclass(frozen=True)
+class WrongLabels(Judge):
+    """How well memorization scores find the train labels that were drawn at random and are not the true ones.
+
+    The column holds the area under the ROC curve: the chance that a wrong label has a higher score than a right one.
+    """
+
+    def unsupported(self, problem: JudgedProblem) -> str | None:
+        if problem.wrong.all() or not problem.wrong.any():
+            which = "every" if problem.wrong.all() else "no"
+            return f"{which} train label is known to be wrong; ask with random_labels above 0 and below 1"
+        return None
+
+    def columns(self, problem: JudgedProblem) -> Sequence[Column]:
+        return (WRONG_LABELS,)
+
+    def yardsticks(self, problem: JudgedProblem, trained: Sequence[Any], *, step: int) -> Mapping[str, Yardstick]:
+        return {WRONG_LABELS.key: flags(problem.wrong)}
+
+    def estimand(self, problem: JudgedProblem, trained: Sequence[Any]) -> str:
+        return f"{int(problem.wrong.sum()):,} of {len(problem.wrong):,} train labels, which were drawn at random"

@@ -1,0 +1,183 @@
+"""The words of a run's report as plain records: rows, marks and notes. Terminal, notebook and exports draw them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from influbench.api import Recipe
+from influbench.report.numbers import UNKNOWN, count, seconds
+from influbench.results import Cell, ColumnRecord, JudgeRecord, Result, Trust
+
+FEW = 10  # points; with fewer, intervals are not to be relied on
+_NO_VALUE = -2.0  # sorts below every correlation and share
+
+Tone = Literal["plain", "warning", "failure"]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence of the report."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+def facts(result: Result) -> dict[str, str]:
+    """What was trained and what judges, by a word for each."""
+    problem = result.problem
+    rows = {"problem": f"{problem.dataset}, {problem.model}", "training": _training(result)}
+    for judge in result.judges:
+        if judge.status == "ok":
+            rows[judge.name] = judge.estimand + _cost(judge)
+    labels = problem.random_labels
+    if labels.fraction:
+        rows["labels"] = (
+            f"{labels.n_drawn} of {problem.n_train} train labels drawn at random, {labels.n_wrong} of them wrong"
+        )
+    return rows
+
+
+def in_order(result: Result) -> list[Cell]:
+    """The estimators' cells, best agreement in the first column first, then in the next; what has none comes last."""
+
+    def values(cell: Cell) -> list[float]:
+        found = [cell.value(column.key).value for column in result.columns]
+        return [_NO_VALUE if value is None else value for value in found]
+
+    return sorted(result.cells, key=values, reverse=True)
+
+
+def few(column: ColumnRecord) -> str:
+    """Which points the column rests on, where they are fewer than ten; empty otherwise."""
+    sizes = [(column.n_rows, column.rows), (column.n_columns, "test points")]
+    return " and ".join(f"{n} {noun}" for n, noun in sizes if n is not None and n < FEW)
+
+
+def seeds_needed(trust: Trust) -> str:
+    """ "2, 8, > 8": seeds for each reliability that the record has."""
+    if trust.reliability.value is None:
+        return UNKNOWN
+    most = max([point.n_seeds for point in trust.curve], default=trust.n_seeds)
+    return ", ".join(f"> {most}" if n is None else str(n) for n in trust.seeds_needed.values())
+
+
+def notes(result: Result) -> Iterator[Note]:
+    """What is said below the tables: failures first, then limits, then how to read them."""
+    yield from _failures(result)
+    yield from _undefined(result)
+    yield from _of_estimators(result)
+    yield from _limits(result)
+    yield from _legend(result)
+
+
+def _training(result: Result) -> str:
+    problem = result.problem
+    recipe = problem.recipe
+    momentum = f", momentum {recipe['momentum']:g}" if recipe.get("momentum") else ""
+    decay = f", weight decay {recipe['weight_decay']:g}" if recipe["weight_decay"] else ""
+    schedule = "" if recipe["schedule"] == Recipe.schedule else f", {recipe['schedule']} schedule"
+    return (
+        f"{count(problem.n_parameters, 'parameter')}, {recipe['optimizer']} at {recipe['learning_rate']:g}{momentum}"
+        f"{decay}{schedule}, batches of {recipe['batch_size']}, {recipe['epochs']} epochs = {problem.n_steps:,} steps, "
+        f"{problem.dtype} on {problem.device}"
+    )
+
+
+def _cost(judge: JudgeRecord) -> str:
+    if not judge.n_trainings:
+        return ""
+    return f": {count(judge.n_trainings, 'training')}, {seconds(judge.seconds)}{_reuse(judge)}"
+
+
+def _reuse(judge: JudgeRecord) -> str:
+    if not judge.n_shards_reused:
+        return ""
+    if judge.n_shards_reused == judge.n_shards:
+        return " (stored before, reused)"
+    return f" ({judge.n_shards_reused} of {judge.n_shards} shards stored before, reused)"
+
+
+def _failures(result: Result) -> Iterator[Note]:
+    for judge in result.judges:
+        if judge.status != "ok":
+            name = "" if judge.status == "failed" else f"judge {judge.name}: "
+            yield Note(f"{judge.status}: {name}{judge.reason}", _tone(judge.status))
+    for cell in result.cells:
+        if cell.status != "ok":
+            name = "" if cell.status == "failed" else f"{cell.name}: "
+            yield Note(f"{cell.status}: {name}{cell.reason}", _tone(cell.status))
+        for key, agreement in cell.columns.items():
+            if agreement.failure is not None:
+                yield Note(f"failed: {result.column(key).name} of {cell.name}: {agreement.failure}", "failure")
+
+
+def _tone(status: str) -> Tone:
+    return "failure" if status == "failed" else "warning"
+
+
+def _undefined(result: Result) -> Iterator[Note]:
+    """Values that are not defined are counted aloud."""
+    for cell in result.cells:
+        for column in result.columns:
+            agreement = cell.columns.get(column.key)
+            if agreement is None or not agreement.n_undefined:
+                continue
+            if column.n_columns is None:
+                yield Note(f"{cell.name}: no value in {column.name}, because scores or truth are constant")
+            else:
+                yield Note(
+                    f"{cell.name}: no value in {column.name} on {agreement.n_undefined} of "
+                    f"{count(column.n_columns, 'test point')}: constant scores or too few points"
+                )
+
+
+def _of_estimators(result: Result) -> Iterator[Note]:
+    """What estimators say themselves; variants of one estimator that say the same, together."""
+    names: dict[tuple[str, str], set[str]] = {}
+    for cell in result.cells:
+        for note in cell.notes:
+            names.setdefault((cell.estimator, note), set()).add(cell.name)
+    for (estimator, note), variants in names.items():
+        who = min(variants) if len(variants) == 1 else f"{estimator} ({len(variants)} variants)"
+        yield Note(f"{who}: {note}.")
+
+
+def _limits(result: Result) -> Iterator[Note]:
+    trusts = [(column, result.trust[column.key]) for column in result.columns if column.key in result.trust]
+    if any(trust.n_seeds == 1 for _, trust in trusts):
+        yield Note(
+            "One seed cannot show its own noise: there is no reliability and no ceiling. Use at least two seeds.",
+            "warning",
+        )
+    for column, trust in trusts:
+        if trust.n_seeds > 1 and (trust.ceiling.low is None or trust.ceiling.low <= 0):
+            yield Note(
+                f"The truth may be noise alone: its ceiling for {column.name} is not clearly above 0. Add seeds.",
+                "warning",
+            )
+    for column in result.columns:
+        if points := few(column):
+            yield Note(f"! {column.name}: only {points}; do not rely on intervals from fewer than ten.", "warning")
+    if result.problem.n_classes is None:
+        yield Note("Regression: there are no classes to look within, and no memorization score.")
+
+
+def _legend(result: Result) -> Iterator[Note]:
+    others = [column for column in result.columns if column.statistic != "spearman"]
+    except_for = "".join(f" ({column.name}: {column.unit})" for column in others)
+    yield Note(
+        f"All figures are Spearman's rank correlations{except_for}, for influence the mean over test points; in "
+        "brackets the 95% interval over train and test points; % of the ceiling, the best that the truth's noise "
+        "allows."
+    )
+    if result.comparisons:
+        yield Note(
+            "Letters: estimators that share one in a column cannot be told apart there; those that share none can (all "
+            "differences at once, with 95%, on the same points)."
+        )
+    yield Note(
+        "trainings: what the estimator spent in training, in units of one ordinary training, stored or not. What it "
+        "computes besides shows in seconds only."
+    )
+    if any(cell.status == "ok" and cell.training_equivalents is None for cell in result.cells):
+        yield Note("- in trainings and time: scores from elsewhere, at a cost that is not known.")
