@@ -94,6 +94,26 @@ def test_the_models_and_data_sets_of_the_docs_run_and_keep_the_contract(
     assert checked.exit_code == 0, checked.output
 
 
+def test_the_optimizer_and_the_schedule_of_the_docs_run_and_keep_the_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = "docs/how-to/write-a-plugin.md"
+    (source,) = (block for block in blocks(page, "python") if block.startswith("# lion.py\n"))
+    (training,) = (block for block in blocks(page, "toml") if block.startswith("[training]\n"))
+    Path("lion.py").write_text(source)
+    Path("plan.toml").write_text(PLAN.replace("[training]\n", training))
+    ran = CliRunner().invoke(main, ["run", "plan.toml", "-e", "metagradient", "-o", "out"])
+    assert ran.exit_code == 0, ran.output
+    result = read_result(tmp_path / "out")
+    assert isinstance(result, Result)
+    assert result.problem.recipe["optimizer"] == "./lion.py:Lion[beta_1=0.8]"
+    for line in next(block for block in blocks(page, "console") if "lion.py" in block).splitlines():
+        _, *words = shlex.split(line.removeprefix("$ "))
+        checked = CliRunner().invoke(main, words)
+        assert checked.exit_code == 0, checked.output
+
+
 @pytest.mark.parametrize(
     ("layer", "refused"),
     [
@@ -129,7 +149,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_checks_of_the_docs_run_and_find_what_is_exempt(tmp_path: Path) -> None:
-    _, suite, exempt = blocks("docs/how-to/write-a-plugin.md", "python")
+    _, _, suite, exempt = blocks("docs/how-to/write-a-plugin.md", "python")
     path = tmp_path / "test_suite.py"
     path.write_text(suite)
     ran = subprocess.run(

@@ -20,7 +20,7 @@ _SLOPE_AGREES = 1e-5
 
 
 def check_optimizer(rule: UpdateRule) -> None:
-    """ModelError where an optimizer would not train networks as the contract says. Takes a few steps of 30 numbers."""
+    """ModelError where an optimizer would not train networks as the contract says. Takes a few steps of 32 numbers."""
     for faults in (moment_faults, step_faults, argument_faults, in_place_faults, replica_faults):
         if fault := next(faults(rule), None):
             raise ModelError(str(fault))

@@ -14,12 +14,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from influbench.api import Optimizer, OptimizerState, Recipe, Schedule
 from influbench.engine.update_rules import check_optimizer, check_schedule, derivative_faults
 from influbench.errors import ModelError
-from influbench.testing import optimizer_checks, schedule_checks
+from influbench.testing import model_checks, optimizer_checks, schedule_checks
 from influbench.testing.checks import Check
 from influbench.training.optimizers.sgd import Sgd
 from influbench.training.schedules.constant import Constant
 from influbench.training.updates import UpdateRule
-from tests.plugins import Decoupled, Nesterov, WarmUp, registry
+from tests.plugins import Decoupled, Nesterov, OddRecipe, WarmUp, registry
 from tests.problems import problem, trainer
 
 Tensors = Mapping[str, Tensor]
@@ -167,6 +167,15 @@ def test_a_step_that_cannot_be_differentiated_fails_its_check_and_can_still_trai
     assert fault.seen.startswith("autograd finds the derivative 0 of a step, finite differences ")
     outcomes = {str(check): check.outcome().status for check in optimizer_checks(Faulty("detach"))}
     assert [name for name, status in outcomes.items() if status != "passed"] == ["derivative"]
+
+
+def test_a_model_whose_recipe_names_no_one_fails_its_check() -> None:
+    (check,) = [check for check in model_checks(OddRecipe()) if str(check) == "recipe"]
+    outcome = check.outcome()
+    assert (outcome.status, outcome.detail) == (
+        "failed",
+        "unknown optimizer 'nesterof'; known are adam, adamw, sgd",
+    )
 
 
 @pytest.mark.parametrize(

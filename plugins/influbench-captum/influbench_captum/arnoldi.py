@@ -30,7 +30,8 @@ class CaptumArnoldi(Estimator):
     whose curvature, damped and summed over the train points, is not above 1e-4.
 
     `damping` and `tolerance` are in units of the mean loss, where captum's `hessian_reg` and `arnoldi_tol` are in
-    those of the sum. The recipe's weight decay is added to the damping as in `influence_function`, but for `adamw`.
+    those of the sum. The recipe's weight decay is added to the damping where it belongs to the
+    objective, as in `influence_function`: not with `adamw`.
     Computes in float64.
 
     Cost: `n_runs` trainings, whose scores are averaged. Besides, in seconds only: `n_iterations` products of the
@@ -81,8 +82,7 @@ class CaptumArnoldi(Estimator):
         """Captum's influence function, all of whose work on the Hessian is done."""
         from captum.influence._core.arnoldi_influence_function import ArnoldiInfluenceFunction
 
-        recipe = problem.recipe
-        decay = 0.0 if recipe.optimizer == "adamw" else recipe.weight_decay
+        decay = problem.decay_in_objective
         return ArnoldiInfluenceFunction(
             problem.module(parameters, frozen_as_buffers=True).double(),
             batches(train, size=_AT_A_TIME),
