@@ -101,8 +101,8 @@ class Bench:
         return tuple(_column_record(measured) for measured in self._measured.values())
 
     def trust(self) -> dict[str, Trust]:
-        """How far the truth of each column can be trusted, for those whose truth is noisy."""
-        return {key: _trust(one.yardstick) for key, one in self._measured.items() if one.yardstick.noisy}
+        """How far the truth of each column can be trusted, for those of which that can be known."""
+        return {key: _trust(one.yardstick) for key, one in self._measured.items() if one.yardstick.has_reliability}
 
     def _agreement(self, measured: _Measured, name: str, estimates: Sequence[Estimate]) -> Agreement | None:
         yardstick, seat = measured.yardstick, measured.seat

@@ -84,6 +84,11 @@ class Yardstick:
         return MEASUREMENTS[self.statistic]
 
     @property
+    def has_reliability(self) -> bool:
+        """Whether the truth has noise whose share in it can be known: only of rank correlations."""
+        return self.noisy and self.statistic == "spearman"
+
+    @property
     def n_pairs(self) -> int:
         """Pairs of a row and a column that are compared."""
         return sum(len(block.rows) * len(block.columns) for block in self.blocks)
@@ -109,8 +114,8 @@ class Yardstick:
 
     @cached_property
     def reliability(self) -> Reliability:
-        """How far the truth itself can be trusted; nothing is known of it where the truth is not noisy."""
-        if not self.noisy or self.statistic != "spearman":
+        """How far the truth itself can be trusted; empty unless `has_reliability`."""
+        if not self.has_reliability:
             return Reliability(None, None, {}, len(self.effects))
         return reliability(self.effects, self.blocks)
 
