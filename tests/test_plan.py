@@ -92,7 +92,9 @@ def test_settings_of_a_study_are_written_only_where_they_differ_from_the_default
 
 def test_no_study_has_the_name_of_a_key_of_every_plan() -> None:
     assert {*Plan.model_fields} - {"studies"} <= {*PLAN_KEYS}
-    with pytest.raises(PluginError, match="study 'truth' has the name of a key of every plan; register it by another"):
+    with pytest.raises(
+        PluginError, match="study 'truth' has the name of a key of every plan; register it under another name"
+    ):
         checked_specs("study", [Spec("truth", "a:B", "")])
     assert checked_specs("estimator", [Spec("truth", "a:B", "")])
 
@@ -105,7 +107,7 @@ def test_changes_on_the_command_line_leave_the_rest() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("estimators = [", r"mine\.toml is no TOML: .*line 1"),
+        ("estimators = [", r"mine\.toml is not valid TOML: .*line 1"),
         (MINIMAL + "[truth]\nseed = 3", r"mine\.toml: unknown key 'seed' in \[truth\]; did you mean 'seeds'\?"),
         ("zeeds = 3\n" + MINIMAL, r"unknown key 'zeeds'; did you mean 'seed'\?"),
         (MINIMAL + "qqq = 1", r"unknown key 'qqq' in \[problem\]; known are dataset, model"),

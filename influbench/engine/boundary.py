@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import replace
 from numbers import Integral
 
 import torch
@@ -12,15 +11,6 @@ from torch import Tensor
 from influbench.api import Data, Estimate, Problem, Split
 from influbench.errors import DataError, EstimateError, printable
 from influbench.training.loop import Trainer
-
-
-def on_device(data: Data, device: torch.device) -> Data:
-    """The same data on a device."""
-
-    def moved(split: Split) -> Split:
-        return Split(split.inputs.to(device), split.labels.to(device), split.ids.to(device))
-
-    return replace(data, train=moved(data.train), test=moved(data.test))
 
 
 def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import torch
 
 from influbench.api import Data, Dataset, Estimator, Judge, Model, Recipe
-from influbench.engine.boundary import Pristine, checked_data, on_device
+from influbench.engine.boundary import Pristine, checked_data
 from influbench.engine.estimating import refusal
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
@@ -185,7 +185,7 @@ def _problem(
     rule = _rule(plan, recipe, registry, who=who)
     device = resources.torch_device()
     data, labels = problem_data(plan, problem, registry)
-    data = on_device(data, device)
+    data = data.to(device=device)
     if plan.problem.measure not in available(data.n_classes):
         raise PlanError(f"measure {plan.problem.measure!r} needs classes, and {problem.dataset} is for regression")
     trainer = Trainer(

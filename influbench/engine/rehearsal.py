@@ -40,7 +40,7 @@ class Rehearsal:
         """Before anything of the model has run."""
         train = trainer.data.train
         rows = torch.linspace(0, len(train) - 1, min(_N_EXAMPLES, len(train))).round().long().to(train.ids.device)
-        return cls(replace(trainer, dtype=torch.float64), rows, _in_float64(train.rows(rows)))
+        return cls(replace(trainer, dtype=torch.float64), rows, train.rows(rows).to(torch.float64))
 
     def shapes(self, n: int) -> list[tuple[int, ...]]:
         """Those that outputs on n examples may have."""
@@ -55,7 +55,7 @@ class Rehearsal:
     @property
     def data_are_unchanged(self) -> bool:
         """Whether the examples are still what they were."""
-        now = _in_float64(self.trainer.data.train.rows(self.rows))
+        now = self.trainer.data.train.rows(self.rows).to(torch.float64)
         return torch.equal(now.inputs, self.examples.inputs) and torch.equal(now.labels, self.examples.labels)
 
     @cached_property
@@ -146,8 +146,3 @@ def same(tensor: Tensor, copy: Tensor) -> bool:
 def has_floats(values: object) -> bool:
     """Whether these are a tensor of real numbers."""
     return isinstance(values, Tensor) and values.is_floating_point()
-
-
-def _in_float64(split: Split) -> Split:
-    labels = split.labels.double() if split.labels.is_floating_point() else split.labels
-    return Split(split.inputs.double(), labels, split.ids)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from influbench.api import Model, Recipe
 from influbench.engine.rehearsal import Call, Rehearsal, has_floats, same
-from influbench.errors import ModelError, told
+from influbench.errors import ModelError, type_and_message
+from influbench.training.course import Batch
 from influbench.training.loop import Trainer
 
 _TOLERANCES = {torch.float64: 1e-5}  # of the largest value; a network may compute in less inside
@@ -53,7 +54,7 @@ def check_model(trainer: Trainer) -> None:
     stack = {key: torch.stack([p, p]) for key, p in parameters.items()}
     rows = torch.arange(2, device=trainer.device)
     weights = torch.ones(2, 2, dtype=trainer.dtype, device=trainer.device)
-    trainer.update(stack, trainer.initial_state(stack), rows, weights, inputs=trainer.data.train.inputs)
+    trainer.update(stack, trainer.initial_state(stack), Batch(rows, weights))
 
 
 def checked_recipe(model: Model) -> Recipe:
@@ -108,7 +109,7 @@ def _of_outputs(rehearsal: Rehearsal) -> Iterator[Fault]:
     except (RuntimeError, ValueError) as error:
         if _runs_in_float32(rehearsal):
             yield Fault(
-                f"the model runs in float32 and not in float64, which is needed, too ({told(error)})",
+                f"the model runs in float32 and not in float64, which is needed, too ({type_and_message(error)})",
                 "make new tensors like the inputs, for instance by inputs.new_zeros(...)",
             )
         raise
@@ -247,11 +248,10 @@ def _storages(module: object) -> set[int]:
 
 
 def _runs_in_float32(rehearsal: Rehearsal) -> bool:
-    trainer, examples = replace(rehearsal.trainer, dtype=torch.float32), rehearsal.examples
-    labels = examples.labels.float() if examples.labels.is_floating_point() else examples.labels
+    trainer, examples = replace(rehearsal.trainer, dtype=torch.float32), rehearsal.examples.to(torch.float32)
     try:
-        outputs = trainer.network.single(trainer.initial_parameters(0), examples.inputs.float())
-        trainer.model.loss(outputs, labels)
+        outputs = trainer.network.single(trainer.initial_parameters(0), examples.inputs)
+        trainer.model.loss(outputs, examples.labels)
     except (RuntimeError, ValueError):
         return False
     return True

@@ -47,8 +47,11 @@ class Trained:
         return None
 
 
-def train_for(seats: Sequence[Seat], resources: Resources) -> Generator[JudgeEvent, None, Trained]:
-    """Train what every judge needs. Our own errors are raised; anything else that is raised is that judge's failure."""
+def train_for(seats: Sequence[Seat], resources: Resources, *, problem: str) -> Generator[JudgeEvent, None, Trained]:
+    """Train what every judge needs. Our own errors are raised; anything else that is raised is that judge's failure.
+
+    `problem` is its name, for the sentence: a model that raises in training is not the judge's fault.
+    """
     done: dict[tuple[str, ...], Finished] = {}
     trained = Trained({}, {})
     for seat in seats:
@@ -59,7 +62,7 @@ def train_for(seats: Sequence[Seat], resources: Resources) -> Generator[JudgeEve
         except InflubenchError:
             raise
         except Exception as error:
-            trained.obstacles[seat.name] = failure(seat.supplied, error)
+            trained.obstacles[seat.name] = failure(f"training {problem} for {seat.supplied}", error)
     yield TrainingsDone()
     return trained
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from influbench.errors import UsageError, told
+from influbench.errors import UsageError, type_and_message
 from influbench.isolation import isolated
 from influbench.registry import Kind, Registry
 from influbench.registry.entries import CONTRACTS, NOUNS
@@ -89,4 +89,6 @@ def _instance(kind: Kind, thing: object) -> Any:
         with isolated():
             return owner()
     except Exception as error:
-        raise UsageError(f"{owner.__name__}() raised {told(error)}; give an instance in place of the class") from error
+        raise UsageError(
+            f"{owner.__name__}() raised {type_and_message(error)}; give an instance in place of the class"
+        ) from error

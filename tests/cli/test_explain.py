@@ -61,7 +61,7 @@ def test_one_point_must_be_chosen_and_known(influbench: Influbench, ran: Path) -
     )
     assert influbench("explain", "out", "--test", known["test"], "-k", 0).exit_code == 2
     nowhere = influbench("explain", "nowhere", "--test", 1)
-    assert (nowhere.exit_code, nowhere.stderr) == (2, "Error: nowhere is no run directory: it has no result.json\n")
+    assert (nowhere.exit_code, nowhere.stderr) == (2, "Error: nowhere is not a run directory: it has no result.json\n")
 
 
 def test_a_gallery_is_drawn_into_the_run_directory(influbench: Influbench, ran: Path, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from scipy.stats import kendalltau, pearsonr, spearmanr, ttest_1samp
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from influbench.results import UNKNOWN, Details
+from influbench.results import UNKNOWN, Details, Statistic
 from influbench.statistics.correlation import double_centred, whole_table, within_classes
-from influbench.statistics.yardsticks import Yardstick, finding, statistic
+from influbench.statistics.yardsticks import Yardstick, flags, statistic
 
 N_TRAIN, N_TEST, N_SEEDS = 40, 6, 5
 
@@ -172,6 +172,38 @@ def test_the_share_of_correlations_that_are_not_0_is_that_of_scipys_p_values() -
     assert details(truth, [scores]).share_significant == pytest.approx(expected, abs=1e-12)
 
 
+def test_two_test_points_are_a_sample_and_have_quartiles() -> None:
+    truth = effects()[:, :, :2]
+    scores = scored()[0][:, :2]
+    values = of_columns(spearmanr, scores, truth.mean(0))
+    found = details(truth, [scores])
+    assert found.quartiles == pytest.approx(tuple(np.percentile(values, [25, 50, 75])), abs=1e-12)
+
+
+def test_intervals_of_shares_are_cut_at_1_and_those_of_correlations_reach_below_0() -> None:
+    truth = effects()
+    nearly = truth.mean(0).clone()
+    among = torch.from_numpy(clear(truth)).nonzero()
+    assert len(among) > 10
+    nearly[tuple(among[0])] *= -1
+    found = details(truth, [nearly])
+    for share in (found.sign_agreement, found.proponents_auroc):
+        assert share.value is not None
+        assert 0.9 < share.value < 1
+        assert share.high == 1
+    worst = details(truth, [-nearly])
+    for share in (worst.sign_agreement, worst.proponents_auroc):
+        assert share.low == 0
+    random = [noise(N_TRAIN, N_TEST, seed=12)]
+    nothing = details(truth, random)
+    for correlation in (nothing.kendall, nothing.pearson, nothing.top_k_overlap, nothing.double_centred_spearman):
+        assert correlation.low is not None
+        assert correlation.low < 0
+    pooled = details(truth, random).pooled
+    assert pooled.low is not None
+    assert pooled.low < 0
+
+
 def test_with_two_seeds_no_effect_is_clear() -> None:
     found = details(effects()[:2], scored())
     assert (found.n_clear, found.n_proponents) == (None, None)
@@ -213,7 +245,13 @@ def test_all_pairs_at_once_are_one_long_column() -> None:
     truth = effects()
     yardstick = Yardstick(truth, whole_table(N_TRAIN, N_TEST))
     expected = [spearmanr(scores.flatten(), truth.mean(0).flatten()).statistic for scores in scored()]
-    assert yardstick.pooled(scored()).value == pytest.approx(float(np.mean(expected)), abs=1e-12)
+    assert yardstick.details(scored()).pooled.value == pytest.approx(float(np.mean(expected)), abs=1e-12)
+
+
+def finding(positive: Tensor, repeats: list[Tensor]) -> Statistic:
+    """The area under the ROC curve, as a column of flags shows it."""
+    yardstick = flags(positive)
+    return yardstick.measurement.interval(yardstick.agreement(repeats).value)
 
 
 def test_points_that_are_known_to_be_positive_are_found_as_by_scikit_learn() -> None:
@@ -242,8 +280,8 @@ def test_what_one_repeat_does_not_define_is_not_defined() -> None:
     truth, repeats = effects(), [scored()[0], torch.zeros(N_TRAIN, N_TEST)]
     yardstick = Yardstick(truth, whole_table(N_TRAIN, N_TEST))
     found = yardstick.agreement(repeats)
-    assert (found.spearman, found.of_ceiling, found.n_undefined) == (None, None, N_TEST)
-    assert yardstick.details(repeats).pearson == yardstick.pooled(repeats) == UNKNOWN
+    assert (found.value, found.of_ceiling, found.n_undefined) == (None, None, N_TEST)
+    assert yardstick.details(repeats).pearson == yardstick.details(repeats).pooled == UNKNOWN
 
 
 def test_the_agreement_is_scipys_and_the_share_of_the_ceiling_its_ratio() -> None:
@@ -257,10 +295,10 @@ def test_the_agreement_is_scipys_and_the_share_of_the_ceiling_its_ratio() -> Non
     ]
     expected = (np.mean(values[0]) + np.mean(values[1])) / 2
     ceiling = yardstick.reliability.ceiling
-    assert found.spearman is not None
+    assert found.value is not None
     assert found.of_ceiling is not None
     assert ceiling is not None
-    assert found.spearman.value == pytest.approx(float(expected), abs=1e-12)
+    assert found.value.value == pytest.approx(float(expected), abs=1e-12)
     assert found.of_ceiling.value == pytest.approx(float(expected) / ceiling.value, abs=1e-12)
     assert found.n_undefined == 1
 

@@ -207,9 +207,9 @@ def test_neither_truth_nor_estimators_have_the_studys_seeds(tmp_path: Path, monk
     stacks: set[frozenset[int]] = set()
     train = Trainer.train
 
-    def noted(self, its_seeds, *args, **options):  # type: ignore[no-untyped-def]
-        stacks.add(frozenset(its_seeds))
-        return train(self, its_seeds, *args, **options)
+    def noted(self, course, **options):  # type: ignore[no-untyped-def]
+        stacks.add(frozenset(course.seeds))
+        return train(self, course, **options)
 
     monkeypatch.setattr(Trainer, "train", noted)
     studied(plan(labels="0.5"), tmp_path)
