@@ -1,4 +1,4 @@
-"""What the engine tells while it runs. It never prints: who listens draws."""
+"""Events that the engine reports while it runs. It never prints; listeners draw."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,7 @@ class TrainingsDone:
 
 @dataclass(frozen=True, eq=False)
 class EstimatorStarted:
-    """An estimator begins. What it spends, for each repeat, goes on counting while it runs."""
+    """An estimator begins. Its spending, for each repeat, keeps counting while it runs."""
 
     name: str
     index: int
@@ -79,7 +79,7 @@ class ProblemDone:
 
 @dataclass(frozen=True)
 class ProblemFailed:
-    """A problem of several whose ground truth could not be had; the others go on."""
+    """One of several problems that could not be run; the others still run."""
 
     failure: Failure
 

@@ -76,7 +76,7 @@ class Bench:
         return empty.model_copy(update={"columns": columns})
 
     def held_apart(self, estimates: Sequence[Estimate]) -> dict[str, list[Tensor]]:
-        """Scores that judges derive from the estimates by rules of their own, as they are compared, by column."""
+        """Scores that judges derive from the estimates by rules of their own, ready to be compared, by column."""
         found = {}
         for key, measured in self._measured.items():
             if measured.seat.derives_scores:
@@ -86,7 +86,7 @@ class Bench:
         return found
 
     def compared(self, cells: Iterable[Cell]) -> tuple[tuple[Cell, ...], tuple[Comparison, ...]]:
-        """The cells with letters for what cannot be told apart, and all pairs of estimators."""
+        """The cells with letters for estimators that cannot be distinguished, and all pairs of estimators."""
         comparisons: list[Comparison] = []
         written: dict[str, dict[str, str]] = {}
         for key, agreements in self._agreements.items():
@@ -125,7 +125,7 @@ class Bench:
         )
 
     def _held(self, measured: _Measured, estimates: Sequence[Estimate]) -> list[Tensor] | None:
-        """The scores of every repeat as they are compared; None if the estimates have none for this column."""
+        """The scores of every repeat, ready to be compared; None if the estimates lack scores for this column."""
         with self._pristine.guarded("scores"):
             found = [measured.seat.held(estimate, measured.column, measured.yardstick) for estimate in estimates]
         held = [one for one in found if one is not None]

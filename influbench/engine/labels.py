@@ -1,4 +1,4 @@
-"""Training labels drawn at random, as in data on which a network can only memorise."""
+"""Training labels drawn at random, as in data that a network can only memorize."""
 
 from dataclasses import dataclass, replace
 

@@ -18,7 +18,7 @@ _TOLERANCE = 1e-3  # in any other dtype
 
 @dataclass(frozen=True)
 class Fault:
-    """What was seen of a model that must not be, and how to mend it."""
+    """Something that a model must not do, as it was observed, and how to fix it."""
 
     seen: str
     remedy: str
@@ -29,9 +29,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class Requirement:
-    """What every model has to keep. `faults` finds what is wrong with one, of which the first is told.
+    """A promise that every model has to keep. `faults` finds what is wrong with a model; the first fault is reported.
 
-    `needs` names the requirement without which this one would tell the same fault again.
+    `needs` names the requirement without which this one would report the same fault again.
     """
 
     name: str
@@ -224,7 +224,7 @@ REQUIREMENTS = [
         _of_outputs,
         needs="build",
     ),
-    Requirement("inputs", "leaves inputs, labels and parameters as they are", _of_inputs, needs="outputs"),
+    Requirement("inputs", "leaves inputs, labels and parameters unchanged", _of_inputs, needs="outputs"),
     Requirement(
         "calls", "gives the same outputs for the same inputs and parameters at every call", _of_calls, needs="inputs"
     ),

@@ -13,7 +13,7 @@ from influbench.training.updates import Parameters, UpdateRule
 
 _SHAPES = {"weight": (4, 3), "bias": (4,)}  # a matrix and a vector: some optimizers treat them differently
 _N_REPLICAS = 2
-_N_STEPS = 3  # the first two begin running means; the third only goes on with them
+_N_STEPS = 3  # the first two begin running means; the third only continues them
 _STEP = 1e-6  # of the finite difference: its error is about 1e-10, of rounding as well as of curvature
 _AGREES = 1e-10  # of what is computed twice in float64
 _SLOPE_AGREES = 1e-5

@@ -53,7 +53,7 @@ def score_tensors(
 
 
 def held_scores(tensors: Mapping[str, Tensor], key: str, quantity: str, yardstick: Yardstick) -> list[Tensor]:
-    """The scores of every repeat as they are compared in a column, from what is stored; empty if there are none."""
+    """The scores of every repeat, ready to be compared in a column, from stored tensors; empty without scores."""
     if own := _repeats(tensors, f"{_OWN}{key}"):
         return [one.double() for one in own]
     return [yardstick.held(one.double()) for one in _repeats(tensors, quantity)]

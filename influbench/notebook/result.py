@@ -36,9 +36,9 @@ def read(directory: str | Path) -> "Result":
 class Row:
     """One estimator's agreement on one problem in one column: a row of `Result.frame()`.
 
-    `value` is in the column's `unit`, with the ends of its 95% interval; None where there is none. `of_ceiling` is its
+    `value` is in the column's `unit`, with the ends of its 95% interval; None if it is unknown. `of_ceiling` is its
     share of the noise `ceiling`; ceiling and reliability are those of the column's truth. Estimators that share one of
-    the `letters` cannot be told apart. `trainings` is the cost in ordinary trainings.
+    the `letters` cannot be distinguished. `trainings` is the cost in ordinary trainings.
     """
 
     problem: str
@@ -118,9 +118,10 @@ class Result(Shown):
     def explain(
         self, *, test: int | None = None, train: int | None = None, k: int = 5, problem: str | None = None
     ) -> Explanation:
-        """Who helps and hurts the test point, or what the train point does, of this id, as `influbench explain` tells.
+        """The points that help and hurt the test point of this id, or the effects of the train point of this id.
 
-        The k strongest of each kind. UsageError unless one point is chosen that the problem has.
+        The k strongest of each kind, as `influbench explain` shows them. UsageError unless one point is chosen that the
+        problem has.
         """
         check_counts(k=k)
         stored = read_stored(self.directory, self._problem(problem).problem.name)
@@ -135,9 +136,9 @@ class Result(Shown):
         k: int = 5,
         problem: str | None = None,
     ) -> Path:
-        """Draw what is memorised, and who helps and hurts test points, by the truth or an estimator; the file's path.
+        """Draw what is memorized, and who helps and hurts test points, by the truth or an estimator; the file's path.
 
-        As `influbench gallery`, whose default file it is. UsageError where the inputs are no pictures.
+        As `influbench gallery`, whose default file it is. UsageError if the inputs are not pictures.
         """
         check_counts(k=k)
         stored = read_stored(self.directory, self._problem(problem).problem.name)

@@ -14,7 +14,7 @@ from influbench.statistics.retrieval import membership
 def explain_point(stored: Stored, *, test: int | None, train: int | None, k: int = 5) -> Explanation:
     """What is said of the test point or of the train point of this id, of which one is given.
 
-    UsageError if none or both are, or if there is no such point.
+    UsageError if none or both are, or if the problem lacks that point.
     """
     if test is not None and train is None:
         return explain_test(stored, test, k=k)

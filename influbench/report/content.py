@@ -146,7 +146,7 @@ def _limits(result: Result) -> Iterator[Note]:
     trusts = [(column, result.trust[column.key]) for column in result.columns if column.key in result.trust]
     if any(trust.n_seeds == 1 for _, trust in trusts):
         yield Note(
-            "One seed cannot show its own noise: there is no reliability and no ceiling. Use at least two seeds.",
+            "One seed cannot show its own noise, so reliability and ceiling are unknown. Use at least two seeds.",
             "warning",
         )
     for column, trust in trusts:
@@ -159,7 +159,7 @@ def _limits(result: Result) -> Iterator[Note]:
         if points := few(column):
             yield Note(f"! {column.name}: only {points}; do not rely on intervals from fewer than ten.", "warning")
     if result.problem.n_classes is None:
-        yield Note("Regression: there are no classes to look within, and no memorization score.")
+        yield Note("Regression has neither classes to look within nor a memorization score.")
 
 
 def _legend(result: Result) -> Iterator[Note]:
@@ -172,8 +172,8 @@ def _legend(result: Result) -> Iterator[Note]:
     )
     if result.comparisons:
         yield Note(
-            "Letters: estimators that share one in a column cannot be told apart there; those that share none can (all "
-            "differences at once, with 95%, on the same points)."
+            "Letters: estimators that share one in a column cannot be distinguished there; those that share none can "
+            "(all differences at once, with 95%, on the same points)."
         )
     yield Note(
         "trainings: what the estimator spent in training, in units of one ordinary training, stored or not. What it "

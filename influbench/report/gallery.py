@@ -1,4 +1,4 @@
-"""A contact sheet of a run: its most and least memorised train points, and who helps and hurts some test points."""
+"""A contact sheet of a run: its most and least memorized train points, and who helps and hurts some test points."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class Tile:
     top: int
     picture: Picture
     scale: int
-    stride: int  # of the picture's pixels, the first of so many is drawn
+    stride: int  # of the picture's pixels, one in this many is drawn
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def sheet(gallery: Gallery) -> Sheet:
     made = Sheet(2 * _MARGIN + n_columns * pitch - _GAP + 2 * _GROUP)
     _write_title(made, gallery)
     below = _below("each", gallery, _MEMORIZATION)
-    _place_memorised(made, "Most memorised train points", below, gallery.most, pitch=pitch)
-    _place_memorised(made, "Least memorised train points", below, gallery.least, pitch=pitch)
+    _place_memorized(made, "Most memorized train points", below, gallery.most, pitch=pitch)
+    _place_memorized(made, "Least memorized train points", below, gallery.least, pitch=pitch)
     _place_decisions(made, gallery, k=k, pitch=pitch)
     _write_legend(made, gallery)
     made.height += _MARGIN
@@ -163,8 +163,8 @@ def _below(point: str, gallery: Gallery, effect: str) -> str:
     return f"Below {point}: {effect if of_truth else f'the score of {gallery.by}, in units of its own'}, and its id."
 
 
-def _place_memorised(made: Sheet, title: str, below: str, pictures: Sequence[Picture], *, pitch: int) -> None:
-    """A section of one row, from margin to margin; nothing where nothing is told."""
+def _place_memorized(made: Sheet, title: str, below: str, pictures: Sequence[Picture], *, pitch: int) -> None:
+    """A section of one row, from margin to margin; nothing if its tiles are empty."""
     if not pictures:
         return
     _write_heading(made, title, below)

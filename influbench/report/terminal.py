@@ -114,7 +114,7 @@ def _agreement_tables(result: Result, *, width: int, wide: bool) -> Iterator[Ren
 
 
 def _widths(result: Result, *, wide: bool) -> list[int]:
-    """Characters that each column of agreements takes: more than usual where many letters stand beside a value."""
+    """Characters that each column of agreements takes: more than usual where a value has many letters."""
     widths = []
     for column in result.columns:
         texts = [_agreement(cell.columns.get(column.key), wide=wide).plain for cell in result.cells]

@@ -23,7 +23,7 @@ class OverProblems(Record):
 
     `mean` is the mean agreement over the problems in common. `rank` is its mean rank there, 1 the best; its interval
     counts who is clearly better and who is clearly worse (Mogstad, Romano, Shaikh, Wilhelm 2024). Estimators that share
-    a letter cannot be told apart by their means. `not_clearly_behind` is where none is clearly better.
+    a letter cannot be distinguished by their means. `not_clearly_behind` is where none is clearly better.
     """
 
     name: str

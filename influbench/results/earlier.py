@@ -184,7 +184,8 @@ def _agreements(cell: Raw, keys: list[str], sizes: Mapping[str, int], n_test: in
             "n_undefined": cell.get(n_undefined, 0) if n_undefined else 0,
         }
         if key in ("influence", "memorization") and cell.get("details") is not None:
-            agreement["details"] = {**cell["details"], "pooled": cell["pooled_spearman"]}
+            details = _renamed(cell["details"], "double_centred_spearman", "double_centered_spearman")
+            agreement["details"] = {**details, "pooled": cell["pooled_spearman"]}
         found[key] = agreement
     return found
 

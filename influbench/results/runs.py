@@ -111,7 +111,7 @@ class Details(Record):
 
     quartiles: tuple[float, float, float] | None = None
     share_significant: float | None = None
-    double_centred_spearman: Statistic = UNKNOWN
+    double_centered_spearman: Statistic = UNKNOWN
     pooled: Statistic = UNKNOWN
     kendall: Statistic = UNKNOWN
     pearson: Statistic = UNKNOWN
@@ -130,7 +130,7 @@ class Agreement(Record):
 
     `value` is the mean over test points (one statistic where there is one column); `n` counts pairs (null where an
     earlier version did not), and `n_undefined` test points without a value because scores or truth are constant there.
-    Estimators that share a letter cannot be told apart in this column. `failure` says what the judge raised on these
+    Estimators that share a letter cannot be distinguished in this column. `failure` says what the judge raised on these
     scores.
     """
 

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from influbench.results import UNKNOWN, Details, Statistic
-from influbench.statistics.correlation import double_centred, whole_table, within_classes
+from influbench.statistics.correlation import double_centered, whole_table, within_classes
 from influbench.statistics.yardsticks import Yardstick, flags, statistic
 
 N_TRAIN, N_TEST, N_SEEDS = 40, 6, 5
@@ -121,7 +121,7 @@ def test_proponents_are_found_as_by_scikit_learn() -> None:
 
 def test_double_centring_takes_out_the_means_of_rows_and_columns() -> None:
     table = effects()[0]
-    found = double_centred(table)
+    found = double_centered(table)
     for i in range(N_TRAIN):
         for j in range(N_TEST):
             expected = table[i, j] - table[i].mean() - table[:, j].mean() + table.mean()
@@ -130,21 +130,21 @@ def test_double_centring_takes_out_the_means_of_rows_and_columns() -> None:
     assert found.mean(1).abs().max() < 1e-12
 
 
-def test_the_double_centred_correlation_does_not_see_what_holds_for_all() -> None:
+def test_the_double_centered_correlation_does_not_see_what_holds_for_all() -> None:
     """Scores that know only which train points matter to all correlate plainly, and not once they are centered."""
     truth = effects()
     rows = truth.mean((0, 2))[:, None]
     only_rows = rows + 1e-3 * noise(N_TRAIN, N_TEST, seed=6)
-    found = details(truth, [only_rows]).double_centred_spearman
+    found = details(truth, [only_rows]).double_centered_spearman
     plain = over_repeats(spearmanr, [only_rows], truth.mean(0))
     assert found.value is not None
     assert plain > 0.7
     assert abs(found.value) < 0.3
     both = [scores - scores.mean(0) - scores.mean(1, keepdim=True) for scores in scored()]
     mean = truth.mean(0)
-    centred = mean - mean.mean(0) - mean.mean(1, keepdim=True)
-    assert details(truth, scored()).double_centred_spearman.value == pytest.approx(
-        over_repeats(spearmanr, both, centred), abs=1e-12
+    centered = mean - mean.mean(0) - mean.mean(1, keepdim=True)
+    assert details(truth, scored()).double_centered_spearman.value == pytest.approx(
+        over_repeats(spearmanr, both, centered), abs=1e-12
     )
 
 
@@ -158,7 +158,7 @@ def test_quartiles_are_numpys_over_the_test_points_that_have_a_value() -> None:
     assert found.quartiles == pytest.approx(tuple(np.percentile(values, [25, 50, 75])), abs=1e-12)
     nothing = details(truth, [torch.ones(N_TRAIN, N_TEST)])
     assert (nothing.quartiles, nothing.share_significant) == (None, None)
-    assert nothing.kendall == nothing.double_centred_spearman == UNKNOWN
+    assert nothing.kendall == nothing.double_centered_spearman == UNKNOWN
 
 
 def test_the_share_of_correlations_that_are_not_0_is_that_of_scipys_p_values() -> None:
@@ -196,7 +196,7 @@ def test_intervals_of_shares_are_cut_at_1_and_those_of_correlations_reach_below_
         assert share.low == 0
     random = [noise(N_TRAIN, N_TEST, seed=12)]
     nothing = details(truth, random)
-    for correlation in (nothing.kendall, nothing.pearson, nothing.top_k_overlap, nothing.double_centred_spearman):
+    for correlation in (nothing.kendall, nothing.pearson, nothing.top_k_overlap, nothing.double_centered_spearman):
         assert correlation.low is not None
         assert correlation.low < 0
     pooled = details(truth, random).pooled
@@ -234,7 +234,7 @@ def test_memorization_has_no_spread_over_test_points_and_influence_no_most_memor
     of_memorization, of_influence = details(*memorization()), details(effects(), scored())
     assert of_memorization.quartiles is None
     assert of_memorization.share_significant is None
-    assert of_memorization.double_centred_spearman == UNKNOWN
+    assert of_memorization.double_centered_spearman == UNKNOWN
     assert of_influence.n_most is None
     assert of_influence.among_most == UNKNOWN
     truth, repeats = memorization()

@@ -1,4 +1,4 @@
-"""Who can be told apart."""
+"""Which estimators can be distinguished."""
 
 from dataclasses import replace
 from itertools import combinations, permutations, product
