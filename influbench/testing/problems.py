@@ -126,7 +126,7 @@ def small_judged_problem(
     data: Data | None = None, *, steps: Sequence[int] = (), n_seeds: int = 2, n_wrong: int = 0
 ) -> TruthProblem:
     """A problem as a judge is given it, of `small_problem`'s size; the first `n_wrong` train labels count as wrong."""
-    trainer = small_trainer(data)
+    trainer = small_trainer(data, learning_rate=0.01)  # at which no subset of the small problems diverges
     wrong = torch.arange(len(trainer.data.train)) < n_wrong
     return TruthProblem(GroundTruth(trainer, 1, steps, n_seeds=n_seeds), wrong)
 
