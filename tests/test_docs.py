@@ -448,7 +448,7 @@ def test_the_coverage_of_trust_in_the_docs_is_that_of_the_stored_simulations() -
     assert len(trust) == 12
     assert f"in {100 * min(trust):.1f}% to {100 * max(trust):.1f}% (500 simulations each" in page
     off = [-stored[f"ceiling, {n} seeds, heavy tails, 100 x 40"]["mean_error"] for n in (4, 8)]
-    assert f"is told {off[0]:.3f} too low from 4 seeds and {off[1]:.3f} from 8" in page
+    assert f"is {off[0]:.3f} too low from 4 seeds and {off[1]:.3f} from 8" in page
     bootstrap, interval_ = "two-way bootstrap, noise of cells, 60 x 40", "independent, noise of cells, 60 x 40"
     assert f"intervals {stored[bootstrap]['width'] / ours[interval_]['width']:.1f} times as wide" in page
     assert f"holds the value in {100 * stored[bootstrap]['coverage']:.1f}%" in page

@@ -19,7 +19,7 @@ _SUFFIX = ".npz"
 
 @dataclass(frozen=True)
 class WrittenData:
-    """What was written: how many points of what."""
+    """The data that were written: how many points of what."""
 
     dataset: str
     random_labels: float

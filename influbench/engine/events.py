@@ -36,7 +36,7 @@ class ShardDone:
 
 @dataclass(frozen=True)
 class WorkExtended:
-    """What a judge trains is not yet enough, and more is trained; `standing` says why in a few words."""
+    """A judge's trainings do not suffice yet, and more are trained; `standing` says why in a few words."""
 
     judge: str
     standing: str
@@ -57,7 +57,7 @@ class EstimatorStarted:
     spendings: tuple[Spending, ...]
 
     def share_done(self) -> float:
-        """How far it has come, as far as that shows in what it announced."""
+        """The share of its work that is done, judging by what it announced."""
         shares = [one.spent / one.announced if one.announced else 0.0 for one in self.spendings]
         return sum(shares) / len(shares)
 

@@ -56,7 +56,7 @@ class Bench:
 
     @property
     def yardsticks(self) -> dict[str, Yardstick]:
-        """What scores are held against, by column."""
+        """The yardsticks that scores are held against, by column."""
         return {key: measured.yardstick for key, measured in self._measured.items()}
 
     def cell(self, estimator: str, name: str, estimates: Sequence[Estimate]) -> Cell:
@@ -101,7 +101,7 @@ class Bench:
         return tuple(_column_record(measured) for measured in self._measured.values())
 
     def trust(self) -> dict[str, Trust]:
-        """How far the truth of each column can be trusted, for those of which that can be known."""
+        """The trust in each column's truth, for the columns where it can be known."""
         return {key: _trust(one.yardstick) for key, one in self._measured.items() if one.yardstick.has_reliability}
 
     def _agreement(self, measured: _Measured, name: str, estimates: Sequence[Estimate]) -> Agreement | None:
@@ -149,7 +149,7 @@ class Trace:
             self._cells[step].append(bench.cell(estimator, name, [of_repeat[place] for of_repeat in repeats]))
 
     def points(self) -> tuple[TracePoint, ...]:
-        """What was found; nothing if no estimator was traced."""
+        """The agreements after each step; empty if no estimator was traced."""
         if not any(self._cells.values()):
             return ()
         return tuple(
@@ -178,7 +178,7 @@ def unjudged(estimator: str, name: str, obstacle: Obstacle) -> Cell:
 
 
 def _incomplete(estimates: Sequence[Estimate]) -> str | None:
-    """Why repeats cannot be taken together: a quantity that only some of them have."""
+    """The reason why repeats cannot be combined: a quantity that only some of them have."""
     for quantity in _QUANTITIES:
         n_given = sum(getattr(estimate, quantity) is not None for estimate in estimates)
         if 0 < n_given < len(estimates):

@@ -177,7 +177,7 @@ def _run_estimator(
 def _estimate(
     who: str, estimator: Estimator, problem: TrainingProblem, steps: Sequence[int]
 ) -> list[Estimate] | Obstacle:
-    """What the estimator returns, after each of `steps` if it can be traced; or what went wrong."""
+    """The estimates, after each of `steps` if the estimator can be traced; or what went wrong."""
     try:
         return estimated(estimator, problem, who=who, steps=steps)
     except Exception as error:

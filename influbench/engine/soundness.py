@@ -1,4 +1,4 @@
-"""What a model must keep so that two trainings differ by the left-out example alone: seen before the first of them."""
+"""Requirements on a model, so that two trainings differ by the left-out example alone; checked before training."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ class Requirement:
     needs: str | None = None
 
     def fault(self, rehearsal: Rehearsal) -> Fault | None:
-        """What is wrong, if anything. Raises what the model's own code raises."""
+        """The fault, if there is one. Raises whatever the model's own code raises."""
         return next(self.faults(rehearsal), None)
 
 
@@ -242,7 +242,7 @@ REQUIREMENTS = [
 
 
 def _storages(module: object) -> set[int]:
-    """Where the values of its trained parameters are."""
+    """The storage of its trained parameters."""
     parameters = module.parameters() if isinstance(module, nn.Module) else ()
     return {p.untyped_storage().data_ptr() for p in parameters if p.requires_grad and p.numel()}
 

@@ -1,4 +1,4 @@
-"""What an optimizer and a schedule must keep so that trainings are what they are said to be: seen on a few numbers."""
+"""Requirements on an optimizer and a schedule, so that trainings are what they claim to be; checked on few numbers."""
 
 from collections.abc import Iterator, Mapping
 from math import isfinite
@@ -187,7 +187,7 @@ def _is_stack(tensor: object) -> bool:
 
 
 def _malformed(what: str, found: object, expected: Parameters) -> Iterator[Fault]:
-    """How tensors by name differ in names, shapes or types from those expected, or that they are not finite."""
+    """The difference of named tensors from those expected in names, shapes or types, or that they are not finite."""
     if not isinstance(found, Mapping):
         yield Fault(f"{what} as {_noun(found)}", "return a dict of tensors by the parameters' names")
         return

@@ -61,7 +61,7 @@ def _is_one(kind: Kind, given: object) -> bool:
 
 
 def _seen(thing: object) -> str:
-    """What was given, in a word: not the content of arrays."""
+    """The thing that was passed, in a word: not the content of arrays."""
     if isinstance(thing, type):
         return f"the class {thing.__name__}"
     return repr(thing) if isinstance(thing, int | float | None) else f"a {type(thing).__name__}"

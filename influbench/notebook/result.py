@@ -1,4 +1,4 @@
-"""What a run found, for Python."""
+"""The findings of a run, for Python."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def read(directory: str | Path) -> "Result":
-    """What the run in this directory found."""
+    """The findings of the run in this directory."""
     return Result(Path(directory), read_result(Path(directory)))
 
 
@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Explanation(Shown):
-    """Who helps and hurts one point of a run. It shows itself as `influbench explain` does.
+    """The points that help and hurt one point of a run. It shows itself as `influbench explain` does.
 
     `record` is all of it, as `influbench explain --json` prints it.
     """
@@ -80,7 +80,7 @@ class Explanation(Shown):
 
 @dataclass(frozen=True, repr=False)
 class Result(Shown):
-    """What a run found. It shows itself as the report, in a terminal by rich and in a notebook as HTML.
+    """The findings of a run. It shows itself as the report, in a terminal by rich and in a notebook as HTML.
 
     `record` is all of it, as in result.json.
     """

@@ -1,4 +1,4 @@
-"""What shows itself as a report: in a terminal by rich, in a notebook as HTML, and as text."""
+"""Objects that show themselves as a report: in a terminal by rich, in a notebook as HTML, and as text."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

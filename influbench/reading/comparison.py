@@ -37,14 +37,14 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of it, and 
 
 @dataclass(frozen=True, eq=False)
 class _Scores:
-    """What one run stored of one estimator on one problem."""
+    """The stored tensors of one run for one estimator on one problem."""
 
     run: str
     name: str
     tensors: Mapping[str, Tensor]
 
     def equal(self, other: "_Scores") -> bool:
-        """Whether the two are of one version: the same scores, or the same in every repeat of both."""
+        """True if the two are one version: the same scores, or the same in every repeat of both."""
         return all(_same(self._repeats(name), other._repeats(name)) for name in ("influence", "memorization"))
 
     def _repeats(self, quantity: str) -> list[Tensor]:
@@ -86,7 +86,7 @@ def compare(
     estimators: Collection[str] = (),
     progress: Progress = lambda _what, _done, _all: None,
 ) -> ComparedRuns:
-    """What these runs say of the estimators that they share, or of the named ones.
+    """A comparison, over these runs, of the estimators that they share, or of the named ones.
 
     An estimator of one name whose scores differ between runs of the same problem is listed once for each run, as
     NAME@RUN. UsageError where there is nothing to compare.
@@ -262,7 +262,7 @@ def _column(
 
 
 def _measurement(column: ColumnRecord) -> Measurement:
-    """How the column's values are compared; a statistic that this influbench does not know is read as a correlation."""
+    """The measurement of a column; a statistic that this influbench does not know is read as a correlation."""
     known = {name: measurement for name, measurement in MEASUREMENTS.items() if name == column.statistic}
     return next(iter(known.values()), MEASUREMENTS["spearman"])
 

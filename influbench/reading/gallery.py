@@ -45,7 +45,7 @@ class Decision:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """What is drawn of one problem of a run, by the truth or an estimator.
+    """The pictures of one problem of a run, by the truth or an estimator.
 
     `most` and `least` memorized, or `decisions`, are empty where that account lacks them.
     `black` and `white` are the values of inputs that are drawn so; what is between them is drawn in proportion.
@@ -103,7 +103,7 @@ def gallery(
 
 
 def gallery_file(directory: Path, by: str) -> Path:
-    """Where a gallery of the run in this directory is drawn unless its user names another file."""
+    """The file of a gallery of the run in this directory, unless the user names another one."""
     return directory / ("gallery.png" if by == TRUTH else f"gallery-{file_name(by)}.png")
 
 
@@ -125,7 +125,7 @@ def _data(stored: Stored, registry: Registry) -> Data:
 
 
 def _look(stored: Stored, data: Data) -> tuple[Callable[[Side, int], Tensor], float, float]:
-    """What a point looks like, (height, width, channels) uint8, and which values are drawn black and white."""
+    """The pixels of a point, (height, width, channels) uint8, and the values that are drawn black and white."""
     splits = {"train": data.train.inputs, "test": data.test.inputs}
     shape = tuple(data.train.inputs.shape[1:])
     if not (len(shape) == 2 or (len(shape) == 3 and shape[0] in _CHANNELS)):

@@ -1,4 +1,4 @@
-"""What a run stored of one problem: the truth and the scores of every estimator, on the same points."""
+"""The stored truth of one problem and the scores of every estimator, on the same points."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Stored:
 
     @property
     def trust(self) -> Trust:
-        """How far the truth of influence can be trusted."""
+        """The trust in the truth of influence."""
         return self.result.trust["influence"]
 
     @property
@@ -82,7 +82,7 @@ class Stored:
 
 
 def place_of_scores(result: Result, name: str) -> str:
-    """Where a run's directory holds the scores of an estimator, or of "truth". UsageError, with why, if nowhere."""
+    """The place of an estimator's scores, or of "truth", in a run's directory. UsageError, with a reason, if it has none."""
     if name == TRUTH:
         return scores_place(result.problem.name, TRUTH)
     cells = [cell for cell in result.cells if cell.name == name]
@@ -98,7 +98,7 @@ def place_of_scores(result: Result, name: str) -> str:
 
 
 def read_stored(directory: Path, problem: str | None = None) -> Stored:
-    """What the run in this directory stored of this problem, which need not be named where there is one.
+    """The stored tensors of this problem of the run in this directory; a run of one problem needs no name.
 
     UsageError where no scores are stored, as in a run of which only the result was kept.
     """

@@ -1,4 +1,4 @@
-"""What `influbench check` found, as a table."""
+"""The findings of `influbench check`, as a table."""
 
 from rich.console import Console
 from rich.padding import Padding

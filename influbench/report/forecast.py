@@ -1,4 +1,4 @@
-"""What a run will take, as a table."""
+"""The forecast of a run, as a table."""
 
 from collections.abc import Sequence
 

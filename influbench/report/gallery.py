@@ -60,7 +60,7 @@ class Bar:
 
 @dataclass(eq=False)
 class Sheet:
-    """What stands where; it grows downwards."""
+    """The layout of everything drawn; it grows downward."""
 
     width: int
     height: int = _MARGIN
@@ -86,7 +86,7 @@ def write_gallery(gallery: Gallery, path: Path) -> None:
 
 
 def sheet(gallery: Gallery) -> Sheet:
-    """Where everything stands: tiles in columns as wide as the widest caption."""
+    """The layout of a gallery: tiles in columns as wide as the widest caption."""
     pitch = max([*map(_extent, _pictures(gallery)), *(_width(title, _TEXT) for title, _ in _GROUPS)]) + _GAP
     k = max([1, *(max(len(one.proponents), len(one.opponents)) for one in gallery.decisions)])
     n_columns = max(2 * k + 1, len(gallery.most))
@@ -158,7 +158,7 @@ def _write_legend(made: Sheet, gallery: Gallery) -> None:
 
 
 def _below(point: str, gallery: Gallery, effect: str) -> str:
-    """What the numbers are: the truth's effect, or an estimator's score for it."""
+    """The meaning of the numbers: the truth's effect, or an estimator's score for it."""
     of_truth = gallery.by == TRUTH
     return f"Below {point}: {effect if of_truth else f'the score of {gallery.by}, in units of its own'}, and its id."
 
@@ -228,14 +228,14 @@ def _pictures(gallery: Gallery) -> Iterator[Picture]:
 
 
 def _extent(picture: Picture) -> int:
-    """How wide the picture is with its caption."""
+    """The width of the picture with its caption."""
     scale, stride = _scale(picture)
     captions = (_width(text, _TEXT) for text, _ in _caption(picture))
     return max(-(-picture.pixels.shape[1] // stride) * scale, *captions)
 
 
 def _scale(picture: Picture) -> tuple[int, int]:
-    """How often each pixel is repeated, and one of how many is drawn."""
+    """The number of times each pixel is repeated, and the stride at which pixels are drawn."""
     longest = max(picture.pixels.shape[:2])
     return max(1, _TILE // longest), -(-longest // _LARGEST)
 

@@ -1,4 +1,4 @@
-"""What `influbench compare` finds."""
+"""The findings of `influbench compare`."""
 
 from typing import Literal
 
@@ -35,7 +35,7 @@ class OverProblems(Record):
 
 
 class ComparedColumn(Record):
-    """Who agrees better, in one column of the report; `in_common` are places of the problems on which all have a value.
+    """The order of estimators in one column; `in_common` are places of the problems on which all have a value.
 
     `comparisons` are all pairs, by their means over the problems in common, with intervals that hold at once.
     """
@@ -55,7 +55,7 @@ class ComparedColumn(Record):
 
 
 class ComparedRuns(Record):
-    """What `influbench compare` finds. `versions` holds the labels of one estimator's scores in different runs."""
+    """The findings of `influbench compare`. `versions` holds the labels of one estimator's scores in different runs."""
 
     schema_name: Literal["influbench.comparison/2"] = Field(default="influbench.comparison/2", alias="schema")
     runs: tuple[str, ...]

@@ -40,7 +40,7 @@ _UNKNOWN = {"value": None, "low": None, "high": None}
 
 
 def is_earlier(raw: Mapping[str, Any]) -> bool:
-    """Whether this is a result of a schema that `current` reads."""
+    """True for a result of a schema that `current` reads."""
     return raw.get("schema") in ("influbench.result/1", "influbench.results/1", "influbench.comparison/1")
 
 
@@ -170,7 +170,7 @@ def _cell(old: list[Raw], keys: list[str], sizes: Mapping[str, int], n_test: int
 
 
 def _agreements(cell: Raw, keys: list[str], sizes: Mapping[str, int], n_test: int) -> Raw:
-    """What one cell of schema 1 says in each of the columns of its quantity."""
+    """The agreements of one cell of schema 1 in each of the columns of its quantity."""
     found: Raw = {}
     for key in keys:
         quantity, value, of_ceiling, letters, n_undefined = _FIELDS[key]
