@@ -1,4 +1,4 @@
-"""Files of one problem besides its result: the mean truth, the scores, and the yardsticks that they are held against."""
+"""Files of one problem besides its result: the mean truth, the scores, and the yardsticks they are held against."""
 
 from collections.abc import Mapping, Sequence
 

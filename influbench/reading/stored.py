@@ -82,7 +82,7 @@ class Stored:
 
 
 def place_of_scores(result: Result, name: str) -> str:
-    """The place of an estimator's scores, or of "truth", in a run's directory. UsageError, with a reason, if it has none."""
+    """The place of an estimator's scores, or of "truth", in a run directory. UsageError, with the reason, if none."""
     if name == TRUTH:
         return scores_place(result.problem.name, TRUTH)
     cells = [cell for cell in result.cells if cell.name == name]
