@@ -3,12 +3,14 @@
 # make check   format, lint, types, layers, tests
 # make plugins the template and the adapters, installed beside the libraries that they adapt, and their tests
 #              (CI runs check and plugins)
+# make mutants changes the central modules in one place at a time, and says which changes no test notices (takes hours;
+#              [tool.mutmut] in pyproject.toml)
 
 PYTHON ?= python3
 BIN := .venv/bin
 PLUGINS := $(wildcard plugins/influbench-* plugins/template/influbench-*)
 
-.PHONY: run test check plugins format clean
+.PHONY: run test check plugins mutants format clean
 
 run: .venv/installed
 	$(BIN)/influbench run
@@ -25,6 +27,10 @@ check: .venv/installed-dev
 
 plugins: .venv-plugins/installed
 	for plugin in $(PLUGINS); do (cd $$plugin && "$(CURDIR)/.venv-plugins/bin/python" -m pytest) || exit 1; done
+
+mutants: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 1
+	$(BIN)/python benchmarks/mutants.py -o benchmarks/results/mutants/mutants.json
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .
@@ -48,4 +54,4 @@ format: .venv/installed-dev
 	touch $@
 
 clean:
-	rm -rf .venv .venv-plugins build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-plugins build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -39,13 +39,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from influbench.api import Recipe
 from influbench.errors import InflubenchError
-from influbench.executors import LocalProcesses
+from influbench.executors.processes import LocalProcesses
 from influbench.registry import installed, parse_selector
 from influbench.seeds import derive
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 from influbench.training.batches import batch_rows
 from influbench.training.loop import Trainer
+from influbench.training.updates import update_rule
 from influbench.truth.leave_one_out import GroundTruth, leave_out
 
 SEED = 0
@@ -148,7 +149,7 @@ def _trainer(case: Case) -> Trainer:
     data = registry.create("dataset", parse_selector(case.dataset)).load(SEED)
     model = registry.create("model", parse_selector(case.model))
     recipe = replace(model.recipe, epochs=case.epochs) if case.epochs else model.recipe
-    return Trainer(data, model, recipe, "neg_loss", torch.float32, torch.device("cpu"))
+    return Trainer(data, model, update_rule(recipe), "neg_loss", torch.float32, torch.device("cpu"))
 
 
 def _calls(case: Case, trainer: Trainer, folder: Path) -> dict[str, Call]:

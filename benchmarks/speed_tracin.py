@@ -31,6 +31,7 @@ from influbench.resources import Resources
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 from influbench.training.loop import Trainer
+from influbench.training.updates import update_rule
 
 try:
     import captum
@@ -48,7 +49,7 @@ def digits() -> TrainingProblem:
     dataset: Any = installed().create("dataset", parse_selector("digits[n_train=300,n_test=200]"))
     model: Any = installed().create("model", parse_selector("mlp"))
     data = checked_data(dataset.load(0), name="digits", dtype=torch.float32)
-    trainer = Trainer(data, model, model.recipe, "neg_loss", torch.float32, torch.device("cpu"))
+    trainer = Trainer(data, model, update_rule(model.recipe), "neg_loss", torch.float32, torch.device("cpu"))
     return TrainingProblem(trainer, seed=0, bank_seed=1, resources=Resources())
 
 

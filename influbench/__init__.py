@@ -15,45 +15,59 @@ if TYPE_CHECKING:
         Dataset,
         Estimate,
         Estimator,
+        Executor,
         Judge,
         JudgedProblem,
         Masks,
         Model,
+        Optimizer,
         OptimizerState,
+        Option,
         Problem,
         Recipe,
         Runs,
+        Schedule,
         Shard,
         Spec,
         Split,
         SplitMasks,
+        Study,
+        Subject,
         Truth,
         Work,
         hookimpl,
     )
-    from influbench.notebook import Result, read, run
+    from influbench.notebook import Cache, Resources, Result, read, run
 
 __all__ = [
     "Bank",
+    "Cache",
     "Column",
     "Crossed",
     "Data",
     "Dataset",
     "Estimate",
     "Estimator",
+    "Executor",
     "Judge",
     "JudgedProblem",
     "Masks",
     "Model",
+    "Optimizer",
     "OptimizerState",
+    "Option",
     "Problem",
     "Recipe",
+    "Resources",
     "Result",
     "Runs",
+    "Schedule",
     "Shard",
     "Spec",
     "Split",
     "SplitMasks",
+    "Study",
+    "Subject",
     "Truth",
     "Work",
     "hookimpl",
@@ -62,7 +76,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_NOTEBOOK = ("Result", "read", "run")
+_NOTEBOOK = ("Cache", "Resources", "Result", "read", "run")
 
 
 def __getattr__(name: str) -> Any:

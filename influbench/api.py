@@ -1,4 +1,4 @@
-"""The plugin contract: everything that the author of an estimator, a data set, a model or a judge needs to read.
+"""The plugin contract: everything that the author of a plugin needs to read, whatever its kind.
 
 Conventions, the same everywhere: rows are train points and columns are test points; positive influence means that the
 train point *helps* (its presence raises the measure); measures are higher-is-better; an example is known by its id.
@@ -7,20 +7,23 @@ train point *helps* (its presence raises the measure); measures are higher-is-be
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator
 
     import torch
+    from rich.console import RenderableType
     from torch import Tensor, nn
 
+    from influbench.engine.preparation import Prepared
+    from influbench.plan import Plan
+    from influbench.resources import Resources
     from influbench.statistics.yardsticks import Yardstick
 
 API_VERSION = 2
@@ -29,7 +32,9 @@ Quantity = Literal["influence", "memorization"]
 MeasureName = Literal["neg_loss", "margin", "p_correct"]
 Normalizer = Literal["batch", "kept"]
 
+S = TypeVar("S")
 T = TypeVar("T")
+R = TypeVar("R")
 
 hookspec = pluggy.HookspecMarker("influbench")
 hookimpl = pluggy.HookimplMarker("influbench")
@@ -69,6 +74,26 @@ class Hooks:
         """Judges: `return [Spec("my_judge", "my_package.judge:MyJudge", "what it asks, in a line")]`."""
         raise NotImplementedError
 
+    @hookspec
+    def influbench_optimizers(self) -> Sequence[Spec]:
+        """Optimizers: `return [Spec("lion", "my_package.lion:Lion", "how it steps, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_schedules(self) -> Sequence[Spec]:
+        """Schedules: `return [Spec("warm_up", "my_package.warm_up:WarmUp", "which rates it gives, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_studies(self) -> Sequence[Spec]:
+        """Studies: `return [Spec("counting", "my_package.counting:Counting", "what it asks, in a line")]`."""
+        raise NotImplementedError
+
+    @hookspec
+    def influbench_executors(self) -> Sequence[Spec]:
+        """Executors: `return [Spec("ray", "my_package.ray:Ray", "where it runs, in a line")]`."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -85,6 +110,14 @@ class Split:
         """The examples at these rows, in this order."""
         return Split(self.inputs[rows], self.labels[rows], self.ids[rows])
 
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Split:
+        """The same examples in this dtype and on this device. Floats are cast; integers stay the integers they are."""
+
+        def moved(values: Tensor) -> Tensor:
+            return values.to(device=device, dtype=dtype if values.is_floating_point() else None)
+
+        return Split(moved(self.inputs), moved(self.labels), moved(self.ids))
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -94,25 +127,33 @@ class Data:
     test: Split
     n_classes: int | None
 
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Data:
+        """The same data with both splits in this dtype and on this device; see `Split.to`."""
+        return Data(self.train.to(dtype, device), self.test.to(dtype, device), self.n_classes)
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. SGD is torch's, with momentum `v <- momentum v + g`, and Adam is bias-corrected."""
+    """How a network is trained. `optimizer` and `schedule` are names, with settings of their own in brackets if any.
 
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    `influbench list` has them: "sgd", "adam", "cosine", and what is installed. `momentum`, `betas` and `epsilon` are
+    for the optimizers that read them.
+    """
+
+    optimizer: str = "sgd"
     learning_rate: float = 0.1
     momentum: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
     weight_decay: float = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: str = "constant"
     batch_size: int = 50
     epochs: int = 20
 
     def __post_init__(self) -> None:
-        for name, known in (("optimizer", ("sgd", "adam", "adamw")), ("schedule", ("constant", "cosine"))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        for name in ("optimizer", "schedule"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be a name (str), got {getattr(self, name)!r}")
         for name in ("batch_size", "epochs"):
             value: object = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool):
@@ -136,6 +177,10 @@ class Recipe:
             raise ValueError(f"epsilon must be above 0 and finite, got {self.epsilon}")
         if not 0 <= self.weight_decay < inf:
             raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
+
+
+OPTIMIZER_SETTINGS = ("momentum", "betas", "epsilon")
+"""Fields of a recipe that only some optimizers read: those that `Optimizer.reads` can name."""
 
 
 def _is_number(value: object) -> bool:
@@ -219,7 +264,7 @@ class Estimator(ABC):
     scores_duplicates_alike: ClassVar[bool] = False
     """Whether two train points of the same input and label always have the same scores, whatever their ids."""
 
-    predicts: ClassVar[Collection[Quantity]] = ("influence", "memorization")
+    predicts: ClassVar[Collection[str]] = ("influence", "memorization")
     """What `estimate` may return. A run refuses an estimator whose quantities no judge of the plan asks for."""
 
     cost_is_counted: ClassVar[bool] = True
@@ -428,16 +473,62 @@ class Judge(ABC):
         return ", ".join(" ".join(column.title.split()) for column in self.columns(problem))
 
 
+class Executor(ABC):
+    """Where pieces of stored work are computed. Subclasses are frozen dataclasses; their fields are their settings.
+
+    Where they are computed does not change a byte of what is stored. Therefore, and so that nothing is lost:
+
+    * Two pieces never run in one process at the same time, since each sets the random state that torch keeps for the
+      whole process: give them processes of their own, not threads.
+    * Each piece runs with one torch thread, unless `one_thread` is False.
+    * Function, shared object and results are pickled by cloudpickle wherever they are sent: models may come from files
+      and notebooks, which no other process can import.
+    * An `influbench.errors.InflubenchError` that a piece raises ends `run` as it is. Any other error may be that of a
+      machine: the piece is tried again, as is one that is lost with its process, and the third error ends `run`. Where
+      it cannot be sent, `influbench.errors.EscapedError` stands for it, with its words.
+    * Nothing is started before it is needed, and nothing is printed to standard output, which belongs to the report.
+
+    `influbench check executor NAME` tries all of this, and so does `influbench.testing.executor_checks`.
+    """
+
+    one_thread: ClassVar[bool] = True
+    """Whether each piece computes with one torch thread, which a forecast of a run's time takes into account."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this executor does not pass by its nature: name of the check -> why."""
+
+    @abstractmethod
+    def capacity(self) -> int:
+        """Pieces that can be computed at a time now without slowing each other down, at least 1."""
+
+    @abstractmethod
+    def run(self, function: Callable[[S, str], T], shared: S, items: Sequence[str]) -> Iterator[tuple[str, T]]:
+        """`(item, function(shared, item))` for every item, once, as soon as it is there and in any order.
+
+        `shared` can be large: send it to a worker once, not with every item. There may be no items at all.
+        """
+
+    def close(self) -> None:  # noqa: B027 - an executor that starts nothing has nothing to do here
+        """Stop what was started to run pieces, which may be nothing. It may be called again, and does nothing then."""
+
+
 class Masks(Protocol):
-    """Which units each example uses: factors for the outputs of each of `sites`, scaled so that their mean is 1."""
+    """Which units each example uses: factors for the outputs of each of `sites`, scaled so that their mean is 1.
+
+    Those of turn-over dropout are the same at every step of a training; ordinary dropout draws others at each.
+    """
 
     @property
     def sites(self) -> Sequence[str]:
         """The submodules that are masked, some of `Problem.sites`."""
         ...
 
-    def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
-        """Factors (n_replicas, n, n_units) of these replicas, for ids (n,) or (n_replicas, n), of any dtype."""
+    def __call__(self, site: str, ids: Tensor, replicas: slice, *, step: int) -> Tensor:
+        """Factors (n_replicas, n, n_units) of these replicas, for ids (n,) or (n_replicas, n), of any dtype.
+
+        `step` counts the optimizer steps that the parameters have behind them: 0 for the first batch of a training,
+        and in an evaluation the step whose parameters are evaluated. The same arguments always give the same factors.
+        """
 
 
 class SplitMasks(Masks, Protocol):
@@ -465,14 +556,68 @@ class Crossed:
 
 @dataclass(frozen=True, eq=False)
 class OptimizerState:
-    """What the optimizer of a stack remembers: steps taken, and running moments of the gradients by parameter name.
+    """What the optimizer of a stack remembers: steps taken, and moments, by their names and then by parameter name.
 
-    A recipe that has no use for a moment keeps none: SGD has no second one, and without momentum no first one.
+    An optimizer keeps those it needs: Adam "first" and "second", SGD "first", and without momentum none.
     """
 
     step: int
-    first: Mapping[str, Tensor]  # (n_replicas, ...) each
-    second: Mapping[str, Tensor]  # (n_replicas, ...) each
+    moments: Mapping[str, Mapping[str, Tensor]]  # (n_replicas, ...) each
+
+
+class Optimizer(ABC):
+    """How gradients move parameters. Subclasses are frozen dataclasses; their fields are their settings.
+
+    The learning rate of a step comes from the schedule, and the recipe's weight decay is applied outside of `step`.
+    Parameters and gradients are those of a stack of networks by name, (n_replicas, ...) each, of the parameters that
+    training moves; no replica may move another.
+    """
+
+    decay_is_in_objective: ClassVar[bool] = True
+    """Whether the recipe's weight decay d adds `d |parameters|^2 / 2` to the objective: `step` is then given gradients
+    with `d * parameters` in them. False, where it is decoupled: `step` is then given parameters that were multiplied by
+    `1 - learning_rate * d`, and estimators leave the decay out of the objective's curvature."""
+
+    reads: ClassVar[Collection[str]] = ()
+    """Which of `momentum`, `betas` and `epsilon` it reads from the recipe; reports and records leave out the others."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this optimizer does not pass by its nature: name of the check -> why."""
+
+    def initial_moments(self, recipe: Recipe, parameters: Mapping[str, Tensor]) -> Mapping[str, Mapping[str, Tensor]]:
+        """The moments before the first step of these parameters: none, unless a subclass keeps some.
+
+        Each holds a tensor (n_replicas, ...) of the parameters' dtype for each parameter that it is kept of.
+        """
+        return {}
+
+    @abstractmethod
+    def step(
+        self,
+        recipe: Recipe,
+        parameters: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        state: OptimizerState,
+        *,
+        learning_rate: float,
+        in_place: bool = False,
+    ) -> tuple[Mapping[str, Tensor], Mapping[str, Mapping[str, Tensor]]]:
+        """Parameters and moments after one more step; `state.step` were taken before.
+
+        A pure function of its arguments, which autograd can differentiate by parameters, gradients and moments. With
+        `in_place` it may write into parameters and moments, to spare memory traffic, and has to give the same numbers.
+        """
+
+
+class Schedule(ABC):
+    """Which learning rate each step has. Subclasses are frozen dataclasses; their fields are their settings."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Checks of `influbench check` that this schedule does not pass by its nature: name of the check -> why."""
+
+    @abstractmethod
+    def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
+        """The learning rate of a step, 0 to n_steps - 1, finite and not negative; the recipe has the full one."""
 
 
 class Problem(ABC):
@@ -481,10 +626,16 @@ class Problem(ABC):
     data: Data
     model: Model
     recipe: Recipe
+    optimizer: Optimizer  # the one that the recipe names
     measure: MeasureName
     seed: int  # this estimator's own stream; derive from it with influbench.seeds.derive
     dtype: torch.dtype
     device: torch.device
+
+    @property
+    def decay_in_objective(self) -> float:
+        """The weight decay d whose `d |parameters|^2 / 2` is part of the objective; 0 where there is none in it."""
+        return self.recipe.weight_decay if self.optimizer.decay_is_in_objective else 0.0
 
     @property
     @abstractmethod
@@ -506,11 +657,11 @@ class Problem(ABC):
 
     @abstractmethod
     def forward(
-        self, parameters: Mapping[str, Tensor], inputs: Tensor, *, masks: Mapping[str, Tensor] | None = None
+        self, parameters: Mapping[str, Tensor], inputs: Tensor, *, factors: Mapping[str, Tensor] | None = None
     ) -> Tensor:
         """Outputs (n, ...) of one network on inputs (n, ...): differentiable, and usable under `torch.func`.
 
-        `masks` holds factors (n, n_units) by which the outputs of submodules are multiplied.
+        The outputs of each submodule that `factors` names are multiplied by its factors (n, n_units).
         """
 
     @abstractmethod
@@ -614,3 +765,90 @@ class Runs(ABC):
     @abstractmethod
     def p_correct(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
         """Probability of the true class, (n_replicas, n), float64: what memorization is measured on."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of the command line that one study has besides the options of all studies.
+
+    Its value takes the place of a field of the study, or of the plan's `estimators` where `replaces` is "estimators"
+    and the study has no such field.
+    """
+
+    flags: tuple[str, ...]  # ("-e", "--estimator")
+    replaces: str
+    metavar: str
+    help: str
+    repeatable: bool = False
+
+
+class Subject(ABC):
+    """One problem of a plan, as a study is given it.
+
+    `prepared` and `resources` are what influbench's own studies train with; they are not part of the contract.
+    """
+
+    name: str  # as reports show it, different for each problem of the plan
+    data: Data  # with the labels that are trained on
+    drawn: Tensor  # (n_train,) bool, whether the label was drawn at random
+    wrong: Tensor  # (n_train,) bool, whether it was drawn and differs from the data set's label
+    progress: Callable[[str, int, int], None]  # to be called with what is done, how much of it, and of how much
+    prepared: Prepared
+    resources: Resources
+
+    @abstractmethod
+    def seed(self, *labels: str) -> int:
+        """A seed that derives from the plan's; neither the truth nor any estimator has it, nor other `labels`."""
+
+    @abstractmethod
+    def problem(self, *labels: str) -> Problem:
+        """What to train with, with `seed(*labels)` as its stream."""
+
+    @abstractmethod
+    def truth(self) -> Truth:
+        """The leave-one-out effects over the seeds of the plan's `[truth]`, trained now where they are not stored."""
+
+    @abstractmethod
+    def estimate(self, estimator: str, *, repeat: int = 0) -> Estimate:
+        """The predictions of one of the plan's estimators, named as the plan names it, in one of its repeats."""
+
+    @abstractmethod
+    def trained(self, work: Work[T], *, what: str) -> T:
+        """The result of stored work, computed now where it is not stored; `what` is shown with its progress."""
+
+
+class Study(ABC, Generic[R]):
+    """A question that a table of agreements does not answer, asked on the problems of a plan.
+
+    Subclasses are frozen dataclasses. Their fields are the keys of the table [NAME] that a plan may have, each checked
+    against its type; their docstring is the help of `influbench study NAME`. What is found is a record: a subclass of
+    `influbench.results.Record` whose field `schema_name` (alias `schema`) is a Literal that no other record has.
+    """
+
+    record: ClassVar[type[Any]]
+    """The class of what is found, so that `influbench report` can show it again."""
+
+    options: ClassVar[Sequence[Option]] = ()
+    """Options of the command line that this study has besides those of all studies."""
+
+    default_plan: ClassVar[str] = "digits"
+    """The plan whose problems are taken where a user names none: a name, or the path of a file of your package."""
+
+    def planned(self, plan: Plan) -> Plan:
+        """The plan as this study takes it, for instance with estimators that its fields name.
+
+        Raise `influbench.errors.UsageError` where the fields do not fit each other.
+        """
+        return plan
+
+    def check(self, plan: Plan, subjects: Sequence[Subject]) -> None:
+        """Raise `influbench.errors.UsageError` where this cannot be asked. Called before anything is trained."""
+
+    @abstractmethod
+    def ask(self, plan: Plan, subjects: Sequence[Subject]) -> R:
+        """What is found on these problems, which are all those of the plan."""
+
+    @classmethod
+    @abstractmethod
+    def report(cls, record: R, *, width: int) -> Iterable[RenderableType]:
+        """What is printed of a record, part by part, in a terminal of this many columns: what `rich` prints."""

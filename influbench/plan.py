@@ -1,18 +1,29 @@
-"""A plan: what to train, what to judge. TOML on disk, checked to the last key, and complete enough to be replayed."""
+"""A plan: what to train and what to judge. It is TOML on disk, every key is checked, and a run can be replayed."""
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin, get_type_hints
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
-from influbench.api import MeasureName
+from influbench.api import MeasureName, Recipe, Study
 from influbench.errors import PlanError, UnknownNameError, did_you_mean
+from influbench.registry import Registry, installed
+from influbench.settings import are_defaults, filled_from_table, in_a_sentence, table_of
 
 DEFAULT = "digits"
 ALL = "all"
@@ -30,10 +41,11 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 ProperFraction = Annotated[float, Field(gt=0, lt=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)]
 Fractions = Annotated[tuple[Fraction, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)]
+ProperFractions = Annotated[tuple[ProperFraction, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)]
 
 
 class ProblemTable(_Table):
-    """[problem]: one value or a list for each of the first three; lists span a grid of problems."""
+    """[problem]: one value or a list for each of the first three keys; lists span a grid of problems."""
 
     dataset: Names
     model: Names
@@ -42,18 +54,28 @@ class ProblemTable(_Table):
     dtype: Literal["float32", "float64"] = "float32"
 
 
-class TrainingTable(_Table):
-    """[training]: what replaces fields of the model's own recipe; and whether group norm replaces batch norm."""
+def _recipe_table() -> type[_Table]:
+    """A table with a key for each field of `Recipe`, of its type, or None if the key is left out."""
+    types = get_type_hints(Recipe)
+    keys = {field.name: (_as_key(types[field.name]) | None, None) for field in fields(Recipe)}
+    table: type[_Table] = create_model("_RecipeTable", __base__=_Table, **keys)  # type: ignore[call-overload]
+    return table
 
-    optimizer: Literal["sgd", "adam", "adamw"] | None = None
-    learning_rate: float | None = None
-    momentum: float | None = None
-    betas: Annotated[tuple[float, float], Field(strict=False)] | None = None
-    epsilon: float | None = None
-    weight_decay: float | None = None
-    schedule: Literal["constant", "cosine"] | None = None
-    batch_size: int | None = None
-    epochs: int | None = None
+
+def _as_key(type_of_field: Any) -> Any:
+    """The type of a field as TOML can give it, where a tuple is written as a list."""
+    return Annotated[type_of_field, Field(strict=False)] if get_origin(type_of_field) is tuple else type_of_field
+
+
+if TYPE_CHECKING:
+    _RecipeTable = _Table
+else:
+    _RecipeTable = _recipe_table()
+
+
+class TrainingTable(_RecipeTable):
+    """[training]: fields that replace those of the model's own recipe; and whether group norm replaces batch norm."""
+
     replace_batch_norm: bool = False
 
     def replacements(self) -> dict[str, Any]:
@@ -62,66 +84,16 @@ class TrainingTable(_Table):
 
 
 class TruthTable(_Table):
-    """[truth]: how many seeds every train point is left out with; `steps` at which effects are stored besides the last.
+    """[truth]: the seeds that every train point is left out with; the `steps`, besides the last, to store effects at.
 
-    With `reliability`, seeds are added until the interval of the influence truth's reliability lies above it, or there
-    are `max_seeds`.
+    With `reliability`, seeds are added until the interval of the influence truth's reliability lies above it, or until
+    there are `max_seeds`.
     """
 
     seeds: int = Field(default=8, ge=1)
     max_seeds: int = Field(default=64, ge=2)
     reliability: float | None = Field(default=None, gt=0, lt=1)
     steps: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
-
-
-class InformativenessTable(_Table):
-    """[informativeness]: the groups that `influbench study informativeness` retrains without, and what decides.
-
-    Groups hold each of `fractions` of the train points; `random_groups` of each size are the reference. Every estimator
-    in `difficulty` orders the points by its memorization, the mean of `difficulty_repeats` runs; `influence` is what
-    tells the influence of a group's points. With `balanced_classes`, all groups of a size have the same class counts.
-    Claims are about groups of the fraction `decided_at`: supported where the 95 % interval lies above
-    `supported_above`, not supported where it lies below `refuted_below`, in the problem's measure per removed example.
-    """
-
-    fractions: Annotated[tuple[ProperFraction, ...], BeforeValidator(_as_list), Field(min_length=1, strict=False)] = (
-        0.02,
-        0.05,
-        0.1,
-        0.2,
-    )
-    decided_at: ProperFraction = 0.1
-    random_groups: int = Field(default=10, ge=2)
-    difficulty: Names = ("turn_over_dropout[n_masks=8]", "subset", "learning_time")
-    difficulty_repeats: int = Field(default=8, ge=1)
-    influence: str = "subset[n_models=512]"
-    balanced_classes: bool = True
-    supported_above: float = 0.0
-    refuted_below: float = 0.0
-
-
-class DynamicsTable(_Table):
-    """[dynamics]: what `influbench study dynamics` trains, and what its claims stand or fall with.
-
-    `estimator` is a turn-over dropout, whose networks are looked at after the `[truth] steps`, or after about so many
-    `checkpoints`. Difficulty is learnt from `difficulty_trainings` other, ordinary trainings; points are divided by it
-    into up to `quantiles` groups, none of fewer than `fewest` points. Times run from the share `tail` of a group's own
-    gain to 1 - `tail`. One group overlaps another if the share of its gain that falls into that time is surely above
-    `together_above`, and does not if it is surely below `apart_below`.
-    """
-
-    estimator: str = "turn_over_dropout[n_masks=64,p=0.5,antithetic=true]"
-    checkpoints: int = Field(default=20, ge=2)
-    leave_one_out: bool = True
-    difficulty: Literal["learning_time", "subset"] = "learning_time"
-    difficulty_trainings: int = Field(default=32, ge=1)
-    quantiles: int = Field(default=10, ge=2)
-    fewest: int = Field(default=20, ge=2)
-    resamples: int = Field(default=1000, ge=100)
-    tail: float = Field(default=0.1, gt=0, lt=0.5)
-    apart_below: Fraction = 0.05
-    together_above: Fraction = 0.25
-    initial_epochs: float = Field(default=1.0, gt=0)
 
 
 @dataclass(frozen=True)
@@ -135,11 +107,12 @@ class ProblemPlan:
 
 
 class Plan(_Table):
-    """All that decides a run. `estimators` are selectors, or the word "all" for every one that is installed.
+    """Everything that decides a run. `estimators` are selectors, or the word "all" for every installed one.
 
-    Each estimator runs `repeats` times with seeds of its own, so that its own chance enters the intervals. `judges` are
-    what estimates are held against: leave-one-out unless named, and the labels that are known to be wrong where some
-    are drawn at random.
+    Each estimator runs `repeats` times with different seeds, so that the intervals include its own randomness. `judges`
+    decide what estimates are compared with. By default it is leave-one-out, and also the labels that are known to be
+    wrong if some are drawn at random. `studies` has the settings of studies by name if they differ from the defaults;
+    each is a table of that name in the TOML.
     """
 
     name: str = Field(default="plan", pattern=r"^[^/\\.][^/\\]*$")
@@ -151,8 +124,7 @@ class Plan(_Table):
     problem: ProblemTable
     training: TrainingTable = TrainingTable()
     truth: TruthTable = TruthTable()
-    informativeness: InformativenessTable = InformativenessTable()
-    dynamics: DynamicsTable = DynamicsTable()
+    studies: dict[str, InstanceOf[Study[Any]]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -181,7 +153,7 @@ class Plan(_Table):
         max_seeds: int | None = None,
         repeats: int | None = None,
     ) -> "Plan":
-        """This plan with what a caller replaces. PlanError where a value does not fit."""
+        """This plan with the values that a caller replaces. PlanError if one does not fit."""
         given = {"seeds": n_seeds, "reliability": reliability, "max_seeds": max_seeds}
         truth = {**dict(self.truth), **{key: value for key, value in given.items() if value is not None}}
         problem = self.problem.model_copy(
@@ -198,17 +170,21 @@ class Plan(_Table):
         try:
             return Plan.model_validate({**dict(self), **replaced})
         except ValidationError as error:
-            raise PlanError(_first_problem(error)) from None
+            raise PlanError(in_a_sentence(error, _keys)) from None
 
     def to_toml(self) -> str:
-        """The plan as TOML that reads back as this plan."""
-        studies = {"dynamics": DynamicsTable(), "informativeness": InformativenessTable()}
-        unasked = {name for name, default in studies.items() if getattr(self, name) == default}
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True, exclude=unasked))
+        """The plan as TOML, which reads back as this plan."""
+        own = self.model_dump(mode="json", exclude_none=True, exclude={"studies"})
+        return tomli_w.dumps({**own, **{name: table_of(study) for name, study in self.studies.items()}})
+
+    def with_study(self, name: str, settings: Study[Any]) -> "Plan":
+        """This plan with these settings of the study of this name."""
+        others = {other: its for other, its in self.studies.items() if other != name}
+        return self.model_copy(update={"studies": others if are_defaults(settings) else {**others, name: settings}})
 
 
 def read_plan(name_or_path: str) -> Plan:
-    """The plan that ships under this name, or the one in this file."""
+    """The plan of this name that ships with influbench, or the plan in this file."""
     shipped = shipped_plans()
     if name_or_path in shipped:
         return parse_plan(shipped[name_or_path], source=f"{name_or_path}.toml", name=name_or_path)
@@ -225,41 +201,54 @@ def read_plan(name_or_path: str) -> Plan:
 
 
 def shipped_plans() -> dict[str, str]:
-    """TOML text of the plans that ship with the package, by name."""
-    folder = resources.files("influbench") / "plans"
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-    return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in files}
+    """The TOML text of each plan that ships with influbench, by name; a study's plan is in its folder."""
+    package = resources.files("influbench")
+    plans = {file.name.removesuffix(".toml"): file for file in (package / "plans").iterdir()}
+    studies = {folder.name: folder / "plan.toml" for folder in (package / "studies").iterdir()}
+    files = {name: file for name, file in {**plans, **studies}.items() if file.is_file()}
+    return {name: files[name].read_text(encoding="utf-8") for name in sorted(files)}
 
 
-def parse_plan(text: str, *, source: str, name: str) -> Plan:
-    """The plan in this TOML text; `source` is what errors call it, `name` its name unless it has one."""
+def parse_plan(text: str, *, source: str, name: str, registry: Registry | None = None) -> Plan:
+    """The plan in this TOML text. Errors call it `source`; `name` is its name unless the text has one."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         last_line = f"at line {len(text.splitlines())}, the end of the document"
         reason = str(error).replace("at end of document", last_line)
-        raise PlanError(f"{source} is no TOML: {reason}") from None
-    return plan_of(raw, source=source, name=name)
+        raise PlanError(f"{source} is not valid TOML: {reason}") from None
+    return plan_of(raw, source=source, name=name, registry=registry)
 
 
-def plan_of(raw: Mapping[str, Any], *, source: str, name: str) -> Plan:
-    """The plan with these keys and tables, which are those of the TOML."""
+def plan_of(raw: Mapping[str, Any], *, source: str, name: str, registry: Registry | None = None) -> Plan:
+    """The plan with these keys and tables, which are the same as in TOML.
+
+    A table that is not the plan's own belongs to a study; the registry has the study and its keys.
+    """
+    keys = _keys([])
     try:
-        return Plan.model_validate({"name": name, **_of_this_version(raw)})
+        given = _of_this_version({key: raw[key] for key in raw if key in keys})
+        plan = Plan.model_validate({"name": name, **given})
     except ValidationError as error:
-        raise PlanError(f"{source}: {_first_problem(error)}") from None
+        raise PlanError(f"{source}: {in_a_sentence(error, _keys)}") from None
+    for key in raw:
+        if key not in keys:
+            plan = plan.with_study(key, _settings(key, raw[key], source=source, registry=registry or installed()))
+    return plan
 
 
 def _usual_judges(given: Mapping[str, Any]) -> list[str]:
-    """The judges of a plan that names none."""
+    """The judges of a plan that does not name any."""
     problem = given.get("problem")
     shares = problem.get("random_labels", 0.0) if isinstance(problem, Mapping) else 0.0
-    some_are_wrong = any(share not in (0, 1) for share in (shares if isinstance(shares, list | tuple) else [shares]))
+    if not isinstance(shares, list | tuple):
+        shares = [shares]
+    some_are_wrong = any(share not in (0, 1) for share in shares)
     return ["leave_one_out", "wrong_labels"] if some_are_wrong else ["leave_one_out"]
 
 
 def _of_this_version(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same plan, where an earlier version wrote the judge of random subsets as two keys of [truth]."""
+    """The same plan for this version; an earlier one wrote the judge of random subsets as two keys of [truth]."""
     truth = raw.get("truth")
     if "judges" in raw or not isinstance(truth, Mapping) or not {"subsets", "subset_ratio"} & truth.keys():
         return raw
@@ -269,36 +258,26 @@ def _of_this_version(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**raw, "judges": [*_usual_judges(raw), *subsets], "truth": rest}
 
 
-_EXPECTED = {
-    "model_type": "expected a table of keys",
-    "tuple_type": "expected a list",
-    "too_short": "expected at least one value",
-    "too_long": "expected fewer values",
-    "missing": "expected more values",
-    "string_pattern_mismatch": "expected a name without slashes that does not begin with a dot",
-}
-
-
-def _first_problem(error: ValidationError) -> str:
-    """The first thing that does not fit, in one sentence."""
-    first = error.errors()[0]
-    *tables, key = [part for part in first["loc"] if isinstance(part, str) and "[" not in part]
-    where = f" in [{'.'.join(tables)}]" if tables else ""
-    known = _keys(tables)
-    if first["type"] == "extra_forbidden":
-        hint = did_you_mean(key, known) or f"; known are {', '.join(known)}"
-        return f"unknown key {key!r}{where}{hint}"
-    if first["type"] == "missing" and first["loc"][-1] == key:
-        return f"key {key!r} is missing{where}"
-    message = _EXPECTED.get(first["type"]) or first["msg"][0].lower() + first["msg"][1:]
-    return f"{key} = {first['input']!r}{where} does not fit; {message}"
+def _settings(name: str, table: object, *, source: str, registry: Registry) -> Study[Any]:
+    """The study of this name with the settings in its table."""
+    known = registry.names_with("study", name)
+    if name not in known:
+        keys = [*_keys([]), *known]
+        hint = did_you_mean(name, keys) or f"; known are {', '.join(keys)}{registry.excuse()}"
+        raise PlanError(f"{source}: unknown key {name!r}{hint}")
+    try:
+        settings: Study[Any] = filled_from_table(registry.load("study", name), table, name=name)
+    except PlanError as error:
+        raise PlanError(f"{source}: {error}") from None
+    return settings
 
 
 def _keys(tables: list[str]) -> list[str]:
+    """The keys of a plan, or of one of its own tables."""
     model: Any = Plan
     for table in tables:
         model = model.model_fields[table].annotation
-    return list(model.model_fields)
+    return [key for key in model.model_fields if key != "studies"]
 
 
 def _problem_name(dataset: str, model: str, random_labels: float) -> str:

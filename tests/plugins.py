@@ -1,17 +1,35 @@
 """Plugins of strangers: working ones, and every kind of broken one."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from influbench.api import Data, Dataset, Estimate, Estimator, Model, Problem, Recipe, Spec, Split
+from influbench.api import (
+    Data,
+    Dataset,
+    Estimate,
+    Estimator,
+    Model,
+    Optimizer,
+    OptimizerState,
+    Problem,
+    Recipe,
+    Schedule,
+    Spec,
+    Split,
+)
+from influbench.models.mlp import Mlp
 from influbench.registry import Distribution, Entry, Registry, installed
 from influbench.registry.entries import kind_of
 from tests.problems import blobs, line
+
+Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -366,6 +384,96 @@ class SwappedSplit(Dataset):
         if self.fault == "tiny":
             return Data(train.rows(slice(0, 1)), test, 3)
         return "data"  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Nesterov(Optimizer):
+    """torch's SGD with nesterov=True, and moments that no parameter needs: the first parameters, and a constant."""
+
+    beta: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not 0 < self.beta < 1:
+            raise ValueError(f"beta must be in (0, 1), got {self.beta}")
+
+    def initial_moments(self, recipe: Recipe, parameters: Tensors) -> Mapping[str, Tensors]:
+        zeros = {name: torch.zeros_like(p) for name, p in parameters.items()}
+        return {"velocity": zeros, "start": {name: p.clone() for name, p in parameters.items()}, "zero": zeros}
+
+    def step(
+        self,
+        recipe: Recipe,
+        parameters: Tensors,
+        gradients: Tensors,
+        state: OptimizerState,
+        *,
+        learning_rate: float,
+        in_place: bool = False,
+    ) -> tuple[Tensors, Mapping[str, Tensors]]:
+        velocity = {name: self.beta * state.moments["velocity"][name] + g for name, g in gradients.items()}
+        stepped = {
+            name: p - learning_rate * (gradients[name] + self.beta * velocity[name]) for name, p in parameters.items()
+        }
+        zero = {name: torch.zeros_like(p) for name, p in parameters.items()}
+        return stepped, {"velocity": velocity, "start": state.moments["start"], "zero": zero}
+
+
+@dataclass(frozen=True)
+class Decoupled(Nesterov):
+    """The same step, with a weight decay that is the gradient of nothing."""
+
+    decay_is_in_objective = False
+
+
+@dataclass(frozen=True)
+class Shrinking(Nesterov):
+    """Gives a parameter back in another shape."""
+
+    def step(self, *args: Any, **options: Any) -> Any:
+        stepped, moments = super().step(*args, **options)
+        return {name: p[:1] for name, p in stepped.items()}, moments
+
+
+@dataclass(frozen=True)
+class Stumbling(Nesterov):
+    def step(self, *args: Any, **options: Any) -> Any:
+        raise RuntimeError("no luck today")
+
+
+@dataclass(frozen=True)
+class Backwards(Schedule):
+    """A learning rate below 0 at the last step."""
+
+    def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
+        return recipe.learning_rate if step < n_steps - 1 else -1.0
+
+
+@dataclass(frozen=True)
+class OddRecipe(Mlp):
+    """A perceptron whose recipe names what nobody has."""
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe("nesterof")
+
+
+@dataclass(frozen=True)
+class Meddler(Estimator):
+    """Writes into the optimizer."""
+
+    def estimate(self, problem: Problem) -> Estimate:
+        object.__setattr__(problem.optimizer, "beta", 0.1)
+        return Estimate(torch.zeros(len(problem.data.train), len(problem.data.test)))
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """From 1 / n of the full learning rate to all of it in n steps."""
+
+    n: int = 3
+
+    def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
+        return recipe.learning_rate * min(1, (step + 1) / self.n)
 
 
 STRANGERS = Distribution("strangers", "1.0")

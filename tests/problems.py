@@ -10,7 +10,7 @@ from influbench.api import Data, Model, Recipe
 from influbench.problem import TrainingProblem
 from influbench.resources import Resources
 from influbench.store.cache import Cache
-from influbench.testing.problems import blobs, in_dtype, line, permuted, small_trainer
+from influbench.testing.problems import blobs, line, permuted, small_trainer
 from influbench.training.loop import Trainer
 from influbench.truth.judged_problem import TruthProblem
 from influbench.truth.leave_one_out import GroundTruth
@@ -20,7 +20,6 @@ __all__ = [
     "Residual",
     "ResidualModel",
     "blobs",
-    "in_dtype",
     "judged",
     "line",
     "permuted",

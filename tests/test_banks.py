@@ -15,6 +15,7 @@ from influbench.shards import gather, trained
 from influbench.store.cache import Cache
 from influbench.store.files import Arrays
 from tests.problems import judged, line, problem, stored_in, trainer
+from tests.test_seeds import reference_hash
 
 
 def test_answers_equal_trainings_one_by_one(tmp_path: Path) -> None:
@@ -22,7 +23,9 @@ def test_answers_equal_trainings_one_by_one(tmp_path: Path) -> None:
     bank = trained(SubsetBank(of, 3, n_models=3, ratio=0.5), stored_in(tmp_path))
     assert (bank.weights.sum(1) == 10).all()
     for model in range(3):
-        alone = of.train([derive(3, "model", model)], bank.weights[model : model + 1], normalizer="kept")
+        alone = of.train(
+            of.course(bank.weights[model : model + 1], seeds=[derive(3, "model", model)], normalizer="kept")
+        )
         torch.testing.assert_close(bank.on_test[model], alone.measured(of.data.test)[0], rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(bank.on_train[model], alone.measured(of.data.train)[0], rtol=1e-9, atol=1e-12)
         assert bank.p_correct is not None
@@ -85,6 +88,26 @@ def test_subsets_follow_ids() -> None:
     assert torch.equal(
         subsets(ids[order], 4, models=range(5), ratio=0.7), subsets(ids, 4, models=range(5), ratio=0.7)[:, order]
     )
+
+
+def test_a_subset_has_the_points_with_the_smallest_hashes_of_their_ids() -> None:
+    ids = [5, 900, 17, 3, 44, 10**8, 6]
+    found = subsets(torch.tensor(ids), 4, models=(0, 3), ratio=0.6)
+    for row, model in zip(found, (0, 3), strict=True):
+        hashes = {example: reference_hash(derive(4, "subset", model), example) for example in ids}
+        first = sorted(ids, key=lambda example, hashes=hashes: hashes[example])[:4]  # round(.6 * 7)
+        assert row.tolist() == [float(example in first) for example in ids]
+
+
+def test_a_repeat_has_the_same_subsets_and_seeds_of_its_own(tmp_path: Path) -> None:
+    of = trainer(epochs=1)
+    first, again = (
+        trained(SubsetBank(of, 3, n_models=2, ratio=0.5, repeat=repeat), stored_in(tmp_path)) for repeat in (0, 2)
+    )
+    assert torch.equal(first.weights, again.weights)
+    for model in range(2):
+        alone = of.train([derive(3, "model, repeat 2", model)], again.weights[model : model + 1], normalizer="kept")
+        torch.testing.assert_close(again.on_test[model], alone.measured(of.data.test)[0], rtol=1e-9, atol=1e-12)
 
 
 def test_regression_has_no_p_correct() -> None:

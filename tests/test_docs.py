@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from influbench.plan import parse_plan
 from influbench.report.chart import cost_charts
 from influbench.report.comparison import print_comparison
 from influbench.report.numbers import decimal, interval, trainings
-from influbench.report.studies import print_study
 from influbench.report.trace import trace_tables
-from influbench.results import UNKNOWN, Cell, ComparedRuns, DecompositionStudy, Result
+from influbench.results import UNKNOWN, Cell, ComparedRuns, Result
 from influbench.store.run_directory import read_found, read_result
+from influbench.studies.decomposition.record import DecompositionRecord
+from influbench.studies.running import print_study
 from tests.report.printing import text_of
 from tests.report.test_terminal import printed
 
@@ -93,6 +95,39 @@ def test_the_models_and_data_sets_of_the_docs_run_and_keep_the_contract(
     assert checked.exit_code == 0, checked.output
 
 
+def test_the_optimizer_and_the_schedule_of_the_docs_run_and_keep_the_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = "docs/how-to/write-a-plugin.md"
+    (source,) = (block for block in blocks(page, "python") if block.startswith("# lion.py\n"))
+    (training,) = (block for block in blocks(page, "toml") if block.startswith("[training]\n"))
+    Path("lion.py").write_text(source)
+    Path("plan.toml").write_text(PLAN.replace("[training]\n", training))
+    ran = CliRunner().invoke(main, ["run", "plan.toml", "-e", "metagradient", "-o", "out"])
+    assert ran.exit_code == 0, ran.output
+    result = read_result(tmp_path / "out")
+    assert isinstance(result, Result)
+    assert result.problem.recipe["optimizer"] == "./lion.py:Lion[beta_1=0.8]"
+    for line in next(block for block in blocks(page, "console") if "lion.py" in block).splitlines():
+        _, *words = shlex.split(line.removeprefix("$ "))
+        checked = CliRunner().invoke(main, words)
+        assert checked.exit_code == 0, checked.output
+
+
+def test_the_study_of_the_docs_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (source,) = (block for block in blocks("docs/how-to/write-a-plugin.md", "python") if "# helpful.py" in block)
+    Path("helpful.py").write_text(source)
+    Path("plan.toml").write_text(PLAN + '["./helpful.py:Helpful"]\nthreshold = 1e9\n')
+    words = ["study", "./helpful.py:Helpful", "plan.toml", "-o", "out"]
+    ran = CliRunner().invoke(main, words)
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout == "  digits[n_train=40,n_test=10], mlp[hidden=[8]]: 0 train points help\n\n  Written to out.\n"
+    (table,) = (table for name, table in tomllib.loads(Path("out/plan.toml").read_text()).items() if "Helpful" in name)
+    assert table == {"threshold": 1e9}
+
+
 @pytest.mark.parametrize(
     ("layer", "refused"),
     [
@@ -128,7 +163,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_checks_of_the_docs_run_and_find_what_is_exempt(tmp_path: Path) -> None:
-    _, suite, exempt = blocks("docs/how-to/write-a-plugin.md", "python")
+    *_, suite, exempt = blocks("docs/how-to/write-a-plugin.md", "python")
     path = tmp_path / "test_suite.py"
     path.write_text(suite)
     ran = subprocess.run(
@@ -344,7 +379,7 @@ def test_every_estimator_of_the_docs_has_the_figures_of_the_stored_run() -> None
     assert f"leave-one-out of that training alone {on_one[0]} ({on_one[1]})" in text
     share = problems["digits, mlp"]["metagradient[n_seeds=12]"].columns["influence"].of_ceiling
     assert share.value is not None
-    assert f"reaches {100 * share.value:.0f} % of the ceiling" in text
+    assert f"reaches {100 * share.value:.0f}% of the ceiling" in text
 
 
 def test_who_finds_wrong_labels_in_the_docs_is_who_does_in_the_stored_run() -> None:
@@ -361,7 +396,7 @@ def test_the_docs_quote_the_stored_decomposition() -> None:
     quoted = [block for block in blocks(page, "") if "mask noise" in block or "Which effect?" in block]
     assert len(quoted) == 3
     assert all(table.rstrip() in shown for table in quoted)
-    wide = DecompositionStudy.model_validate_json((folder / "width.json").read_text()).decomposed[-1]
+    wide = DecompositionRecord.model_validate_json((folder / "width.json").read_text()).decomposed[-1]
     masked, _, plain = (one.spearman for one in wide.estimands["influence"])
     text = " ".join((ROOT / page).read_text().split())
     assert f"reach {decimal(masked.value)} under the mask and {decimal(plain.value)} of the plain training" in text
@@ -399,21 +434,21 @@ def test_the_coverage_of_trust_in_the_docs_is_that_of_the_stored_simulations() -
     page = " ".join((ROOT / "docs" / "explanation" / "figures.md").read_text().split())
     trust = [case["coverage"] for name, case in stored.items() if " tails, " in name]
     assert len(trust) == 12
-    assert f"in {100 * min(trust):.1f} % to {100 * max(trust):.1f} % (500 simulations each" in page
+    assert f"in {100 * min(trust):.1f}% to {100 * max(trust):.1f}% (500 simulations each" in page
     off = [-stored[f"ceiling, {n} seeds, heavy tails, 100 x 40"]["mean_error"] for n in (4, 8)]
-    assert f"is told {off[0]:.3f} too low from 4 seeds and {off[1]:.3f} from 8" in page
+    assert f"is {off[0]:.3f} too low from 4 seeds and {off[1]:.3f} from 8" in page
     bootstrap, interval_ = "two-way bootstrap, noise of cells, 60 x 40", "independent, noise of cells, 60 x 40"
     assert f"intervals {stored[bootstrap]['width'] / ours[interval_]['width']:.1f} times as wide" in page
-    assert f"holds the value in {100 * stored[bootstrap]['coverage']:.1f} %" in page
+    assert f"holds the value in {100 * stored[bootstrap]['coverage']:.1f}%" in page
     of_cells, of_rows = (100 * case["coverage"] for name, case in stored.items() if name.startswith("all pairs"))
-    assert f"hold at once in {of_cells:.1f} % (noise of cells) and {of_rows:.1f} % (noise of rows)" in page
+    assert f"hold at once in {of_cells:.1f}% (noise of cells) and {of_rows:.1f}% (noise of rows)" in page
 
 
 def test_the_speed_of_scores_in_the_docs_is_that_of_the_stored_run() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "speed" / "scores.json").read_text())
     page = " ".join((ROOT / "docs" / "explanation" / "speed.md").read_text().split())
     assert f"that is {found['speedup']:.1f} times as fast" in page
-    assert f"at {100 * found['gemm_fraction']:.0f} % of the rate" in page
+    assert f"at {100 * found['gemm_fraction']:.0f}% of the rate" in page
     assert found["largest_difference"] < 1e-4
 
 
@@ -438,7 +473,7 @@ def test_the_speeds_of_the_docs_are_those_of_the_stored_run() -> None:
     for case in compared:
         times = [f"{case['ours_ms']:.2f}", f"{case['ours_one_process_ms']:.2f}"]
         times += [f"{case[name]:.1f}" for name in ("plain_loop_ms", "dattri_ms", "speedup_plain", "speedup_dattri")]
-        row = " | ".join([case["name"], *times, f"{100 * case['gemm_fraction']:.0f} %"])
+        row = " | ".join([case["name"], *times, f"{100 * case['gemm_fraction']:.0f}%"])
         assert f"| {row} |" in page
 
 
@@ -451,5 +486,5 @@ def test_the_coverage_of_the_docs_is_that_of_the_stored_simulations() -> None:
     page = (ROOT / "docs" / "explanation" / "figures.md").read_text()
     assert {case["simulations"] for case in stored} == {2000}
     assert f"over {len(stored)} kinds and sizes" in page
-    assert f"in {100 * min(coverages):.1f} % to {100 * max(coverages):.1f} % of them" in page
+    assert f"in {100 * min(coverages):.1f}% to {100 * max(coverages):.1f}% of them" in page
     assert "30 x 10" in max(stored, key=lambda case: case["coverage"])["name"]

@@ -8,18 +8,11 @@ import torch
 
 from influbench.report.claims import value_of
 from influbench.report.numbers import decimal, interval
-from influbench.results import (
-    UNKNOWN,
-    ByDifficulty,
-    Claim,
-    DynamicsStudy,
-    InformativenessStudy,
-    ProblemDynamics,
-    ProblemInformativeness,
-    Statistic,
-)
+from influbench.results import UNKNOWN, Claim, Statistic
 from influbench.statistics.learning_curves import overlap
 from influbench.store.run_directory import read_found
+from influbench.studies.dynamics.record import DynamicsRecord, ProblemDynamics
+from influbench.studies.informativeness.record import ByDifficulty, InformativenessRecord, ProblemInformativeness
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "benchmarks" / "results" / "memorization"
@@ -63,18 +56,18 @@ def cell(claim: Claim | None, *, per: int = 1) -> str:
     return f"{decimal(found.value)} {interval(found)} {MARKS[claim.verdict]}"
 
 
-def dynamics() -> Iterator[tuple[str, DynamicsStudy, ProblemDynamics]]:
+def dynamics() -> Iterator[tuple[str, DynamicsRecord, ProblemDynamics]]:
     for folder, name in DYNAMICS.items():
         study = read_found(STUDIES / folder)
-        assert isinstance(study, DynamicsStudy)
+        assert isinstance(study, DynamicsRecord)
         for problem in study.problems:
             yield f"{name} | {share_of_random(problem.problem)}", study, problem
 
 
-def informativeness() -> Iterator[tuple[str, InformativenessStudy, ProblemInformativeness, ByDifficulty]]:
+def informativeness() -> Iterator[tuple[str, InformativenessRecord, ProblemInformativeness, ByDifficulty]]:
     for folder, name in INFORMATIVENESS.items():
         study = read_found(STUDIES / folder)
-        assert isinstance(study, InformativenessStudy)
+        assert isinstance(study, InformativenessRecord)
         for problem in study.problems:
             for one in problem.by_difficulty:
                 difficulty = one.difficulty.partition("[")[0]
@@ -145,7 +138,7 @@ def rows_of_subset_difficulty() -> Iterator[str]:
     """Easy and hard points at once, by memorization on random subsets in place of the time of learning."""
     for folder, name in BY_SUBSET.items():
         study = read_found(STUDIES / folder)
-        assert isinstance(study, DynamicsStudy)
+        assert isinstance(study, DynamicsRecord)
         for claim in study.claims:
             if claim.id == COURSE[-1]:
                 yield row(name, [share_of_random(claim.problem), cell(claim)])
@@ -171,7 +164,7 @@ def test_the_page_counts_the_verdicts_of_the_stored_studies() -> None:
     found: dict[tuple[str, str], list[str]] = {}
     for folder, name in INFORMATIVENESS.items():
         study = read_found(STUDIES / folder)
-        assert isinstance(study, InformativenessStudy)
+        assert isinstance(study, InformativenessRecord)
         for claim in study.claims:
             if claim.value is not None:
                 found.setdefault((claim.id, name.rpartition(" ")[2]), []).append(claim.verdict)

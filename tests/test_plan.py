@@ -1,12 +1,17 @@
 """Plans: checked to the last key, and complete enough to be replayed."""
 
 import tomllib
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from influbench.errors import PlanError, UnknownNameError
+from influbench.api import Recipe, Spec
+from influbench.errors import PlanError, PluginError, UnknownNameError
 from influbench.plan import Plan, parse_plan, read_plan, shipped_plans
+from influbench.registry.registration import PLAN_KEYS, checked_specs
+from influbench.studies.dynamics.study import Dynamics
+from influbench.studies.informativeness.study import Informativeness
 
 MINIMAL = """
 estimators = ["random"]
@@ -91,7 +96,31 @@ def test_the_thresholds_of_a_study_stand_in_the_shipped_plan_and_are_the_default
     text = shipped_plans()["dynamics"]
     written = tomllib.loads(text)["dynamics"]
     assert {"apart_below", "together_above", "tail", "initial_epochs", "quantiles", "fewest"} <= written.keys()
-    assert parse(MINIMAL).dynamics == read_plan("dynamics").dynamics
+    assert "dynamics" not in read_plan("dynamics").studies  # no setting differs from the defaults
+    (changed,) = parse(MINIMAL + "[dynamics]\ntail = 0.2").studies.values()
+    assert changed == Dynamics(tail=0.2)
+    assert parse(MINIMAL + "[dynamics]\ntail = 0.2").to_toml().count("[dynamics]") == 1
+
+
+def test_settings_of_a_study_are_written_only_where_they_differ_from_the_defaults() -> None:
+    plan = parse(MINIMAL + "[informativeness]\nfractions = 0.1\ndifficulty = 'el2n'\nsupported_above = 1")
+    changed = Informativeness(fractions=(0.1,), difficulty=("el2n",), supported_above=1.0)
+    assert plan.studies == {"informativeness": changed}
+    written = tomllib.loads(plan.to_toml())
+    assert written["informativeness"]["fractions"] == [0.1]
+    assert written["informativeness"]["balanced_classes"] is True
+    assert "dynamics" not in written
+    assert parse(plan.to_toml()) == plan.changed(n_seeds=plan.truth.seeds)
+    assert plan.with_study("informativeness", Informativeness()) == parse(MINIMAL)
+
+
+def test_no_study_has_the_name_of_a_key_of_every_plan() -> None:
+    assert {*Plan.model_fields} - {"studies"} <= {*PLAN_KEYS}
+    with pytest.raises(
+        PluginError, match="study 'truth' has the name of a key of every plan; register it under another name"
+    ):
+        checked_specs("study", [Spec("truth", "a:B", "")])
+    assert checked_specs("estimator", [Spec("truth", "a:B", "")])
 
 
 def test_changes_on_the_command_line_leave_the_rest() -> None:
@@ -102,7 +131,7 @@ def test_changes_on_the_command_line_leave_the_rest() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("estimators = [", r"mine\.toml is no TOML: .*line 1"),
+        ("estimators = [", r"mine\.toml is not valid TOML: .*line 1"),
         (MINIMAL + "[truth]\nseed = 3", r"mine\.toml: unknown key 'seed' in \[truth\]; did you mean 'seeds'\?"),
         ("zeeds = 3\n" + MINIMAL, r"unknown key 'zeeds'; did you mean 'seed'\?"),
         (MINIMAL + "qqq = 1", r"unknown key 'qqq' in \[problem\]; known are dataset, model"),
@@ -128,11 +157,26 @@ def test_changes_on_the_command_line_leave_the_rest() -> None:
         (MINIMAL + "random_labels = true", r"random_labels = True in \[problem\] does not fit; .* valid number"),
         (MINIMAL + "random_labels = '0.1'", r"random_labels = '0\.1' in \[problem\] does not fit; .* valid number"),
         (MINIMAL + "[training]\nbetas = [0.9]", r"betas = .* in \[training\] does not fit; expected more values"),
+        (MINIMAL + "[training]\nbetas = [0.9, 'b']", r"betas = 'b' in \[training\] does not fit; .* valid number"),
+        (MINIMAL + "[training]\nbetas = 0.9", r"betas = 0\.9 in \[training\] does not fit; expected a list"),
+        (MINIMAL + "[training]\noptimizer = 3", r"optimizer = 3 in \[training\] does not fit; .* valid string"),
+        (MINIMAL + "[training]\nepochs = '3'", r"epochs = '3' in \[training\] does not fit; .* valid integer"),
+        (MINIMAL + "[training]\nepochs = 3.5", r"epochs = 3\.5 in \[training\] does not fit; .* valid integer"),
+        (MINIMAL + "[training]\nepochs = true", r"epochs = True in \[training\] does not fit; .* valid integer"),
+        (
+            MINIMAL + "[training]\nreplace_batch_norm = 1",
+            r"replace_batch_norm = 1 in \[training\] does not fit; .* valid boolean",
+        ),
         (
             MINIMAL + "[dynamics]\nquantile = 4",
             r"mine\.toml: unknown key 'quantile' in \[dynamics\]; did you mean 'quantiles'\?",
         ),
         (MINIMAL + "[dynamics]\napart_below = 1.5", r"apart_below = 1\.5 in \[dynamics\] does not fit; .* equal to 1"),
+        (MINIMAL + "[dynamic]\ntail = 0.2", r"mine\.toml: unknown key 'dynamic'; did you mean 'dynamics'\?"),
+        (MINIMAL + "[trainin]\nepochs = 2", r"unknown key 'trainin'; did you mean 'training'\?"),
+        (MINIMAL + "[studies]\ndynamics = 2", r"unknown key 'studies'"),
+        ("dynamics = 3\n" + MINIMAL, r"mine\.toml: dynamics = 3 does not fit; expected a table of keys"),
+        (MINIMAL + "[dynamics]\nestimator = 3", r"estimator = 3 in \[dynamics\] does not fit; .* valid string"),
         (
             MINIMAL + "[dynamics]\ntail = 0.5",
             r"tail = 0\.5 in \[dynamics\] does not fit; input should be less than 0\.5",
@@ -145,6 +189,16 @@ def test_what_does_not_fit_is_one_sentence(text: str, message: str) -> None:
     with pytest.raises(PlanError, match=message) as caught:
         parse(text)
     assert "\n" not in str(caught.value)
+
+
+def test_the_training_table_has_a_key_for_every_field_of_a_recipe() -> None:
+    assert list(parse(MINIMAL).training.model_dump()) == [*asdict(Recipe()), "replace_batch_norm"]
+    assert parse(MINIMAL).training.replacements() == {}
+    keys = "optimizer = 'lion[beta=0.5]'\nlearning_rate = 1\nbetas = [0.5, 0.25]\nepochs = 3\nreplace_batch_norm = true"
+    plan = parse(f"{MINIMAL}[training]\n{keys}")
+    replaced = replace(Recipe(momentum=0.5), **plan.training.replacements())
+    assert replaced == Recipe("lion[beta=0.5]", 1, momentum=0.5, betas=(0.5, 0.25), epochs=3)
+    assert parse(plan.to_toml()) == plan
 
 
 def test_one_estimator_needs_no_list_and_a_problem_cannot_stand_twice() -> None:

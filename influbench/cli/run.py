@@ -1,19 +1,17 @@
 """`influbench run`."""
 
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from influbench.cli.types import MEMORY
+from influbench.cli.resources import ResourceOptions, resource_options
 
 if TYPE_CHECKING:
-    from influbench.executors import Executor
     from influbench.results import Failure, Forecast, Results
 
 
-@click.command("run", short_help="Train the truth and judge estimators by it.")
+@click.command("run", short_help="Measure the truth, and judge estimators by it.")
 @click.argument("plan", default="digits")
 @click.option(
     "-e",
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     "estimators",
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
-    help="Judge this estimator instead of the plan's, or ./FILE.py:CLASS; repeatable; `all` takes every installed one.",
+    help="Judge this estimator, or ./FILE.py:CLASS, instead of the plan's; repeatable. `all`: every one.",
 )
 @click.option(
     "-j",
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     "judges",
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
-    help="Hold estimates against this instead of the plan's judges, or ./FILE.py:CLASS; repeatable.",
+    help="Judge by this, or by ./FILE.py:CLASS, instead of by the plan's judges; repeatable.",
 )
 @click.option(
     "-d",
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     "datasets",
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
-    help="Take this data set instead of the plan's, or ./FILE.npz, ./FILE.csv, ./FILE.py:CLASS; repeatable.",
+    help="Use this data set, or ./FILE.npz, ./FILE.csv, ./FILE.py:CLASS, instead of the plan's; repeatable.",
 )
 @click.option(
     "-m",
@@ -45,23 +43,22 @@ if TYPE_CHECKING:
     "models",
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
-    help="Train this model instead of the plan's, or ./FILE.py:CLASS; repeatable.",
+    help="Train this model, or ./FILE.py:CLASS, instead of the plan's; repeatable.",
 )
-@click.option("--seeds", type=click.IntRange(min=1), help="Seeds of the ground truth.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Number of seeds of the ground truth.")
 @click.option(
     "--reliability",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Add seeds until the ground truth of influence is this reliable.",
 )
-@click.option("--max-seeds", type=click.IntRange(min=2), help="Seeds at the most, with --reliability (default: 64).")
-@click.option("--repeats", type=click.IntRange(min=1), help="Run each estimator so often, with seeds of its own.")
-@click.option("--seed", type=click.IntRange(min=0), help="Root seed: data, labels, truth and estimators follow.")
-@click.option("--workers", type=click.IntRange(min=1), help="Train the truth in this many processes, a thread each.")
-@click.option("--dask", metavar="ADDRESS", help="Train the truth on a Dask cluster: tcp://HOST:PORT, or local:N.")
-@click.option("--memory", type=MEMORY, help="What trainings may take in each process: 500MB, 4GB. Default: half.")
-@click.option("--device", default="cpu", help="Where networks are trained: cpu, cuda, cuda:1.")
-@click.option("--truth", "truth_file", type=click.Path(path_type=Path), help="Take the ground truth from this export.")
-@click.option("--dry-run", is_flag=True, help="Tell trainings, time, memory and disk of the truth, and train nothing.")
+@click.option("--max-seeds", type=click.IntRange(min=2), help="Most seeds that --reliability may use (default: 64).")
+@click.option("--repeats", type=click.IntRange(min=1), help="Run each estimator this many times, with new seeds.")
+@click.option("--seed", type=click.IntRange(min=0), help="Root seed of data, labels, truth and estimators.")
+@resource_options
+@click.option(
+    "--truth", "truth_file", type=click.Path(path_type=Path), help="Use the ground truth in this exported file."
+)
+@click.option("--dry-run", is_flag=True, help="Forecast the truth's trainings, time, memory and disk, and stop.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Run directory. Default: runs/PLAN-TIME.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor report.")
@@ -76,10 +73,7 @@ def run_command(
     max_seeds: int | None,
     repeats: int | None,
     seed: int | None,
-    workers: int | None,
-    dask: str | None,
-    memory: int | None,
-    device: str,
+    resources: ResourceOptions,
     truth_file: Path | None,
     dry_run: bool,
     output: Path | None,
@@ -88,13 +82,12 @@ def run_command(
 ) -> None:
     """Run PLAN, a TOML file or the name of a plan that ships with influbench (default: digits).
 
-    Ground truth is stored as it is computed, in the folder that INFLUBENCH_CACHE names: an interrupted run goes on
-    where it stopped, and a second one starts with the estimators.
+    Ground truth is stored while it is computed, in the folder that INFLUBENCH_CACHE names: an interrupted run continues
+    where it stopped, and a second run starts with the estimators.
     """
     from influbench.engine import forecast, run
     from influbench.plan import read_plan
     from influbench.report.progress import follow
-    from influbench.resources import Resources
     from influbench.results import to_json
 
     chosen = read_plan(plan).changed(
@@ -108,16 +101,15 @@ def run_command(
         max_seeds=max_seeds,
         repeats=repeats,
     )
-    with closing(_executor(workers, dask)) as executor:
-        resources = Resources(executor=executor, memory=memory, device=device)
+    with resources.opened() as opened:
         if dry_run:
-            _print_forecasts(*forecast(chosen, resources=resources), as_json=as_json)
+            _print_forecasts(*forecast(chosen, resources=opened, truth_file=truth_file), as_json=as_json)
             return
         events = run(
             chosen,
             directory=output,
             required=estimators,
-            resources=resources,
+            resources=opened,
             truth_file=truth_file,
         )
         directory, result = follow(events, quiet=quiet)
@@ -127,16 +119,6 @@ def run_command(
         _print_report(directory, result)
     if result.has_failed:
         raise click.exceptions.Exit(1)
-
-
-def _executor(workers: int | None, dask: str | None) -> "Executor":
-    from influbench.executors import Dask, Here, LocalProcesses
-
-    if workers and dask:
-        raise click.UsageError("give --workers or --dask, not both")
-    if dask:
-        return Dask(dask)
-    return LocalProcesses(workers) if workers else Here()
 
 
 def _print_report(directory: Path, result: "Results") -> None:

@@ -1,37 +1,84 @@
-"""`influbench study`."""
+"""`influbench study`: a subcommand for each study that is registered."""
 
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from influbench.cli.resources import ResourceOptions, resource_options
+
 if TYPE_CHECKING:
-    from influbench.plan import Plan
-    from influbench.results import Study
+    from influbench.api import Option, Study
 
 
-@click.group("study", short_help="Ask what a table of agreements does not answer.")
+class _Studies(click.Group):
+    """Studies by name. They are not imported to be listed, so that a broken one is an error only if it is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from influbench.registry import installed
+
+        return installed().names("study")
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        from influbench.registry import installed
+
+        return _command(cmd_name, installed().load("study", cmd_name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from influbench.registry import installed
+
+        rows = {entry.spec.name: entry.spec.summary for entry in installed().entries if entry.kind == "study"}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows.items()))
+
+
+@click.group("study", cls=_Studies, short_help="Answer a question that agreements do not.")
 def study_command() -> None:
-    """Ask what a table of agreements does not answer.
+    """Answer a question that a table of agreements does not answer.
 
-    Each study is asked on the problems of a plan, which also says what decides. Trainings are stored as they are done,
-    where INFLUBENCH_CACHE names a folder: an interrupted study goes on where it stopped. What was found is written to a
-    directory, as by `influbench run`; `influbench report` shows it again.
+    A study runs on the problems of a plan, which also states what decides its claims. Trainings are stored as they
+    finish, in the folder that INFLUBENCH_CACHE names: an interrupted study continues where it stopped. The result is
+    written to a directory, as by `influbench run`; `influbench report` shows it again.
     """
 
 
+def _command(name: str, study: "type[Study[Any]]") -> click.Command:
+    """The subcommand of one study, with its own options before those of all studies."""
+    from influbench.registry import description
+
+    def ask(**given: Any) -> None:
+        replaced = {option.replaces: given.pop(f"replaced_{n}") for n, option in enumerate(study.options)}
+        _ask(name, {key: value for key, value in replaced.items() if value}, **given)
+
+    command = click.command(name, help=description(study))(_options(study.default_plan)(ask))
+    taken = {flag for parameter in command.params for flag in parameter.opts}
+    own = [_own_option(option, f"replaced_{n}", name, taken) for n, option in enumerate(study.options)]
+    command.params[:0] = own
+    return command
+
+
+def _own_option(option: "Option", parameter: str, study: str, taken: set[str]) -> click.Option:
+    from influbench.errors import PluginError
+
+    if clashing := [flag for flag in option.flags if flag in taken]:
+        raise PluginError(f"option {clashing[0]} of study {study} is one that all studies have; give it another flag")
+    taken.update(option.flags)
+    return click.Option(
+        [*option.flags, parameter], multiple=option.repeatable, metavar=option.metavar, help=option.help
+    )
+
+
 def _options(plan: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """What all studies take; `plan` is the one that ships for this study."""
+    """The arguments of every study. `plan` is the default plan."""
     given = (
         click.argument("plan", default=plan),
-        click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME[...]", help="Take this data set."),
+        click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME[...]", help="Use this data set."),
         click.option("-m", "--model", "models", multiple=True, metavar="NAME[...]", help="Train this model."),
-        click.option("--seeds", type=click.IntRange(min=1), help="Seeds of trainings without some train points."),
-        click.option("--workers", type=click.IntRange(min=1), help="Train in this many processes, a thread each."),
+        click.option("--seeds", type=click.IntRange(min=1), help="Number of seeds of trainings without some points."),
+        resource_options,
         click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory. Default: runs/PLAN-TIME."),
-        click.option("--json", "as_json", is_flag=True, help="Print what was found as one JSON object."),
+        click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
         click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor report."),
     )
 
@@ -43,104 +90,34 @@ def _options(plan: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return decorated
 
 
-@study_command.command("decomposition", short_help="What turn-over dropout's scores are made of.")
-@click.option(
-    "-e",
-    "--estimator",
-    "estimators",
-    multiple=True,
-    metavar="turn_over_dropout[PARAMETER=VALUE]",
-    help="Take this one apart instead of the plan's; repeatable.",
-)
-@_options("decomposition")
-def decomposition_command(plan: str, estimators: tuple[str, ...], **options: Any) -> None:
-    """Take turn-over dropout's scores apart into signal, mask noise and leakage, on the problems of PLAN.
-
-    Each mask's network is trained once more for each train point, without it.
-    """
-    from influbench.plan import read_plan
-    from influbench.studies.decomposition.study import decomposition
-
-    _study(decomposition, read_plan(plan).changed(estimators=estimators), **options)
-
-
-@study_command.command("dynamics", short_help="When true and random labels are learnt and memorised.")
-@click.option(
-    "-e",
-    "--estimator",
-    metavar="turn_over_dropout[PARAMETER=VALUE]",
-    help="Look at the networks of this one instead of the plan's.",
-)
-@_options("dynamics")
-def dynamics_command(plan: str, estimator: str | None, **options: Any) -> None:
-    """Tell when true and random labels, easy and hard points, are learnt and memorised, on the problems of PLAN.
-
-    What the claims stand or fall with is in the plan's [dynamics].
-    """
-    from influbench.plan import read_plan
-    from influbench.studies.dynamics.study import dynamics
-
-    chosen = read_plan(plan)
-    if estimator:
-        chosen = chosen.model_copy(update={"dynamics": chosen.dynamics.model_copy(update={"estimator": estimator})})
-    _study(dynamics, chosen, **options)
-
-
-@study_command.command("informativeness", short_help="Which examples a network needs.")
-@_options("informativeness")
-def informativeness_command(plan: str, **options: Any) -> None:
-    """Ask whether correct difficult examples are more informative than easy ones, on the problems of PLAN.
-
-    Groups of train points are removed and the network is trained again, and trained on each group alone. Which groups,
-    and what decides, stands in the plan's [informativeness].
-    """
-    from influbench.plan import read_plan
-    from influbench.studies.informativeness.study import informativeness
-
-    _study(informativeness, read_plan(plan), **options)
-
-
-def _study(
-    ask: "Callable[..., Study]",
-    plan: "Plan",
+def _ask(
+    name: str,
+    replaced: dict[str, object],
     *,
+    plan: str,
     datasets: tuple[str, ...],
     models: tuple[str, ...],
     seeds: int | None,
-    workers: int | None,
+    resources: ResourceOptions,
     output: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Ask, write what was found, and show it."""
-    from influbench.errors import InflubenchError
-    from influbench.executors import Here, LocalProcesses
+    """Run the study, write its result, and show it."""
+    from influbench.plan import read_plan
+    from influbench.registry import installed
     from influbench.report.console import Console
     from influbench.report.progress import named_bar
-    from influbench.report.studies import print_study
     from influbench.report.written import print_where
-    from influbench.resources import Resources
     from influbench.results import to_json
-    from influbench.store.run_directory import RunDirectory, new_directory
+    from influbench.studies.running import print_study, run_study, with_options
 
-    chosen = plan.changed(datasets=datasets, models=models, n_seeds=seeds)
-    places: list[RunDirectory] = []
-
-    def ready() -> None:
-        place = RunDirectory(output or new_directory(chosen.name))
-        place.begin(chosen)
-        places.append(place)
-
-    with closing(LocalProcesses(workers) if workers else Here()) as executor, named_bar(quiet=quiet) as progress:
-        try:
-            study = ask(chosen, resources=Resources(executor=executor), progress=progress, ready=ready)
-        except InflubenchError:
-            for place in places:
-                place.withdraw()
-            raise
-    places[0].write_result(study)
+    chosen = with_options(read_plan(plan), name, replaced, installed())
+    chosen = chosen.changed(datasets=datasets, models=models, n_seeds=seeds)
+    with resources.opened() as opened, named_bar(quiet=quiet) as progress:
+        directory, record = run_study(name, chosen, directory=output, resources=opened, progress=progress)
     if as_json:
-        click.echo(to_json(study))
+        click.echo(to_json(record))
     elif not quiet:
-        print_study(Console(), study)
-        print_where(Console(), places[0].path)
+        print_study(Console(), record, name=name)
+        print_where(Console(), directory, can_be_shown=name in installed().names("study"))

@@ -1,46 +1,53 @@
-"""What a ground truth will take, told before it is spent, from a few timed steps."""
+"""Forecasts of time, memory and disk for a plan, from a few timed steps."""
 
 import gc
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import psutil
 import torch
 
-from influbench.api import Work
-from influbench.engine.preparation import Prepared, prepare, resolved
-from influbench.executors import Dask, Here, LocalProcesses
+from influbench.api import Executor, Work
+from influbench.engine.preparation import Prepared, fitting_truth, prepare, resolved
 from influbench.isolation import isolated
 from influbench.plan import ALL, Plan
 from influbench.registry import Registry, installed
 from influbench.resources import Resources
 from influbench.results import Failure, Forecast
 from influbench.store.cache import Cache
+from influbench.store.truths import ExportedTruth
 from influbench.training.loop import Trainer
 
 _BYTES_PER_SHARD_HEADER = 2048
 
 
 def forecast(
-    plan: Plan, *, registry: Registry | None = None, resources: Resources | None = None
+    plan: Plan,
+    *,
+    registry: Registry | None = None,
+    resources: Resources | None = None,
+    truth_file: Path | None = None,
 ) -> tuple[list[Forecast], list[Failure]]:
     """A forecast for each problem, and the problems refused. Nothing is trained but a few steps, nothing is written.
 
-    With a reliability asked for, it is that of the plan's first seeds.
+    With a reliability asked for, it is that of the plan's first seeds. The shards of a truth file count as stored.
+    UsageError if the file holds the truth of another problem.
     """
     registry, resources = registry or installed(), resources or Resources()
     named = set(plan.estimators) - {ALL}
     prepared, refused = prepare(resolved(plan, registry), registry, named=named, resources=resources)
+    exported = None if truth_file is None else fitting_truth(truth_file, prepared)
     with isolated():
-        return [_of_problem(problem, resources) for problem in prepared], refused
+        return [_of_problem(problem, resources, exported) for problem in prepared], refused
 
 
-def _of_problem(prepared: Prepared, resources: Resources) -> Forecast:
+def _of_problem(prepared: Prepared, resources: Resources, exported: ExportedTruth | None) -> Forecast:
     trainer = prepared.trainer
-    pieces = _pieces(prepared, resources.cache)
+    pieces = _pieces(prepared, resources.cache, exported)
     missing = [piece for piece in pieces if not piece.is_stored]
-    seconds = _seconds_per_training(trainer, one_thread=not isinstance(resources.executor, Here))
     n_trainings = sum(piece.work.trainings_in(piece.name) for piece in missing)
     bytes_per_value = torch.empty(0, dtype=trainer.dtype).element_size()
     n_values = sum(piece.work.values_in(piece.name) for piece in missing)
@@ -49,7 +56,7 @@ def _of_problem(prepared: Prepared, resources: Resources) -> Forecast:
         n_trainings=n_trainings,
         n_shards=len(pieces),
         n_shards_stored=len(pieces) - len(missing),
-        seconds=n_trainings * seconds / _n_workers(resources) + _start_seconds(resources),
+        seconds=_seconds(n_trainings, trainer, resources.executor) if n_trainings else 0.0,
         memory_bytes=_resident_bytes() + trainer.stack_width * trainer.replica_bytes,
         disk_bytes=n_values * bytes_per_value + len(missing) * _BYTES_PER_SHARD_HEADER,
         stack_width=trainer.stack_width,
@@ -66,15 +73,25 @@ class _Piece:
     is_stored: bool
 
 
-def _pieces(prepared: Prepared, cache: Cache) -> list[_Piece]:
-    """Every shard that the judges ask for, each once."""
+def _pieces(prepared: Prepared, cache: Cache, exported: ExportedTruth | None) -> list[_Piece]:
+    """Every shard that the judges ask for, each once; those of an exported truth count as stored."""
+    ground_truth = prepared.judged.ground_truth
+    in_file: Collection[str] = ()
+    if exported is not None and exported.key == ground_truth.key:
+        in_file = {f"{ground_truth.folder}/{name}" for name in exported.shards}
     pieces: dict[str, _Piece] = {}
     for seat in prepared.seats:
         for work in seat.works:
             for name in work.names:
                 place = f"{work.folder}/{name}"
-                pieces[place] = _Piece(work, name, cache.holds(place))
+                pieces[place] = _Piece(work, name, place in in_file or cache.holds(place))
     return list(pieces.values())
+
+
+def _seconds(n_trainings: int, trainer: Trainer, executor: Executor) -> float:
+    """Time until this many trainings are done, from a few steps timed here and the start of the workers."""
+    of_one = _seconds_per_training(trainer, one_thread=executor.one_thread)
+    return n_trainings * of_one / executor.capacity() + _start_seconds(executor)
 
 
 def _seconds_per_training(trainer: Trainer, *, one_thread: bool) -> float:
@@ -94,21 +111,10 @@ def _seconds_per_training(trainer: Trainer, *, one_thread: bool) -> float:
     return trainer.n_steps * step + evaluation
 
 
-def _n_workers(resources: Resources) -> int:
-    executor = resources.executor
-    if isinstance(executor, LocalProcesses):
-        return min(executor.n_workers, psutil.cpu_count() or 1)
-    if isinstance(executor, Dask):
-        return executor.n_workers()
-    return 1
-
-
-def _start_seconds(resources: Resources) -> float:
-    """Time until worker processes are there: each imports torch once, which is timed here in one of them."""
-    if isinstance(resources.executor, Here):
-        return 0.0
+def _start_seconds(executor: Executor) -> float:
+    """Time until workers are there, of which each imports torch once: that of a piece that does nothing."""
     start = perf_counter()
-    list(resources.executor.run(_nothing, None, ["start"]))
+    list(executor.run(_nothing, None, ["start"]))
     return perf_counter() - start
 
 

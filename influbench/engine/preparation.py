@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import torch
 
 from influbench.api import Data, Dataset, Estimator, Judge, Model, Recipe
-from influbench.engine.boundary import Pristine, checked_data, on_device
+from influbench.engine.boundary import Pristine, checked_data
 from influbench.engine.estimating import refusal
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.engine.seats import Seat, seated
 from influbench.engine.soundness import check_model, checked_recipe
+from influbench.engine.update_rules import check_optimizer, check_schedule
 from influbench.errors import (
     InflubenchError,
     JudgeError,
@@ -31,7 +33,9 @@ from influbench.registry import Registry, Selector, parse_selector
 from influbench.resources import Resources
 from influbench.results import Failure
 from influbench.seeds import derive
+from influbench.store.truths import ExportedTruth, exported_truth
 from influbench.training.loop import Trainer
+from influbench.training.updates import UpdateRule
 from influbench.truth.judged_problem import TruthProblem
 from influbench.truth.leave_one_out import GroundTruth
 
@@ -128,6 +132,17 @@ def _check_supported(name: str, obstacles: Sequence[Obstacle | None]) -> None:
         raise UsageError(f"{name} cannot run on any problem of the plan: {reasons[0]}")
 
 
+def fitting_truth(path: Path, prepared: Sequence[Prepared]) -> ExportedTruth:
+    """The truth in a file that was exported. UsageError if it is not the truth of one of the problems."""
+    exported = exported_truth(path)
+    if exported.key not in {problem.judged.ground_truth.key for problem in prepared}:
+        raise UsageError(
+            f"{path} holds the truth of {exported.problem}, and no problem of this plan has that key: data, model, "
+            "recipe, random labels or root seed differ"
+        )
+    return exported
+
+
 def problem_data(plan: Plan, problem: ProblemPlan, registry: Registry) -> tuple[Data, RandomLabels]:
     """The data that a problem is trained on, on the CPU, and which of the train labels are random."""
     named = parse_selector(problem.dataset)
@@ -167,15 +182,16 @@ def _problem(
     model: Model = registry.create("model", named_model)
     who = registry.supplied("model", named_model)
     recipe = _of_model(who, lambda: checked_recipe(model))
+    rule = _rule(plan, recipe, registry, who=who)
     device = resources.torch_device()
     data, labels = problem_data(plan, problem, registry)
-    data = on_device(data, device)
+    data = data.to(device=device)
     if plan.problem.measure not in available(data.n_classes):
         raise PlanError(f"measure {plan.problem.measure!r} needs classes, and {problem.dataset} is for regression")
     trainer = Trainer(
         data,
         model,
-        _replaced(plan, recipe),
+        rule,
         plan.problem.measure,
         _dtype(plan),
         device,
@@ -184,6 +200,7 @@ def _problem(
     )
     if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
+    _check_rule(rule, trainer.n_steps, registry)
     _of_model(who, lambda: check_model(trainer))
     truth = plan.truth
     ground_truth = GroundTruth(
@@ -204,7 +221,7 @@ def _problem(
         supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
         obstacle = missing
         if estimator is not None:
-            obstacle = _unasked(estimator, asked) or _unsupported(supplied, estimator, views[0], pristine)
+            obstacle = _unsupported(supplied, estimator, views[0], pristine) or _unasked(estimator, asked)
         candidates.append(Candidate(selector, supplied, estimator, views, obstacle))
     return Prepared(problem, judged, labels, seats, candidates)
 
@@ -236,7 +253,7 @@ def _seats(
 
 
 def _unasked(estimator: Estimator, asked: Collection[str]) -> Obstacle | None:
-    """What keeps an estimator from a run whose judges ask for nothing that it predicts."""
+    """The obstacle of an estimator in a run whose judges ask for nothing that it predicts."""
     if set(estimator.predicts) & set(asked):
         return None
     predicts = " and ".join(estimator.predicts)
@@ -255,15 +272,34 @@ def _view(plan: Plan, trainer: Trainer, selector: Selector, repeat: int, resourc
     )
 
 
-def _replaced(plan: Plan, recipe: Recipe) -> Recipe:
+def _rule(plan: Plan, recipe: Recipe, registry: Registry, *, who: str) -> UpdateRule:
+    """The model's recipe with what the plan replaces, and the optimizer and the schedule that it then names."""
+    replacements = plan.training.replacements()
     try:
-        return replace(recipe, **plan.training.replacements())
+        recipe = replace(recipe, **replacements)
     except ValueError as error:
         raise PlanError(f"{plan.name}: [training] {error}") from None
 
+    def named(kind: Literal["optimizer", "schedule"]) -> Any:
+        try:
+            return registry.create(kind, parse_selector(getattr(recipe, kind)))
+        except UsageError as error:
+            if kind in replacements:
+                raise PlanError(f"{plan.name}: [training] {error}") from None
+            raise ModelError(f"{who}: `recipe`: {error}") from None
+
+    return UpdateRule(recipe, named("optimizer"), named("schedule"))
+
+
+def _check_rule(rule: UpdateRule, n_steps: int, registry: Registry) -> None:
+    """ModelError, with who supplies it, where the optimizer or the schedule does not keep the contract."""
+    optimizer, schedule = parse_selector(rule.recipe.optimizer), parse_selector(rule.recipe.schedule)
+    _of_model(registry.supplied("optimizer", optimizer), lambda: check_optimizer(rule), noun="optimizer")
+    _of_model(registry.supplied("schedule", schedule), lambda: check_schedule(rule, n_steps), noun="schedule")
+
 
 def _unsupported(who: str, estimator: Estimator, view: TrainingProblem, pristine: Pristine) -> Obstacle | None:
-    """What keeps the estimator from this problem, as it says itself, or what its answer raised."""
+    """The estimator's own reason why it cannot run on this problem, or the error that it raised instead."""
     try:
         reason = refusal(estimator, view, pristine)
     except Exception as error:
@@ -271,16 +307,16 @@ def _unsupported(who: str, estimator: Estimator, view: TrainingProblem, pristine
     return None if reason is None else Obstacle("unsupported", reason)
 
 
-def _of_model(who: str, call: Callable[[], T]) -> T:
-    """What a model's code returns; ModelError with its name where it does not fit."""
+def _of_model(who: str, call: Callable[[], T], *, noun: str = "model") -> T:
+    """The result of code of a model, an optimizer or a schedule; ModelError with its name if it does not fit."""
     try:
-        return _try(f"model {who}", call)
+        return _try(f"{noun} {who}", call)
     except ModelError as error:
         raise ModelError(f"{who}: {printable(str(error))}") from error
 
 
 def _try(who: str, call: Callable[[], T], *, seed: int | None = None) -> T:
-    """What a plugin's code returns; PluginError if it raises anything that is not ours."""
+    """The result of a plugin's code; PluginError if it raises anything that is not influbench's own."""
     try:
         with isolated(seed):
             return call()

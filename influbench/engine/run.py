@@ -20,17 +20,17 @@ from influbench.engine.events import (
 from influbench.engine.fronts import fronts
 from influbench.engine.judgement import Bench, Trace, unjudged
 from influbench.engine.obstacles import Obstacle, in_words
-from influbench.engine.preparation import Candidate, Prepared, prepare, resolved
+from influbench.engine.preparation import Candidate, Prepared, fitting_truth, prepare, resolved
 from influbench.engine.trainings import Trained, train_for
 from influbench.engine.written import score_tensors, write_truth, yardstick_arrays
-from influbench.errors import InflubenchError, PluginError, UsageError, whole_traceback
+from influbench.errors import InflubenchError, PluginError, whole_traceback
 from influbench.plan import ALL, Plan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, installed
 from influbench.resources import Resources
 from influbench.results import Cell, Failure, Result, Results
 from influbench.store.run_directory import RunDirectory, new_directory
-from influbench.store.truths import Truths, exported_key
+from influbench.store.truths import Truths
 
 
 def run(
@@ -56,7 +56,8 @@ def run(
     required = set(required) - {ALL}
     prepared, failures = prepare(plan, registry, named=named, required=required, resources=resources)
     if truth_file is not None:
-        _take_truth(truth_file, prepared, resources)
+        fitting_truth(truth_file, prepared)
+        Truths(resources.cache).take(truth_file)
     target = RunDirectory(directory or new_directory(plan.name))
     target.begin(plan)
     only_one = len(prepared) + len(failures) == 1
@@ -176,19 +177,8 @@ def _run_estimator(
 def _estimate(
     who: str, estimator: Estimator, problem: TrainingProblem, steps: Sequence[int]
 ) -> list[Estimate] | Obstacle:
-    """What the estimator returns, after each of `steps` if it can be traced; or what went wrong."""
+    """The estimates, after each of `steps` if the estimator can be traced; or what went wrong."""
     try:
         return estimated(estimator, problem, who=who, steps=steps)
     except Exception as error:
         return Obstacle("failed", in_words(error, who), whole_traceback())
-
-
-def _take_truth(path: Path, prepared: Sequence[Prepared], resources: Resources) -> None:
-    """Store an exported truth, if it is that of one of the problems."""
-    key, of_problem = exported_key(path)
-    if key not in {problem.judged.ground_truth.key for problem in prepared}:
-        raise UsageError(
-            f"{path} holds the truth of {of_problem}, and no problem of this plan has that key: data, model, recipe, "
-            "random labels or root seed differ"
-        )
-    Truths(resources.cache).take(path)

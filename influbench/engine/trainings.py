@@ -1,4 +1,4 @@
-"""What the judges of a problem train, before the estimators run. Trainings that several judges ask for run once."""
+"""Trainings for the judges of a problem, before the estimators run. Trainings that several judges share run once."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Finished:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What was trained for each judge, by its name and in the order it asked; and what kept others from it."""
+    """The trainings of each judge, by its name and in the order it asked, and the obstacles of judges without them."""
 
     by_judge: dict[str, list[Finished]]
     obstacles: dict[str, Obstacle]

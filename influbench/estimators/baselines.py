@@ -38,6 +38,7 @@ class TrainLoss(Estimator):
     labels. Cost: one training.
     """
 
+    predicts = ("memorization",)
     scores_duplicates_alike = True
 
     def unsupported(self, problem: Problem) -> str | None:
@@ -58,6 +59,7 @@ class SameLabel(Estimator):
     scores are constant, and their correlation is undefined.
     """
 
+    predicts = ("influence",)
     scores_duplicates_alike = True
 
     def unsupported(self, problem: Problem) -> str | None:
@@ -78,6 +80,7 @@ class InputSimilarity(Estimator):
     pixels are, no score is either; an input of zeros scores 0. Unlike `same_label` it orders the points of a class.
     """
 
+    predicts = ("influence",)
     scores_duplicates_alike = True
 
     def estimate(self, problem: Problem) -> Estimate:

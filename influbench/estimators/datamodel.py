@@ -26,6 +26,8 @@ class Datamodel(Estimator):
     point, which count in seconds only. Refused where a point is in every subset or in none.
     """
 
+    predicts = ("influence",)
+
     n_models: int = 256
     ratio: float = 0.7
     n_folds: int = 5

@@ -21,6 +21,7 @@ class GradDot(Estimator):
     seconds only.
     """
 
+    predicts = ("influence",)
     scores_duplicates_alike = True
 
     n_runs: int = 1
@@ -42,6 +43,7 @@ class GradCos(Estimator):
     no direction and scores 0. Cost: as grad_dot.
     """
 
+    predicts = ("influence",)
     scores_duplicates_alike = True
 
     n_runs: int = 1

@@ -22,6 +22,7 @@ from influbench.seeds import derive
 class _Proxy(Estimator):
     """What all of them share: without classes there is no memorization."""
 
+    predicts = ("memorization",)
     scores_duplicates_alike = True
 
     def unsupported(self, problem: Problem) -> str | None:

@@ -29,6 +29,7 @@ class Representer(Estimator):
     not make up for it. Cost: one training, and a convex fit, which counts in seconds only.
     """
 
+    predicts = ("influence",)
     scores_duplicates_alike = True
 
     weight_decay: float = 0.01

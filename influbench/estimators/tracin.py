@@ -19,6 +19,7 @@ class TracIn(Estimator):
     steps, the last one included, which count in seconds only.
     """
 
+    predicts = ("influence",)
     scores_duplicates_alike = True
 
     n_checkpoints: int = 5

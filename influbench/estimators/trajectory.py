@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from math import ceil, sqrt
 
 import torch
@@ -33,7 +34,8 @@ class Trajectory:
     def __init__(self, problem: Problem, replicate: int, batches: Sequence[Tensor]) -> None:
         self._problem, self._batches = problem, batches
         start = {name: p.double()[None] for name, p in problem.initial_parameters(replicate).items()}
-        n_numbers = 3 * sum(p.numel() for p in start.values())  # two moments, at most
+        moments = problem.optimizer.initial_moments(problem.recipe, start).values()
+        n_numbers = sum(p.numel() for of_point in (start, *moments) for p in of_point.values())
         self._spacing = 1 if n_numbers * len(batches) <= _STORED else ceil(sqrt(len(batches)))
         self._kept: dict[int, Point] = {}
         self._last = Point(start, None)
@@ -90,7 +92,8 @@ class Trajectory:
 def _moving(problem: Problem, point: Point) -> list[Tensor]:
     """What a step changes: the trained parameters, then the optimizer's moments."""
     trained = [p for name, p in point.parameters.items() if name in problem.trainable]
-    return trained if point.state is None else [*trained, *point.state.first.values(), *point.state.second.values()]
+    of_moments = [] if point.state is None else point.state.moments.values()
+    return [*trained, *chain.from_iterable(of_moment.values() for of_moment in of_moments)]
 
 
 def _recorded(problem: Problem, point: Point, batch: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -99,7 +102,9 @@ def _recorded(problem: Problem, point: Point, batch: Tensor) -> tuple[list[Tenso
     def leaves(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor.detach().requires_grad_() for name, tensor in tensors.items()}
 
-    state = point.state and replace(point.state, first=leaves(point.state.first), second=leaves(point.state.second))
+    state = point.state and replace(
+        point.state, moments={name: leaves(of_moment) for name, of_moment in point.state.moments.items()}
+    )
     here = Point(leaves(point.parameters), state)
     weights = torch.ones(1, len(batch), dtype=torch.float64, device=batch.device, requires_grad=True)
     with torch.enable_grad():
@@ -112,5 +117,18 @@ def _pulled_back(
 ) -> tuple[list[Tensor], Tensor]:
     """Cotangents before a step, in the order of `_moving`, (n, 1, ...), and the derivatives by its batch's weights."""
     before, after = _recorded(problem, point, batch)
-    *pulled, by_weight = torch.autograd.grad(after, before, cotangents, is_grads_batched=True)
+    # an optimizer may keep moments that nothing depends on, or that depend on nothing
+    moved = [(tensor, of_tensor) for tensor, of_tensor in zip(after, cotangents, strict=True) if tensor.requires_grad]
+    found = torch.autograd.grad(
+        [tensor for tensor, _ in moved],
+        before,
+        [of_tensor for _, of_tensor in moved],
+        is_grads_batched=True,
+        allow_unused=True,
+    )
+    n = len(cotangents[0])
+    *pulled, by_weight = [
+        tensor.new_zeros(n, *tensor.shape) if of_tensor is None else of_tensor
+        for tensor, of_tensor in zip(before, found, strict=True)
+    ]
     return pulled, by_weight[:, 0]

@@ -36,6 +36,7 @@ class Trak(Estimator):
     of Phi' Phi. Cost: `n_models` trainings, and per-example gradients, which count in seconds only.
     """
 
+    predicts = ("influence",)
     scores_duplicates_alike = True
 
     n_models: int = 4

@@ -2,5 +2,7 @@
 
 from influbench.notebook.result import Explanation, Result, Row, read
 from influbench.notebook.running import run
+from influbench.resources import Resources
+from influbench.store.cache import Cache
 
-__all__ = ["Explanation", "Result", "Row", "read", "run"]
+__all__ = ["Cache", "Explanation", "Resources", "Result", "Row", "read", "run"]

@@ -70,7 +70,7 @@ def _header(result: Result) -> Table:
 
 
 def _trust_tables(result: Result, *, width: int) -> Iterator[RenderableType]:
-    """How far each column's truth can be trusted: in one table if that fits."""
+    """The trust in each column's truth: in one table if that fits."""
     columns = [column for column in result.columns if column.key in result.trust]
     for shown in side_by_side(columns, [_TRUST_COLUMN] * len(columns), width - _TRUST):
         yield _trust_table(result, shown)
@@ -106,7 +106,7 @@ def _seeds_needed(trust: Trust) -> Text:
 
 
 def _agreement_tables(result: Result, *, width: int, wide: bool) -> Iterator[RenderableType]:
-    """Who agrees how well: in one table if that fits."""
+    """The agreement of each estimator: in one table if that fits."""
     room = width - (_WIDE if wide else _NARROW)
     for shown in side_by_side(result.columns, _widths(result, wide=wide), room):
         yield _agreement_table(result, shown, wide=wide)
@@ -114,7 +114,7 @@ def _agreement_tables(result: Result, *, width: int, wide: bool) -> Iterator[Ren
 
 
 def _widths(result: Result, *, wide: bool) -> list[int]:
-    """Characters that each column of agreements takes: more than usual where many letters stand beside a value."""
+    """Characters that each column of agreements takes: more than usual where a value has many letters."""
     widths = []
     for column in result.columns:
         texts = [_agreement(cell.columns.get(column.key), wide=wide).plain for cell in result.cells]

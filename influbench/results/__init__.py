@@ -1,21 +1,10 @@
-"""What is found, as records: the schemas of what is written and printed. They hold numbers and words, no tensors."""
+"""Findings as records: the schemas of what is written and printed. They hold numbers and words, but not tensors."""
 
 from influbench.results.checks import CheckedPlugin, CheckOutcome
 from influbench.results.claims import Claim, Verdict
 from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
-from influbench.results.decomposition import Decomposed, DecompositionStudy, Estimand, Term
-from influbench.results.dynamics import DynamicsStudy, GroupCurves, MemorizationAt, ProblemDynamics
 from influbench.results.explanations import Account, Effect, Explanation, MemorizationAccount, Point, Side, Strongest
 from influbench.results.forecasts import Forecast
-from influbench.results.informativeness import (
-    AGREEMENT,
-    ByDifficulty,
-    DifficultyPair,
-    GroupEffect,
-    GroupKind,
-    InformativenessStudy,
-    ProblemInformativeness,
-)
 from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, to_json
 from influbench.results.runs import (
     Agreement,
@@ -33,15 +22,11 @@ from influbench.results.runs import (
     TracePoint,
     Trust,
 )
-from influbench.results.studies import STUDIES, Study
 
 __all__ = [
-    "AGREEMENT",
-    "STUDIES",
     "UNKNOWN",
     "Account",
     "Agreement",
-    "ByDifficulty",
     "Cell",
     "CheckOutcome",
     "CheckedPlugin",
@@ -52,28 +37,16 @@ __all__ = [
     "ComparedRuns",
     "Comparison",
     "CurvePoint",
-    "Decomposed",
-    "DecompositionStudy",
     "Details",
-    "DifficultyPair",
-    "DynamicsStudy",
     "Effect",
-    "Estimand",
     "Explanation",
     "Failure",
     "Forecast",
-    "GroupCurves",
-    "GroupEffect",
-    "GroupKind",
-    "InformativenessStudy",
     "JudgeRecord",
     "LabelNoise",
     "MemorizationAccount",
-    "MemorizationAt",
     "OverProblems",
     "Point",
-    "ProblemDynamics",
-    "ProblemInformativeness",
     "ProblemRecord",
     "Quantity",
     "Record",
@@ -83,8 +56,6 @@ __all__ = [
     "Statistic",
     "Status",
     "Strongest",
-    "Study",
-    "Term",
     "TracePoint",
     "Trust",
     "Verdict",

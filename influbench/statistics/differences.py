@@ -1,7 +1,11 @@
 """Which estimators can be told apart: all pairwise differences, judged on the same points, with simultaneous intervals.
 
-The largest |difference| / standard error over all pairs is compared with its distribution under no difference (max-|t|,
-Hothorn, Bretz, Westfall 2008), so that all intervals hold at once with 95 %.
+Intervals of all pairs hold at once with 95%: each reaches as many standard errors as the largest |difference| /
+standard error of all pairs does in 95 of 100 cases where nothing differs (Hothorn, Bretz, Westfall 2008). That
+quantile comes from normal draws with the differences' correlation. Standard errors are estimates, too, so the
+quantile is replaced by the one of Student's t with the same tail probability and with the fewest degrees of freedom
+of any pair. With few degrees of freedom that is above the quantile of the multivariate t, and intervals err on the
+wide side.
 """
 
 from collections.abc import Mapping
@@ -72,11 +76,12 @@ def _pair(first: str, second: str, estimations: Mapping[str, Estimation]) -> _Pa
 def letters(names: list[str], found: list[Difference]) -> dict[str, str]:
     """Compact letter display: names share a letter if, and only if, they cannot be told apart (Piepho 2004).
 
-    `names` in descending order of value, so that the best have "a".
+    `names` in descending order of value, so that the best have "a". Pairs are taken in the order of `found`, the best
+    with all others first: in no order at all, the groups on the way are exponentially many.
     """
-    apart = {frozenset((one.first, one.second)) for one in found if one.is_clear}
+    apart = [(one.first, one.second) for one in found if one.is_clear]
     groups = [set(names)]
-    for first, second in map(tuple, apart):
+    for first, second in apart:
         split = [group for group in groups if {first, second} <= group]
         groups = [group for group in groups if group not in split]
         groups += [group - {one} for group in split for one in (first, second)]
@@ -86,7 +91,7 @@ def letters(names: list[str], found: list[Difference]) -> dict[str, str]:
 
 
 def _largest_t(pairs: list[_Pair]) -> float:
-    """The 95 % quantile of the largest |t|: normal draws with the differences' correlation, each over its own chi."""
+    """Standard errors on either side in a simultaneous 95% interval: a normal quantile, taken to Student's t."""
     rows = torch.stack([pair.rows for pair in pairs])
     columns = [pair.columns for pair in pairs if pair.columns is not None]
     covariance = rows @ rows.T
@@ -99,7 +104,6 @@ def _largest_t(pairs: list[_Pair]) -> float:
     generator = torch.Generator().manual_seed(derive(0, "differences"))
     normal = torch.randn(_N_DRAWS, len(pairs), generator=generator, dtype=torch.float64) @ root.T
     largest = normal.abs().max(dim=1).values.quantile(0.95)
-    # the same tail probability under Student's t, with the fewest degrees of freedom among the differences
     tail = 1 - stats.norm.cdf(float(largest))
     return float(stats.t.ppf(1 - tail, min(pair.degrees_of_freedom for pair in pairs)))
 

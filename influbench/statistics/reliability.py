@@ -132,7 +132,8 @@ def _by_seed_pairs(truth: Tensor, drawn: Sequence[Split], found: Sequence[Column
     without = [[value for ((a,), (b,)), value in known if seed not in (a, b)] for seed in range(n_seeds)]
     if not all(without):
         return None
-    return deleted_seed_contributions(torch.tensor([sum(values) / len(values) for values in without]).double())
+    means = [sum(values) / len(values) for values in without]
+    return deleted_seed_contributions(torch.tensor(means, dtype=torch.float64))
 
 
 def _by_seed(truth: Tensor, blocks: Sequence[Block], drawn: Sequence[Split]) -> Tensor:
@@ -185,7 +186,9 @@ def _uncertain(found: Estimation, error_of_log_odds: float) -> Estimation:
 
 
 def _times_odds(half: Estimation, factor: float) -> Estimation:
-    """Spearman and Brown's formula, factor h / (1 + (factor - 1) h)."""
+    """Spearman and Brown's formula, factor h / (1 + (factor - 1) h), and -1 where that is below it or has no value."""
+    if (2 * factor - 1) * half.value <= -1:
+        return half.apply(lambda _: -1.0, 0.0)
     scale = 1 + (factor - 1) * half.value
     return half.apply(lambda h: factor * h / scale, factor / scale**2)
 

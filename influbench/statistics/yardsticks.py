@@ -12,7 +12,7 @@ from influbench.results import UNKNOWN, Details, Statistic
 from influbench.statistics.correlation import (
     Block,
     ColumnStatistic,
-    double_centred,
+    double_centered,
     kendall,
     mean_over_columns,
     pearson,
@@ -168,8 +168,8 @@ class Yardstick:
         return {
             "quartiles": quartiles and tuple(quartiles),
             "share_significant": share_significant(values, len(self.mean)),
-            "double_centred_spearman": self._by(
-                spearman, [double_centred(scores) for scores in repeats], truth=double_centred(self.mean)
+            "double_centered_spearman": self._by(
+                spearman, [double_centered(scores) for scores in repeats], truth=double_centered(self.mean)
             ),
             "pooled": _over_repeats(repeats, lambda scores: pooled(spearman, scores, self.mean)),
         }

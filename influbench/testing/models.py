@@ -24,6 +24,7 @@ from influbench.testing.checks import (
 )
 from influbench.testing.problems import blobs, line, loaded, pictures, small_trainer, some_of
 from influbench.training.loop import Trainer
+from influbench.training.updates import update_rule
 
 _DATA: Mapping[str, Callable[[], Data]] = {
     "classes": blobs,
@@ -117,9 +118,9 @@ def _hold(requirement: Requirement, rehearsal: Rehearsal) -> None:
 def _trains_in_a_stack(subject: _Subject) -> None:
     """Two networks that are trained together end where each of them ends alone."""
     for trainer in subject.trainers():
-        together = trainer.train([1, 2]).parameters()
+        together = trainer.train(trainer.course(seeds=[1, 2])).parameters()
         for replica, seed in enumerate((1, 2)):
-            alone = trainer.train([seed]).parameters()
+            alone = trainer.train(trainer.course(seeds=[seed])).parameters()
             if any(not _close(together[name][replica], p[0]) for name, p in alone.items()):
                 raise ContractError(
                     "a network trained in a stack is another than the same trained alone",
@@ -144,6 +145,7 @@ def _sites_can_be_masked(subject: _Subject) -> None:
 def _recipe_is_one(subject: _Subject) -> None:
     if checked_recipe(subject.model) != subject.model.recipe:
         raise ContractError("`recipe` differs from one call to the next")
+    update_rule(subject.model.recipe)
 
 
 def _leaves_the_process_alone(subject: _Subject) -> None:
@@ -179,7 +181,7 @@ _PROMISES = [
     ),
     Promise(
         "recipe",
-        "has one training recipe",
+        "has one training recipe, of an optimizer and a schedule that are known",
         "return a Recipe of fixed numbers",
         _recipe_is_one,
     ),

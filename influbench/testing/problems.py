@@ -1,6 +1,7 @@
 """Small problems on which a test takes milliseconds."""
 
 from atexit import register
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from shutil import rmtree
@@ -10,14 +11,18 @@ import torch
 from torch import Tensor
 
 from influbench.api import Data, Dataset, MeasureName, Model, Recipe, Split
-from influbench.engine.boundary import checked_data, on_device
+from influbench.engine.boundary import checked_data
 from influbench.isolation import isolated
 from influbench.models.mlp import Mlp
 from influbench.problem import TrainingProblem
+from influbench.registry import Registry
 from influbench.resources import Resources
 from influbench.seeds import derive
 from influbench.store.cache import Cache
 from influbench.training.loop import Trainer
+from influbench.training.updates import update_rule
+from influbench.truth.judged_problem import TruthProblem
+from influbench.truth.leave_one_out import GroundTruth
 
 
 def blobs(n_train: int = 20, n_test: int = 8, *, n_classes: int = 3, n_inputs: int = 5, seed: int = 0) -> Data:
@@ -52,16 +57,6 @@ def pictures(n_train: int = 12, n_test: int = 4, *, n_classes: int = 2, size: in
     return _split(Split(inputs, labels, _ids(n, generator)), n_train, n_classes)
 
 
-def in_dtype(data: Data, dtype: torch.dtype) -> Data:
-    """The same data with inputs, and labels of regression, in this dtype."""
-
-    def cast(split: Split) -> Split:
-        labels = split.labels.to(dtype) if data.n_classes is None else split.labels
-        return Split(split.inputs.to(dtype), labels, split.ids)
-
-    return Data(cast(data.train), cast(data.test), data.n_classes)
-
-
 def permuted(data: Data, order: Tensor) -> Data:
     """The same examples with the train points in another order."""
     return Data(data.train.rows(order), data.test, data.n_classes)
@@ -90,14 +85,15 @@ def small_trainer(
     dtype: torch.dtype = torch.float64,
     measure: MeasureName = "neg_loss",
     device: str = "cpu",
+    registry: Registry | None = None,
     **recipe: object,
 ) -> Trainer:
-    """The training behind `small_problem`."""
+    """The training behind `small_problem`. The recipe's names are those of `registry`, or of all that is installed."""
     settings = {"learning_rate": 0.1, "momentum": 0.9, "batch_size": 6, "epochs": 2, **recipe}
     return Trainer(
-        on_device(in_dtype(data or blobs(), dtype), torch.device(device)),
+        (data or blobs()).to(dtype, torch.device(device)),
         model or Mlp(hidden=(8,)),
-        Recipe(**settings),  # type: ignore[arg-type]
+        update_rule(Recipe(**settings), registry),  # type: ignore[arg-type]
         measure,
         dtype,
         torch.device(device),
@@ -118,12 +114,21 @@ def small_problem(
 
     Problems of equal arguments give an estimator the same trainings. `recipe` sets fields of `Recipe`.
     """
-    return problem_of(small_trainer(data, model, dtype=dtype, measure=measure, device=device, **recipe), seed=seed)
+    return problem_of(small_trainer(data, model, dtype=dtype, measure=measure, device=device, **recipe), seed=seed)  # type: ignore[arg-type]
 
 
 def problem_of(trainer: Trainer, *, seed: int = 1) -> TrainingProblem:
     """A training as an estimator with this seed is given it, with a cache of this process."""
-    return TrainingProblem(trainer, seed=seed, bank_seed=derive(seed, "bank"), resources=_scratch())
+    return TrainingProblem(trainer, seed=seed, bank_seed=derive(seed, "bank"), resources=scratch())
+
+
+def small_judged_problem(
+    data: Data | None = None, *, steps: Sequence[int] = (), n_seeds: int = 2, n_wrong: int = 0
+) -> TruthProblem:
+    """A problem as a judge is given it, of `small_problem`'s size; the first `n_wrong` train labels count as wrong."""
+    trainer = small_trainer(data, learning_rate=0.01)  # at which no subset of the small problems diverges
+    wrong = torch.arange(len(trainer.data.train)) < n_wrong
+    return TruthProblem(GroundTruth(trainer, 1, steps, n_seeds=n_seeds), wrong)
 
 
 def _ids(n: int, generator: torch.Generator) -> Tensor:
@@ -135,7 +140,7 @@ def _split(everything: Split, n_train: int, n_classes: int | None) -> Data:
 
 
 @cache
-def _scratch() -> Resources:
+def scratch() -> Resources:
     """Resources with a cache for this process alone, so that toy networks stay out of the user's."""
     folder = mkdtemp(prefix="influbench-testing-")
     register(rmtree, folder, ignore_errors=True)

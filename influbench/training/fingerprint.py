@@ -7,13 +7,15 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
-from influbench.api import Data
+from influbench.api import Optimizer, Schedule
 from influbench.isolation import isolated
 from influbench.measures import example_losses
 from influbench.training import VERSION
 from influbench.training.loop import Trainer
+from influbench.training.updates import Parameters, UpdateRule
 
 _BATCH = 32
+_STEPS = 3  # of an optimizer: enough for moments to be begun, used and used again
 _SCALES = (1.0, 4.0)  # of the initial parameters, so that what acts on large outputs only is seen too
 
 
@@ -31,44 +33,56 @@ def digest(*parts: object) -> str:
 
 
 def training_key(trainer: Trainer, seed: int) -> str:
-    """Key of everything that decides a training of this seed, but for weights and masks.
+    """Key of everything that decides a training of this seed, but for what its course says (weights, masks, ...).
 
     Besides data, model, recipe and initial parameters it holds what the network *does* before training (outputs,
-    losses and gradients on one batch), so that an edited `forward` or `loss` is another key.
+    losses and gradients on one batch), so that an edited `forward` or `loss` is another key; and likewise the learning
+    rates of a stranger's schedule, and what a stranger's optimizer does. VERSION speaks for the built-in ones.
     """
     with isolated():
-        parameters, behaviour = trainer.initial_parameters(seed), list(_behaviour(trainer, seed))
-    return digest(
-        VERSION,
-        repr(trainer.model),
-        trainer.recipe,
-        str(trainer.dtype),
-        seed,
-        *_tensors(trainer.data),
-        *(item for name in sorted(parameters) for item in (name, parameters[name])),
-        *behaviour,
-    )
-
-
-def _tensors(data: Data) -> Iterator[object]:
-    for split in (data.train, data.test):
-        yield from (split.inputs, split.labels, split.ids)
-    yield data.n_classes
+        behaviour = (*_behaviour(trainer, seed), *_of_strangers(trainer.rule, trainer.n_steps))
+        return digest(VERSION, *trainer.decided_by(seed), *behaviour)
 
 
 def _behaviour(trainer: Trainer, seed: int) -> Iterator[object]:
     """Outputs, losses and gradients of the network before training, in float64."""
     precise = replace(trainer, dtype=torch.float64)
-    batch = trainer.data.train.rows(slice(0, _BATCH))
+    batch = trainer.data.train.rows(slice(0, _BATCH)).to(torch.float64)
     for scale in _SCALES:
         parameters = {name: scale * p for name, p in precise.initial_parameters(seed).items()}
         leaves = [parameters[name].requires_grad_() for name in sorted(precise.network.trainable)]
         with torch.enable_grad():
-            outputs = precise.network.single(parameters, batch.inputs.double())
+            outputs = precise.network.single(parameters, batch.inputs)
             losses = example_losses(trainer.model, outputs, batch.labels)
             gradients = torch.autograd.grad(losses.sum(), leaves, allow_unused=True)
         for values in (outputs, losses, *gradients):
             yield from ("unused",) if values is None else _rounded(values.detach())
+
+
+def _of_strangers(rule: UpdateRule, n_steps: int) -> Iterator[object]:
+    """Settings and behaviour of an optimizer and a schedule that are not built in."""
+    if not _is_built_in(rule.optimizer):
+        yield repr(rule.optimizer)
+        yield from _steps(rule)
+    if not _is_built_in(rule.schedule):
+        yield repr(rule.schedule)
+        yield from _rounded(torch.tensor(rule.learning_rates(n_steps), dtype=torch.float64))
+
+
+def _is_built_in(part: Optimizer | Schedule) -> bool:
+    return type(part).__module__.partition(".")[0] == "influbench"
+
+
+def _steps(rule: UpdateRule) -> Iterator[object]:
+    """Parameters and moments after each of some steps on fixed numbers, a matrix and a vector."""
+    numbers = torch.linspace(-1, 1, 16, dtype=torch.float64)
+    parameters: Parameters = {"weight": numbers[None, :12].reshape(1, 4, 3), "bias": numbers[None, 12:]}
+    state = rule.initial_state(parameters)
+    for step in range(_STEPS):
+        gradients = {name: (p + step).cos() for name, p in parameters.items()}
+        parameters, state = rule.step(parameters, gradients, state, learning_rate=rule.recipe.learning_rate)
+        for values in (parameters, *state.moments.values()):
+            yield from (item for name in sorted(values) for item in (name, *_rounded(values[name])))
 
 
 def _rounded(values: Tensor) -> tuple[str, str]:

@@ -121,8 +121,12 @@ def test_wrong_words_are_one_sentence_and_exit_code_2(influbench: Influbench, wo
         ("hidden", "hiden", "mlp has no parameter 'hiden'; did you mean 'hidden'?"),
         ("[training]", "random_labels = 1.5\n[training]", "quick.toml: random_labels = 1.5 in [problem] does not fit; "
          "input should be less than or equal to 1"),
+        ("epochs = 2", "optimizer = 'sgdd'", "quick: [training] unknown optimizer 'sgdd'; did you mean 'sgd'?"),
+        ("epochs = 2", "schedule = 'warm'", "quick: [training] unknown schedule 'warm'; known are constant, cosine "
+         "(plugins that did not load, see `influbench plugins`: broken-ones)"),
+        ("epochs = 2", "optimizer = 'adam[n=3]'", "quick: [training] adam has no parameter 'n'; it has none"),
         ("epochs = 2", "epoch = 2", "quick.toml: unknown key 'epoch' in [training]; did you mean 'epochs'?"),
-        ("[truth]", "[truth", "quick.toml is no TOML: Expected ']' at the end of a table declaration "
+        ("[truth]", "[truth", "quick.toml is not valid TOML: Expected ']' at the end of a table declaration "
          "(at line 8, column 7)"),
         ("digits[n_train=70,n_test=20]", "not_finite",
          "not_finite (strangers 1.0) train inputs are not finite in 1 of 20 examples"),
@@ -155,7 +159,7 @@ def test_traceback_shows_where_an_error_comes_from(influbench: Influbench) -> No
 
 
 def test_report_of_what_is_no_run_is_one_sentence(influbench: Influbench, tmp_path: Path) -> None:
-    assert influbench("report", "nowhere").stderr == "Error: nowhere is no run directory: it has no result.json\n"
+    assert influbench("report", "nowhere").stderr == "Error: nowhere is not a run directory: it has no result.json\n"
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "plan.toml").write_text(QUICK)
     half = influbench("report", "half")
@@ -175,6 +179,7 @@ def test_list_shows_everything_and_warns_of_what_is_broken(influbench: Influbenc
     for name in ("turn_over_dropout", "digits", "mlp", "raises", "strangers"):
         assert name in listed.stdout
     assert "warning: broken-ones 1.0 did not load: ModuleNotFoundError" in listed.stdout
+    assert "\n  dynamics " in influbench("study", "--help", path=strangers).stdout
     as_json = json.loads(influbench("list", "--json", path=strangers).stdout)
     assert {"name": "raises", "summary": "Raises", "distribution": "strangers"} in as_json["estimators"]
     assert as_json["broken"][0]["distribution"] == "broken-ones 1.0"
@@ -198,7 +203,9 @@ def test_a_name_that_is_taken_is_told_and_the_default_plan_runs(
     (strangers / "strangers-1.0.dist-info" / "entry_points.txt").write_text("[influbench]\ntaking = taking_plugin\n")
     ran = influbench("run", quick_plan, "-q", path=strangers)
     assert (ran.exit_code, ran.stderr) == (0, "")
-    sentence = "its estimator 'random' cannot be used: influbench has one of that name; register it by another"
+    sentence = (
+        "its estimator 'random' cannot be used: influbench already has one of this name; register it under another name"
+    )
     assert f"warning: strangers 1.0: {sentence}" in influbench("list", path=strangers, columns=200).stdout
     assert sentence in influbench("plugins", path=strangers, columns=200).stdout
     for words in (["list"], ["plugins"]):
@@ -230,14 +237,23 @@ def test_show_takes_parameters(influbench: Influbench) -> None:
     for words, sentence in (
         ("subset[n_model=3]", "subset has no parameter 'n_model'; did you mean 'n_models'?"),
         ("subset[n_models=0]", "subset[n_models=0]: n_models must be at least 2, got 0"),
-        ("dynamics[seeds=3]", "dynamics is a plan, which takes no parameters; write `influbench show plan dynamics`"),
+        ("digits[seeds=3]", "'digits' names a dataset and a plan; write `influbench show dataset digits`"),
+        (
+            "plan digits[seeds=3]",
+            "digits is a plan, and plans do not have parameters; write `influbench show",
+        ),
     ):
-        wrong = influbench("show", words)
+        wrong = influbench("show", *words.split())
         assert wrong.exit_code == 2
         assert wrong.stderr.endswith(f"Error: {sentence}\n")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["list", "--json"]])
+STUDIES = [["study", "--help"], ["study", "dynamics", "--help"]]
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["run", "--help"], ["list"], ["list", "--json"], *STUDIES]
+)
 def test_torch_is_not_imported_where_nothing_is_trained(words: list[str], tmp_path: Path) -> None:
     script = f"""
 import sys
@@ -333,7 +349,7 @@ def test_stored_truths_are_listed_shared_checked_and_cleared(
     assert key[:12] in influbench("truth", "list").stdout
     assert json.loads(influbench("truth", "show", key[:6]).stdout)["model"] == "mlp[hidden=[8]]"
     nowhere = influbench("truth", "export", key[:6], "new/shared")
-    sentence = "Error: cannot write new/shared: there is no folder new; make it, or name another file\n"
+    sentence = "Error: cannot write new/shared: the folder new does not exist; create it, or name another file\n"
     assert (nowhere.exit_code, nowhere.stderr) == (2, sentence)
     assert "2 seeds of digits" in influbench("truth", "export", key[:6], "shared").stdout
     assert influbench("truth", "clear", "--all", "--yes").exit_code == 0
@@ -355,8 +371,8 @@ def test_stored_truths_are_listed_shared_checked_and_cleared(
 def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no truth")
     for words, sentence in (
-        (["show", "abc"], "Error: no stored truth has the key 'abc'; see `influbench truth list`\n"),
-        (["import", "nowhere"], "Error: there is no file nowhere\n"),
+        (["show", "abc"], "Error: no stored truth has a key that begins with 'abc'; see `influbench truth list`\n"),
+        (["import", "nowhere"], "Error: the file nowhere does not exist\n"),
         (["clear", "--yes"], "Error: name the keys to delete, or give --all\n"),
     ):
         wrong = influbench("truth", *words)
@@ -372,7 +388,7 @@ def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick
     [
         (["--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1."),
         (["--memory", "10KB"], "one replica needs about 0 MB, and the memory limit is 0 MB"),
-        (["--memory", "lots"], "Invalid value for '--memory': 'lots' is no size; write for instance 500MB or 4GB"),
+        (["--memory", "lots"], "Invalid value for '--memory': 'lots' is not a size; write for instance 500MB or 4GB"),
         (["--reliability", "1.2"], "Invalid value for '--reliability': 1.2 is not in the range 0<x<1."),
         (["--device", "gpu"], "device 'gpu' cannot be used here"),
         (["--workers", "1", "--dask", "local:1"], "give --workers or --dask, not both"),

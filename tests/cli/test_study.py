@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from influbench.results import DecompositionStudy, DynamicsStudy, InformativenessStudy
+from influbench.studies.decomposition.record import DecompositionRecord
+from influbench.studies.dynamics.record import DynamicsRecord
+from influbench.studies.informativeness.record import InformativenessRecord
 from tests.cli.conftest import Influbench
 
 
@@ -16,7 +18,7 @@ def test_a_decomposition_is_printed_and_written(influbench: Influbench, quick_pl
     assert max(map(len, ran.stdout.splitlines())) <= 80
     for name in ("signal", "mask noise", "leakage", "whole network"):
         assert f"\n  {name} " in ran.stdout
-    study = DecompositionStudy.model_validate_json((tmp_path / "out" / "result.json").read_text())
+    study = DecompositionRecord.model_validate_json((tmp_path / "out" / "result.json").read_text())
     assert [one.estimator for one in study.decomposed] == ["turn_over_dropout[n_masks=1]"]
     assert influbench(*words, "--json").stdout == (tmp_path / "out" / "result.json").read_text()
 
@@ -44,7 +46,7 @@ def test_what_takes_a_run_refuses_a_study(influbench: Influbench, dynamics_plan:
     assert influbench("study", "dynamics", dynamics_plan, "-q", "-o", "out").exit_code == 0
     ran = influbench(*words)
     assert ran.exit_code == 2
-    assert ran.stderr == "Error: out holds a study, and this takes a run; `influbench report out` shows it\n"
+    assert ran.stderr == "Error: out holds a study and not a run; `influbench report out` shows it\n"
 
 
 def test_a_place_that_is_another_plan_s_is_left_as_it_is(influbench: Influbench, dynamics_plan: Path) -> None:
@@ -103,7 +105,7 @@ def test_dynamics_are_printed_and_written(influbench: Influbench, dynamics_plan:
     assert max(map(len, influbench(*words, columns=160).stdout.splitlines())) <= 160
     found = json.loads((tmp_path / "out" / "result.json").read_text())
     assert json.loads(influbench(*words, "--json").stdout) == found
-    study = DynamicsStudy.model_validate(found)
+    study = DynamicsRecord.model_validate(found)
     assert (study.n_seeds, study.settings["apart_below"], study.settings["together_above"]) == (1, 0.05, 0.25)
     assert [claim.id for claim in study.claims][:1] == ["simultaneous"]
     for claim in study.claims:
@@ -166,7 +168,7 @@ def test_informativeness_is_printed_and_written(influbench: Influbench, groups_p
     assert max(map(len, ran.stdout.splitlines())) <= 80
     for part in ("\n  random (2) ", "\n  hard ", "\n  easy ", "h hard", "2 seeds, ", "undecided"):
         assert part in ran.stdout
-    study = InformativenessStudy.model_validate_json((tmp_path / "out" / "result.json").read_text())
+    study = InformativenessRecord.model_validate_json((tmp_path / "out" / "result.json").read_text())
     assert study.n_seeds == 2
     again = influbench("study", "informativeness", groups_plan, "--json", "--workers", "2")
     assert json.loads(again.stdout) == json.loads((tmp_path / "out" / "result.json").read_text())

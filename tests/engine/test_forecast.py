@@ -9,10 +9,12 @@ import pytest
 import torch
 from rich.console import Console
 
+from influbench.api import Executor
 from influbench.engine import forecast, run
 from influbench.engine.events import Event, ShardDone, WorkExtended
 from influbench.errors import PlanError, UsageError
-from influbench.executors import Executor, Here, LocalProcesses
+from influbench.executors.here import Here
+from influbench.executors.processes import LocalProcesses
 from influbench.plan import Plan, parse_plan
 from influbench.report.forecast import print_forecasts
 from influbench.results import Result

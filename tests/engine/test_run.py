@@ -11,12 +11,13 @@ import torch
 from pydantic import TypeAdapter
 from sklearn.metrics import roc_auc_score
 
-from influbench.api import Spec
+from influbench.api import Executor, Spec
 from influbench.engine import run
 from influbench.engine.events import EstimatorDone, Event, ProblemFailed, RunDone, ShardDone
 from influbench.engine.preparation import resolved
 from influbench.errors import DataError, ModelError, PlanError, PluginError, TrainingError, UsageError
-from influbench.executors import Executor, Here, LocalProcesses
+from influbench.executors.here import Here
+from influbench.executors.processes import LocalProcesses
 from influbench.plan import Plan, parse_plan, read_plan
 from influbench.registry import Distribution, Entry
 from influbench.results import UNKNOWN, Agreement, Cell, JudgeRecord, Result, Results, to_json
@@ -24,6 +25,7 @@ from influbench.store.files import read_arrays
 from influbench.store.run_directory import read_result
 from tests.plugins import STRANGERS, registry, registry_with
 from tests.problems import stored_in
+from tests.report.test_terminal import printed
 
 QUICK = "[training]\nbatch_size = 10\nepochs = 2\n[truth]\nseeds = 2\n"
 
@@ -465,6 +467,76 @@ def test_values_that_do_not_fit_the_problem_are_refused(tmp_path: Path) -> None:
         events_of(broken, tmp_path)
 
 
+THEIRS = {"nesterov": "Nesterov", "warm_up": "WarmUp"}
+
+
+def trained_by(optimizer: str, schedule: str = "constant", *, model: str = "mlp[hidden=[8]]") -> Plan:
+    of = plan(["random"], model=f'"{model}"')
+    return of.model_copy(
+        update={"training": of.training.model_copy(update={"optimizer": optimizer, "schedule": schedule})}
+    )
+
+
+def test_a_plan_names_a_strangers_optimizer_and_schedule(tmp_path: Path) -> None:
+    of = trained_by("nesterov[beta=0.5]", "warm_up[n=4]")
+    result = result_of(of, tmp_path, **THEIRS)
+    assert result.problem.recipe["optimizer"] == "nesterov[beta=0.5]"
+    assert "momentum" not in result.problem.recipe
+    assert "nesterov[beta=0.5] at 0.1, warm_up[n=4] schedule, batches of 10" in " ".join(printed(result, 160).split())
+    assert read_plan(str(tmp_path / "out" / "plan.toml")) == of
+    other = result_of(trained_by("nesterov[beta=0.4]", "warm_up[n=4]"), tmp_path / "other", **THEIRS)
+    assert result.truth.key != other.truth.key
+
+
+def test_it_trains_the_same_in_worker_processes(tmp_path: Path) -> None:
+    of = trained_by("nesterov[beta=0.5]", "warm_up[n=4]")
+    stored = []
+    for name, executor in (("here", Here()), ("there", LocalProcesses(2))):
+        resources = stored_in(tmp_path / name / "cache", executor=executor)
+        list(run(of, directory=tmp_path / name, resources=resources, registry=registry(**THEIRS)))
+        (truth,) = (tmp_path / name).glob("**/truth.safetensors")
+        stored.append(read_arrays(truth).tensors["influence"])
+    torch.testing.assert_close(*stored, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule", "message"),
+    [
+        ("nesterof", "constant", r"test: \[training\] unknown optimizer 'nesterof'; did you mean 'nesterov'\?"),
+        ("nesterov[beta=2]", "constant", r"test: \[training\] nesterov\[beta=2\]: beta must be in \(0, 1\), got 2"),
+        ("nesterov", "warm_up[n=many]", r"test: \[training\] warm_up: n=many does not fit; input should be a valid in"),
+        ("shrinking", "constant", r"shrinking \(strangers 1\.0\): step returned parameters with shape \(1, 4, 3\), .*"),
+        ("sgd", "backwards", r"backwards \(strangers 1\.0\): learning_rate returned -1\.0 at step 3 of 4; return a .*"),
+    ],
+)
+def test_an_optimizer_or_a_schedule_that_does_not_fit_is_refused(
+    optimizer: str, schedule: str, message: str, tmp_path: Path
+) -> None:
+    names = {**THEIRS, "shrinking": "Shrinking", "backwards": "Backwards"}
+    with pytest.raises(UsageError, match=f"^{message}"):
+        events_of(trained_by(optimizer, schedule), tmp_path, **names)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_optimizer_that_raises_and_a_recipe_that_names_no_one_are_said_to_be_whose_they_are(tmp_path: Path) -> None:
+    with pytest.raises(
+        PluginError, match=r"^optimizer stumbling \(strangers 1\.0\) raised RuntimeError: no luck today"
+    ):
+        events_of(trained_by("stumbling"), tmp_path, stumbling="Stumbling")
+    message = r"^odd \(strangers 1\.0\): `recipe`: unknown optimizer 'nesterof'; did you mean 'nesterov'\?$"
+    with pytest.raises(ModelError, match=message):
+        events_of(plan(["random"], model='"odd"'), tmp_path, odd="OddRecipe", **THEIRS)
+
+
+def test_an_estimator_that_writes_into_the_optimizer_fails_and_it_is_put_back(tmp_path: Path) -> None:
+    of = trained_by("nesterov[beta=0.5]").changed(estimators=("meddler", "random"))
+    result = result_of(of, tmp_path, meddler="Meddler", **THEIRS)
+    cell = cell_of(result, "meddler")
+    assert cell.status == "failed"
+    assert str(cell.reason).endswith("wrote into the optimizer it was given; work on a copy")
+    assert cell_of(result, "random").status == "ok"
+
+
 def test_a_directory_of_another_run_is_not_written_over(tmp_path: Path) -> None:
     events_of(plan(["random"]), tmp_path)
     events_of(plan(["random"]), tmp_path)
@@ -472,10 +544,10 @@ def test_a_directory_of_another_run_is_not_written_over(tmp_path: Path) -> None:
         events_of(plan(["same_label"]), tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("years of work")
-    with pytest.raises(UsageError, match="full exists and is no run directory"):
+    with pytest.raises(UsageError, match="full exists and is not a run directory"):
         events_of(plan(["random"]), tmp_path, out="full")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="file exists and is no run directory"):
+    with pytest.raises(UsageError, match="file exists and is not a run directory"):
         events_of(plan(["random"]), tmp_path, out="file")
 
 

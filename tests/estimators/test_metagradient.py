@@ -15,7 +15,8 @@ from influbench.models.mlp import Mlp
 from influbench.problem import TrainingProblem
 from influbench.statistics.correlation import spearman
 from influbench.training.loop import Trainer
-from tests.problems import ModuleModel, ResidualModel, blobs, in_dtype, line, permuted, problem, trainer
+from tests.plugins import registry
+from tests.problems import ModuleModel, ResidualModel, blobs, line, permuted, problem, trainer
 
 STEP = 1e-3
 
@@ -100,6 +101,21 @@ def test_scores_are_the_slopes_of_the_training(model: Model, recipe: dict[str, o
     torch.testing.assert_close(estimate.memorization[points], on_itself, rtol=1e-6, atol=0)
 
 
+def test_so_they_are_with_a_strangers_optimizer_and_schedule() -> None:
+    """Whose moments need not depend on anything, nor anything on them."""
+    of = trainer(
+        model=ModuleModel(tanh_net),
+        registry=registry(nesterov="Nesterov", warm_up="WarmUp"),
+        optimizer="nesterov[beta=0.7]",
+        schedule="warm_up[n=4]",
+        weight_decay=0.05,
+    )
+    points = [0, 5, 19]
+    on_test, _ = differences(of, points)
+    scores = influence(problem(of), n_seeds=1)
+    torch.testing.assert_close(scores[points], on_test, rtol=1e-6, atol=1e-6 * on_test.abs().max().item())
+
+
 @pytest.mark.parametrize(
     ("data", "model", "recipe"),
     [
@@ -126,7 +142,7 @@ def test_on_a_linear_model_they_rank_as_leaving_out_does(data: Data, batch_size:
     assert by_column.min() >= 0.99
 
 
-@pytest.mark.parametrize("data", [blobs(), in_dtype(line(), torch.float32)], ids=["classes", "regression"])
+@pytest.mark.parametrize("data", [blobs(), line().to(torch.float32)], ids=["classes", "regression"])
 def test_the_dtype_of_the_problem_does_not_matter(data: Data) -> None:
     in_single, in_double = (
         influence(problem(trainer(data, Mlp(hidden=(8,)), dtype=dtype)), n_seeds=1)

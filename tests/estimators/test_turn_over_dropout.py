@@ -15,6 +15,7 @@ from influbench.models.linear import Linear
 from influbench.models.mlp import Mlp
 from influbench.seeds import derive
 from tests.problems import ResidualModel, blobs, line, problem, trainer
+from tests.test_seeds import reference_hash
 
 GOLDEN = {  # from the reference in Python integers of tests/test_seeds.py
     3: "0001111110010100",
@@ -43,9 +44,9 @@ class Chosen:
     def flipped(self) -> "Chosen":
         return replace(self, masks=self.masks.flipped())
 
-    def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
-        factors = self.masks(site, ids, replicas)
-        borrowed = self.masks(site, torch.tensor([self.of]), replicas)
+    def __call__(self, site: str, ids: Tensor, replicas: slice, *, step: int) -> Tensor:
+        factors = self.masks(site, ids, replicas, step=step)
+        borrowed = self.masks(site, torch.tensor([self.of]), replicas, step=step)
         borrowed = 2 - borrowed if self.complement else borrowed
         ids = ids.expand(factors.shape[:2])
         return torch.where((ids == self.to)[..., None], borrowed, factors)
@@ -56,6 +57,31 @@ def test_mask_bits_never_change() -> None:
     for example, expected in GOLDEN.items():
         bits = masks.bits("2", torch.tensor([example]), slice(0, 1))[0, 0]
         assert "".join(str(int(bit)) for bit in bits) == expected
+
+
+def test_groups_and_balanced_numbers_come_from_the_hash_of_an_id() -> None:
+    """In Python integers: an example's group, the order of its units, and whether it has one unit more."""
+    for example in (3, 10**8, 2**62):
+        ids, one = torch.tensor([example]), slice(0, 1)
+        group = reference_hash(derive(11, "group"), example) % 5
+        units = [reference_hash(derive(11, "site", "2"), group, unit) for unit in range(16)]
+        grouped = HashedMasks([11], {"2": 16}, n_groups=5).bits("2", ids, one)[0, 0]
+        assert grouped.tolist() == [unit % 2**64 >> 11 < 2**52 for unit in units]
+        units = [reference_hash(derive(11, "site", "2"), example, unit) for unit in range(7)]
+        chance = reference_hash(derive(11, "number", "2"), example) % 2**64 >> 11
+        n_drawn = 2 + (chance < int((0.3 * 7 - 2) * 2**53))
+        balanced = HashedMasks([11], {"2": 7}, 0.3, balanced=True).bits("2", ids, one)[0, 0]
+        assert balanced.tolist() == [unit in sorted(units)[:n_drawn] for unit in units]
+
+
+def test_swapped_replicas_have_their_halves_the_other_way_round() -> None:
+    masks = HashedMasks([1, 2, 3], {"a": 16}, swapped=(False, True, True))
+    plain, ids = HashedMasks([1, 2, 3], {"a": 16}), torch.arange(20)
+    assert torch.equal(masks.bits("a", ids, slice(0, 1)), plain.bits("a", ids, slice(0, 1)))
+    assert torch.equal(masks.bits("a", ids, slice(1, 3)), ~plain.bits("a", ids, slice(1, 3)))
+    assert torch.equal(masks("a", ids, slice(1, 3)), plain.flipped()("a", ids, slice(1, 3)))
+    assert torch.equal(replace(masks, swapped=()).bits("a", ids, slice(0, 3)), plain.bits("a", ids, slice(0, 3)))
+    assert list(masks.sites) == ["a"]
 
 
 def test_masks_depend_on_replica_site_unit_and_id_alone() -> None:

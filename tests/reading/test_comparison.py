@@ -84,7 +84,7 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
     directory, _ = written(plan(["random", "same_label"]), tmp_path, "out")
     with pytest.raises(UnknownNameError, match=r"no run has an estimator 'randon'; did you mean 'random'\?"):
         compare([directory], estimators=["randon"])
-    with pytest.raises(UsageError, match="no two estimators with scores to compare"):
+    with pytest.raises(UsageError, match="fewer than two estimators have scores to compare"):
         compare([directory], estimators=["random"])
     with pytest.raises(UsageError, match="is named twice"):
         compare([directory, directory])

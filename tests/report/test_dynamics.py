@@ -5,16 +5,17 @@ from pathlib import Path
 import pytest
 
 from influbench.report.curves import Chart, drawn
-from influbench.report.dynamics import print_dynamics
-from influbench.results import UNKNOWN, DynamicsStudy, Statistic
+from influbench.results import UNKNOWN, Statistic
+from influbench.studies.dynamics.record import DynamicsRecord
+from influbench.studies.running import print_study
 from tests.report.printing import text_of
 
 GOLDEN = Path(__file__).parent / "golden"
-STUDY = DynamicsStudy.model_validate_json((GOLDEN / "dynamics.json").read_text())
+STUDY = DynamicsRecord.model_validate_json((GOLDEN / "dynamics.json").read_text())
 
 
-def printed(study: DynamicsStudy, width: int) -> str:
-    return text_of(lambda console: print_dynamics(console, study), width)
+def printed(study: DynamicsRecord, width: int) -> str:
+    return text_of(lambda console: print_study(console, study), width)
 
 
 @pytest.mark.parametrize("width", [80, 160])

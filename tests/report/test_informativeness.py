@@ -4,17 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from influbench.report.group_curves import drawn
-from influbench.report.informativeness import print_informativeness
-from influbench.results import InformativenessStudy, Statistic
+from influbench.results import Statistic
+from influbench.studies.informativeness.curves import drawn
+from influbench.studies.informativeness.record import InformativenessRecord
+from influbench.studies.running import print_study
 from tests.report.printing import text_of
 
 GOLDEN = Path(__file__).parent / "golden"
-STUDY = InformativenessStudy.model_validate_json((GOLDEN / "informativeness.json").read_text())
+STUDY = InformativenessRecord.model_validate_json((GOLDEN / "informativeness.json").read_text())
 
 
-def printed(study: InformativenessStudy, width: int) -> str:
-    return text_of(lambda console: print_informativeness(console, study), width)
+def printed(study: InformativenessRecord, width: int) -> str:
+    return text_of(lambda console: print_study(console, study), width)
 
 
 @pytest.mark.parametrize("width", [80, 160])

@@ -157,7 +157,7 @@ def test_several_problems_stand_one_below_the_other_and_a_failed_one_keeps_its_p
 
 
 def test_regression_shows_neither_classes_nor_memorization() -> None:
-    said = "Regression: there are no classes to look within, and no memorization score."
+    said = "Regression has neither classes to look within nor a memorization score."
     assert said not in " ".join(printed(RESULT, 80).split())
     cells = [
         cell.model_copy(update={"columns": {key: one for key, one in cell.columns.items() if key == "influence"}})
@@ -181,7 +181,7 @@ def test_one_seed_is_said_to_be_too_few() -> None:
     unknown = {"n_seeds": 1, "reliability": UNKNOWN, "ceiling": UNKNOWN, "single_seed_reliability": UNKNOWN}
     trust = {key: one.model_copy(update=unknown) for key, one in RESULT.trust.items()}
     words = " ".join(printed(RESULT.model_copy(update={"trust": trust}), 80).split())
-    said = "One seed cannot show its own noise: there is no reliability and no ceiling. Use at least two seeds."
+    said = "One seed cannot show its own noise, so reliability and ceiling are unknown. Use at least two seeds."
     assert words.count(said) == 1
     assert "may be noise alone" not in words
     assert said not in " ".join(printed(RESULT, 80).split())
@@ -246,7 +246,7 @@ def test_few_points_are_marked_in_the_table_and_named_below() -> None:
 def test_details_hold_every_statistic_and_fit(width: int) -> None:
     text = text_of(lambda console: print_details(console, results_of(RESULT)), width)
     assert max(map(len, text.splitlines())) <= width
-    for title in ("quarters", "sig.", "centred", "pooled", "tau-b", "Pearson", "top k", "sign", "AUROC", "most"):
+    for title in ("quarters", "sig.", "centered", "pooled", "tau-b", "Pearson", "top k", "sign", "AUROC", "most"):
         assert title in text
     (cell,) = (cell for cell in RESULT.cells if cell.name == "turn_over_dropout")
     rows = [line for line in text.splitlines() if line.startswith("  turn_over")]

@@ -1,10 +1,18 @@
-"""Who can be told apart."""
+"""Which estimators can be distinguished."""
 
+from dataclasses import replace
+from itertools import combinations, permutations, product
+from math import inf, sqrt
+
+import numpy as np
+import pytest
 import torch
+from scipy import stats
 
 from influbench.results import Statistic
+from influbench.seeds import derive
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
-from influbench.statistics.differences import Difference, differences, letters
+from influbench.statistics.differences import Difference, _letter, differences, letters
 from influbench.statistics.estimation import Estimation
 
 
@@ -59,3 +67,137 @@ def test_names_share_a_letter_if_and_only_if_they_cannot_be_told_apart() -> None
     found = [pair(a, b, clear=(a, b) in apart) for i, a in enumerate(names) for b in names[i + 1 :]]
     assert letters(names, found) == {"w": "a", "x": "ab", "y": "bc", "z": "c"}
     assert letters(["x"], []) == {"x": "a"}
+
+
+def alone(value: float, place: int, *, n_rows: int = 40, n_columns: int = 12, size: int = 12) -> Estimation:
+    """An estimation whose chance is in train points of its own: no two of them have an error in common."""
+    contributions = torch.zeros(120, n_columns, dtype=torch.float64)
+    own = torch.randn(size, 1, generator=torch.Generator().manual_seed(place), dtype=torch.float64)
+    contributions[place * size : (place + 1) * size] = 0.01 * (own - own.mean()) / own.std()
+    return Estimation(value, contributions, n_rows=n_rows, n_columns=n_columns)
+
+
+def critical(of: dict[str, Estimation]) -> set[float]:
+    """Half widths over standard errors, of all pairs: the one critical value that all intervals have."""
+    found = set()
+    for one in differences(of):
+        error = of[one.first].minus(of[one.second]).standard_error()
+        assert one.statistic.low is not None
+        assert one.statistic.high is not None
+        assert error is not None
+        found.add(round((one.statistic.high - one.statistic.low) / (2 * error), 9))
+    return found
+
+
+# The critical value comes from 20,000 normal draws: a standard error of .7 % for a quantile of 2.
+def of_students(normal: float, freedom: float) -> float:
+    """Where Student's t has the tail that the normal distribution has here."""
+    return float(stats.t.isf(stats.norm.sf(normal), freedom))
+
+
+def test_a_single_difference_has_the_interval_of_students_t() -> None:
+    """One pair: the normal quantile is 1.96 up to the draws, whatever the errors; 11 degrees of freedom."""
+    (found,) = critical({"a": alone(0.6, 0), "b": alone(0.2, 1)})
+    assert found == pytest.approx(stats.t.ppf(0.975, 11), rel=0.02)
+
+
+def test_the_draws_are_the_same_for_ever() -> None:
+    """One pair, written out: 20,000 normal numbers of a stream of their own, and their .95 quantile."""
+    stream = torch.Generator().manual_seed(derive(0, "differences"))
+    draws = torch.randn(20_000, 1, generator=stream, dtype=torch.float64).abs().numpy()
+    (found,) = critical({"a": alone(0.6, 0), "b": alone(0.2, 1)})
+    assert found == pytest.approx(of_students(float(np.quantile(draws, 0.95)), 11), rel=1e-6)
+
+
+def test_a_difference_without_an_error_has_a_value_and_no_interval() -> None:
+    few = {
+        name: replace(alone(value, place), n_columns=1)
+        for place, (name, value) in enumerate({"a": 0.5, "b": 0.2}.items())
+    }
+    (found,) = differences(few)
+    assert (found.statistic.value, found.statistic.low, found.statistic.high) == (pytest.approx(0.3), None, None)
+    with_another = {(one.first, one.second): one.statistic for one in differences({**few, "c": alone(0.1, 2)})}
+    assert with_another["a", "b"].low is None
+
+
+@pytest.mark.parametrize("n", [3, 4, 6])
+def test_all_pairs_of_independent_ones_have_the_studentized_range(n: int) -> None:
+    """Tukey's test: the largest of all |differences| is the range of n normals, over the root of 2."""
+    (found,) = critical({name: alone(0.1 * place, place) for place, name in enumerate("abcdef"[:n])})
+    tukey = stats.studentized_range.ppf(0.95, n, inf) / sqrt(2)
+    assert found == pytest.approx(of_students(tukey, 11), rel=0.02)
+
+
+def test_the_fewest_degrees_of_freedom_of_all_differences_count() -> None:
+    """Two with 40 rows and 12 columns and one with 40 and 4: no interval is narrower than with 3."""
+    some = {"a": alone(0.6, 0), "b": alone(0.4, 1), "c": alone(0.2, 2)}
+    (wide,) = critical({**some, "c": replace(some["c"], n_columns=4)})
+    tukey = stats.studentized_range.ppf(0.95, 3, inf) / sqrt(2)
+    assert wide == pytest.approx(of_students(tukey, 3), rel=0.03)
+    assert wide > 1.05 * stats.studentized_range.ppf(0.95, 3, 3) / sqrt(2)  # of the multivariate t
+    (usual,) = critical(some)
+    assert wide > 1.5 * usual
+
+
+def test_differences_that_move_together_need_no_wider_intervals() -> None:
+    """Three of which two have the same errors: all differences that have any are one and the same."""
+    some = {"a": alone(0.6, 0), "b": alone(0.2, 1), "c": replace(alone(0.2, 1), value=0.3)}
+    of = {(one.first, one.second): one.statistic for one in differences(some)}
+    assert of["c", "b"].low == of["c", "b"].high == pytest.approx(0.1)
+    error = some["a"].minus(some["b"]).standard_error()
+    for name, value in (("b", 0.4), ("c", 0.3)):
+        low = of["a", name].low
+        assert low is not None
+        assert error is not None
+        assert (value - low) / error == pytest.approx(stats.t.ppf(0.975, 11), rel=0.02)
+
+
+def test_errors_in_common_of_test_points_count_too() -> None:
+    """Chance in test points alone: with its correlation the critical value is Tukey's again."""
+
+    def transposed(value: float, place: int) -> Estimation:
+        of = alone(value, place)
+        return Estimation(value, of.contributions.T.contiguous(), n_rows=12, n_columns=40)
+
+    (found,) = critical({name: transposed(0.1 * place, place) for place, name in enumerate("abcd")})
+    tukey = stats.studentized_range.ppf(0.95, 4, inf) / sqrt(2)
+    assert found == pytest.approx(of_students(tukey, 11), rel=0.02)
+
+
+def test_pairs_are_told_with_the_higher_first_and_the_same_whatever_the_order_given() -> None:
+    some = {"a": alone(0.1, 0), "b": alone(0.5, 1), "c": alone(0.3, 2)}
+    found = differences(some)
+    assert [(one.first, one.second) for one in found] == [("b", "c"), ("b", "a"), ("c", "a")]
+    assert [one.statistic.value for one in found] == pytest.approx([0.2, 0.4, 0.2])
+    assert differences(dict(reversed(some.items()))) == found
+
+
+def test_an_interval_that_ends_at_0_is_not_clear() -> None:
+    ends = {(0.1, 0.5): True, (-0.5, -0.1): True, (0.0, 0.5): False, (-0.5, 0.0): False, (-0.1, 0.1): False}
+    for (low, high), clear in ends.items():
+        assert Difference("a", "b", Statistic(value=0.2, low=low, high=high)).is_clear == clear
+    for low, high in ((None, 0.5), (0.1, None), (None, None)):
+        assert not Difference("a", "b", Statistic(value=0.2, low=low, high=high)).is_clear
+
+
+@pytest.mark.parametrize("names", ["wxyz", "vwxyz"])
+def test_letters_say_who_can_be_told_apart_for_every_pattern(names: str) -> None:
+    """Two share a letter if and only if their difference is not clear; and no letter could be spared."""
+    pairs = list(combinations(names, 2))
+    for pattern in product([False, True], repeat=len(pairs)):
+        apart = {one for one, clear in zip(pairs, pattern, strict=True) if clear}
+        found = letters(list(names), [pair(*one, clear=one in apart) for one in pairs])
+        for one in pairs:
+            assert (not set(found[one[0]]) & set(found[one[1]])) == (one in apart)
+        groups = {letter: {name for name in names if letter in found[name]} for letter in "".join(found.values())}
+        assert sorted(groups) == list("abcdefgh"[: len(groups)])
+        assert not any(a <= b for a, b in permutations(groups.values(), 2))
+        assert found[names[0]].startswith("a")
+
+
+def test_letters_go_on_after_z() -> None:
+    """With a letter for each of sixty, which took minutes when pairs came in no order."""
+    names = [f"{number:02}" for number in range(60)]
+    found = letters(names, [pair(*one, clear=True) for one in combinations(names, 2)])
+    assert [found[names[number]] for number in (0, 1, 25, 26, 51, 52, 59)] == ["a", "b", "z", "A", "Z", "a'", "h'"]
+    assert (_letter(103), _letter(104)) == ("Z'", "a''")

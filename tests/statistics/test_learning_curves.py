@@ -60,3 +60,6 @@ def test_overlap_is_read_at_the_first_ones_times() -> None:
 def test_slopes_are_per_step_and_have_a_sign() -> None:
     assert initial_slope(STEPS, curve(0.1, 0.3, 0.5, 0.9), until=4) == pytest.approx((0.4 - 0.1) / 4)
     assert initial_slope(STEPS, curve(0.1, 0.0, 0.5, 0.9), until=1) == pytest.approx(-0.05)
+    stacked = torch.rand(5, 3, len(STEPS), dtype=torch.float64)
+    slopes = initial_slope(STEPS, stacked, until=2)
+    torch.testing.assert_close(slopes, (stacked[..., 1] - stacked[..., 0]) / 2)

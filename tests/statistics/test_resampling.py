@@ -1,9 +1,13 @@
 """Resampling of examples and seeds: follows ids, and its intervals hold what they should."""
 
+from math import log
+
 import pytest
 import torch
 
+from influbench.seeds import derive
 from influbench.statistics.resampling import percentile_interval, weighted_means, weights
+from tests.test_seeds import reference_hash
 
 
 def test_the_first_weights_are_equal_and_all_sum_to_1() -> None:
@@ -72,3 +76,21 @@ def test_intervals_of_a_mean_hold_it_about_as_often_as_they_say(noise: str) -> N
         assert found.high is not None
         held += found.low <= 0 <= found.high
     assert 0.89 <= held / 600 <= 0.97
+
+
+def test_weights_are_exponential_draws_of_the_hash_over_their_sum() -> None:
+    ids = [7, 3, 11]
+    found = weights(torch.tensor(ids), n_resamples=4, seed=9)
+    for number in range(4):
+        stream = derive(9, "resample", number)
+        draws = [-log(((reference_hash(stream, example) % 2**64 >> 12) + 0.5) * 2.0**-52) for example in ids]
+        assert found[1 + number].tolist() == pytest.approx([draw / sum(draws) for draw in draws], rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "low", "high"), [(40, 1, 38), (80, 2, 77), (50, 1, 48), (10, 0, 9)])
+def test_an_interval_ends_at_values_that_were_resampled(n: int, low: int, high: int) -> None:
+    """The first counts from 0 at or below 2.5 %, and the last at or above 97.5 %; in whatever order they come."""
+    numbers = torch.arange(float(n))
+    shuffled = numbers[torch.randperm(n, generator=torch.Generator().manual_seed(0))]
+    found = percentile_interval(torch.cat([torch.tensor([n / 2]), shuffled]))
+    assert (found.value, found.low, found.high) == (n / 2, low, high)

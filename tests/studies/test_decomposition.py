@@ -12,14 +12,16 @@ from torch import Tensor
 from influbench.errors import UsageError
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.models.mlp import Mlp
+from influbench.plan import Plan
 from influbench.problem import TrainingProblem
 from influbench.resources import Resources
 from influbench.statistics.correlation import whole_table
 from influbench.statistics.yardsticks import Yardstick
 from influbench.store.cache import Cache
+from influbench.studies.decomposition.record import DecompositionRecord
 from influbench.studies.decomposition.retraining import MaskedRetraining
-from influbench.studies.decomposition.study import decomposition
 from influbench.studies.decomposition.terms import TERMS, Halves, Parts, against_effects, in_halves, in_shares, of_mask
+from influbench.studies.running import ask
 from tests.engine.test_run import plan
 from tests.plugins import registry
 from tests.problems import ResidualModel, blobs, line, problem, stored_in, trainer
@@ -72,7 +74,9 @@ def test_each_term_is_measured_by_leaving_the_point_out() -> None:
             site: half(site, point.ids, slice(0, 1))[0].double().expand(len(split), -1)  # type: ignore[operator]
             for site in masks.sites
         }
-        outputs = view.forward({name: p[replica] for name, p in runs.parameters().items()}, split.inputs, masks=factors)
+        outputs = view.forward(
+            {name: p[replica] for name, p in runs.parameters().items()}, split.inputs, factors=factors
+        )
         return view.measured(outputs, split.labels, measure=measure)  # type: ignore[arg-type]
 
     own, flipped = masks, masks.flipped()
@@ -113,10 +117,16 @@ def test_shares_add_up_and_equal_the_covariances() -> None:
     assert all(term.spearman.value is not None for term in terms.values())
 
 
+def decomposed(of: Plan, resources: Resources) -> DecompositionRecord:
+    record = ask("decomposition", of, resources=resources, registry=registry())
+    assert isinstance(record, DecompositionRecord)
+    return record
+
+
 def test_the_study_covers_every_problem_and_estimator(tmp_path: Path) -> None:
     names = ["turn_over_dropout[n_masks=2]", "turn_over_dropout[n_masks=2,sealed=true]"]
     of = plan(names, dataset='["blobs", "line"]', model='"mlp[hidden=[8]]"')
-    study = decomposition(of, resources=stored_in(tmp_path / "cache"), registry=registry())
+    study = decomposed(of, stored_in(tmp_path / "cache"))
     assert [(one.problem.split(",")[0], one.sealed_share == 1) for one in study.decomposed] == [
         ("blobs", False),
         ("blobs", True),
@@ -130,7 +140,7 @@ def test_the_study_covers_every_problem_and_estimator(tmp_path: Path) -> None:
         ("turn_over_dropout[units=member]", "has no masks"),
     ):
         with pytest.raises(UsageError, match=reason):
-            decomposition(of.changed(estimators=(name,)), resources=stored_in(tmp_path / "cache"), registry=registry())
+            decomposed(of.changed(estimators=(name,)), stored_in(tmp_path / "cache"))
 
 
 def test_a_study_goes_on_from_the_masks_that_are_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +148,7 @@ def test_a_study_goes_on_from_the_masks_that_are_stored(tmp_path: Path, monkeypa
     few, more = (
         plan([f"turn_over_dropout[n_masks={n}]"], dataset='"blobs"', model='"mlp[hidden=[8]]"') for n in (2, 3)
     )
-    decomposition(few, resources=Resources(cache=cache), registry=registry())
+    decomposed(few, Resources(cache=cache))
     computed: list[str] = []
     compute = MaskedRetraining.compute
 
@@ -147,15 +157,15 @@ def test_a_study_goes_on_from_the_masks_that_are_stored(tmp_path: Path, monkeypa
         return compute(self, name)
 
     monkeypatch.setattr(MaskedRetraining, "compute", counted)
-    resumed = decomposition(more, resources=Resources(cache=cache), registry=registry())
+    resumed = decomposed(more, Resources(cache=cache))
     assert computed == ["mask-00002"]
-    assert resumed == decomposition(more, resources=stored_in(tmp_path / "other"), registry=registry())
+    assert resumed == decomposed(more, stored_in(tmp_path / "other"))
 
 
 def test_a_problem_that_cannot_be_trained_is_named_before_anything_is(tmp_path: Path) -> None:
     of = plan(["turn_over_dropout"], model='["mlp[hidden=[8]]", "cnn"]')
     with pytest.raises(UsageError, match="blobs, cnn cannot be studied: cnn: inputs have shape"):
-        decomposition(of, resources=stored_in(tmp_path / "cache"), registry=registry())
+        decomposed(of, stored_in(tmp_path / "cache"))
     assert not (tmp_path / "cache").exists()
 
 

@@ -6,12 +6,14 @@ import pytest
 
 from influbench.engine.preparation import prepare
 from influbench.errors import InflubenchError, PlanError, UsageError
-from influbench.executors import Here
+from influbench.executors.here import Here
 from influbench.plan import Plan, parse_plan
-from influbench.results import DynamicsStudy, to_json
+from influbench.resources import Resources
+from influbench.results import to_json
 from influbench.shards import Shard
 from influbench.store.cache import Cache
-from influbench.studies.dynamics.study import dynamics
+from influbench.studies.dynamics.record import DynamicsRecord
+from influbench.studies.running import ask
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import GroundTruth
 from tests.plugins import registry
@@ -45,8 +47,14 @@ seeds = 2
     return parse_plan(text, source="test.toml", name="test")
 
 
-def studied(of: Plan, tmp_path: Path) -> DynamicsStudy:
-    return dynamics(of, resources=stored_in(tmp_path / "study"), registry=registry())
+def studied(of: Plan, tmp_path: Path) -> DynamicsRecord:
+    return asked(of, stored_in(tmp_path / "study"))
+
+
+def asked(of: Plan, resources: Resources) -> DynamicsRecord:
+    record = ask("dynamics", of, resources=resources, registry=registry())
+    assert isinstance(record, DynamicsRecord)
+    return record
 
 
 def test_the_study_covers_every_problem_with_what_can_be_asked(tmp_path: Path) -> None:
@@ -79,7 +87,7 @@ def test_the_study_covers_every_problem_with_what_can_be_asked(tmp_path: Path) -
             assert group.memorization[0] == pytest.approx(0, abs=1e-7)
             assert group.left_out is not None
             assert group.left_out[0] == 0
-    assert DynamicsStudy.model_validate_json(to_json(study)) == study
+    assert DynamicsRecord.model_validate_json(to_json(study)) == study
 
 
 def test_steps_and_truth_are_those_of_a_run_of_the_plan(tmp_path: Path) -> None:
@@ -88,7 +96,7 @@ def test_steps_and_truth_are_those_of_a_run_of_the_plan(tmp_path: Path) -> None:
     assert problem.steps == (0, 2, 9, 12)
     assert [at.step for at in problem.agreement["all points"]] == [2, 9, 12]
     (prepared,), _ = prepare(of, registry(), resources=stored_in(tmp_path / "study"))
-    truth: GroundTruth = prepared.ground_truth
+    truth: GroundTruth = prepared.judged.ground_truth
     assert all(Cache(tmp_path / "study").holds(f"{truth.folder}/{name}") for name in truth.names)
     left_out = problem.by_label[0].left_out
     assert left_out is not None
@@ -115,8 +123,8 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: Path) -> None:
                 computed.append(f"{type(shared).__name__} {item}")
                 yield item, function(shared, item)
 
-    def attempt() -> DynamicsStudy:
-        return dynamics(of, resources=stored_in(tmp_path / "study", executor=Stops()), registry=registry())
+    def attempt() -> DynamicsRecord:
+        return asked(of, stored_in(tmp_path / "study", executor=Stops()))
 
     n_allowed = 2
     with pytest.raises(KeyboardInterrupt):
@@ -199,9 +207,9 @@ def test_neither_truth_nor_estimators_have_the_studys_seeds(tmp_path: Path, monk
     stacks: set[frozenset[int]] = set()
     train = Trainer.train
 
-    def noted(self, its_seeds, *args, **options):  # type: ignore[no-untyped-def]
-        stacks.add(frozenset(its_seeds))
-        return train(self, its_seeds, *args, **options)
+    def noted(self, course, **options):  # type: ignore[no-untyped-def]
+        stacks.add(frozenset(course.seeds))
+        return train(self, course, **options)
 
     monkeypatch.setattr(Trainer, "train", noted)
     studied(plan(labels="0.5"), tmp_path)

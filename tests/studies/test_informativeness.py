@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from influbench.api import Data, Dataset, Spec, Split
+from influbench.api import Data, Dataset, Executor, Spec, Split
 from influbench.errors import DataError, EstimateError, PlanError, PluginError, UnknownNameError, UsageError
-from influbench.executors import Executor, Here
+from influbench.executors.here import Here
 from influbench.plan import Plan, parse_plan
 from influbench.registry import Entry, Registry
-from influbench.results import Claim, GroupEffect, InformativenessStudy
+from influbench.resources import Resources
+from influbench.results import Claim
 from influbench.studies.informativeness.effects import (
     against_group,
     against_random,
@@ -24,8 +25,9 @@ from influbench.studies.informativeness.effects import (
 )
 from influbench.studies.informativeness.findings import agreed
 from influbench.studies.informativeness.groups import Group, Pool, choose, shares
+from influbench.studies.informativeness.record import GroupEffect, InformativenessRecord
 from influbench.studies.informativeness.retraining import Retraining
-from influbench.studies.informativeness.study import informativeness
+from influbench.studies.running import ask
 from influbench.studies.verdicts import above, below, verdict
 from influbench.training.loop import Trainer
 from tests.plugins import STRANGERS, registry_with
@@ -91,13 +93,17 @@ def plan(settings: str = SMALL, *, dataset: str = "halves", more: str = "", n_se
     return parse_plan(text, source="test.toml", name="test")
 
 
-def study(of: Plan, tmp_path: Path, executor: Executor | None = None) -> InformativenessStudy:
-    registry: Registry = registry_with(HALVES)
-    resources = stored_in(tmp_path / "cache", executor=executor or Here())
-    return informativeness(of, resources=resources, registry=registry)
+def study(of: Plan, tmp_path: Path, executor: Executor | None = None) -> InformativenessRecord:
+    return asked(of, stored_in(tmp_path / "cache", executor=executor or Here()), registry_with(HALVES))
 
 
-def claims(of: InformativenessStudy, name: str) -> list[Claim]:
+def asked(of: Plan, resources: Resources, registry: Registry) -> InformativenessRecord:
+    record = ask("informativeness", of, resources=resources, registry=registry)
+    assert isinstance(record, InformativenessRecord)
+    return record
+
+
+def claims(of: InformativenessRecord, name: str) -> list[Claim]:
     return [claim for claim in of.claims if claim.id == name]
 
 
@@ -349,7 +355,7 @@ def test_trainings_are_those_on_the_others_and_on_the_group() -> None:
         inputs = of.data.train.inputs.clone()
         inputs[weights == 0] = 17.0
         data = replace(of.data, train=replace(of.data.train, inputs=inputs))
-        runs = replace(of, data=data).train([seed], weights[None], normalizer="kept")
+        runs = of.train(replace(of, data=data).course(weights[None], seeds=[seed], normalizer="kept"))
         torch.testing.assert_close(computed["neg_loss"][number], runs.measured(test)[0])
         torch.testing.assert_close(computed["p_correct"][number], runs.p_correct(test)[0])
         right = (runs.outputs(test)[0].argmax(-1) == test.labels).double()
@@ -407,7 +413,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: Path, monkeypat
 def test_what_a_stranger_estimates_is_not_stored(tmp_path: Path) -> None:
     of = plan(QUICK.replace("learning_time", "only_memorization").replace("grad_dot", "elsewhere"), epochs=1)
     registry = registry_with(HALVES, only_memorization="OnlyMemorization", elsewhere="Elsewhere")
-    informativeness(of, resources=stored_in(tmp_path), registry=registry)
+    asked(of, stored_in(tmp_path), registry)
     assert not (tmp_path / "scores").exists()
     assert (tmp_path / "groups").is_dir()
 
@@ -424,7 +430,7 @@ def test_what_a_stranger_does_wrong_is_told_with_its_name(
 ) -> None:
     of = plan(QUICK.replace("learning_time", "bad"), epochs=1)
     with pytest.raises(error, match=sentence):
-        informativeness(of, resources=stored_in(tmp_path), registry=registry_with(HALVES, bad=target))
+        asked(of, stored_in(tmp_path), registry_with(HALVES, bad=target))
 
 
 def test_the_rules_and_the_settings_are_in_the_result(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, replace
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from influbench.api import Data
+from influbench.api import Data, Model, Recipe, Split
 from influbench.models.mlp import Mlp
 from influbench.training.fingerprint import training_key
+from influbench.training.optimizers.sgd import Sgd
+from influbench.training.schedules.constant import Constant
+from tests.plugins import Nesterov, WarmUp, registry
 from tests.problems import blobs, permuted, trainer
 
 
@@ -78,3 +82,69 @@ def test_the_key_does_not_depend_on_threads_or_on_the_measure() -> None:
     finally:
         torch.set_num_threads(before)
     assert len(keys) == 1
+
+
+@dataclass(frozen=True)
+class EditedNesterov(Nesterov):
+    """The same step, but for what it does with weight decay."""
+
+    decay_is_in_objective = False
+
+    def __repr__(self) -> str:
+        return repr(Nesterov(self.beta))
+
+
+@dataclass(frozen=True)
+class EditedWarmUp(WarmUp):
+    def __repr__(self) -> str:
+        return repr(WarmUp(self.n))
+
+    def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
+        return super().learning_rate(recipe, step + (step == n_steps - 7), n_steps)
+
+
+def test_what_a_strangers_optimizer_and_schedule_do_is_in_the_key() -> None:
+    of = trainer(registry=registry(mine="Nesterov", warm="WarmUp"), optimizer="mine", schedule="warm", weight_decay=0.1)
+    rules = [
+        of.rule,
+        replace(of.rule, optimizer=Nesterov(0.5)),
+        replace(of.rule, optimizer=EditedNesterov()),
+        replace(of.rule, optimizer=Sgd()),
+        replace(of.rule, schedule=WarmUp(2)),
+        replace(of.rule, schedule=EditedWarmUp()),
+        replace(of.rule, schedule=Constant()),
+    ]
+    keys = [training_key(replace(of, rule=rule), 1) for rule in rules]
+    assert len(set(keys)) == len(keys)
+    assert training_key(of, 1) == keys[0]
+
+
+@dataclass(frozen=True)
+class Fixed(Model):
+    """Initial parameters that no generator draws, so that the key is the same everywhere."""
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe()
+
+    def build(self, data: Data) -> nn.Module:
+        layer = nn.Linear(2, 2)
+        with torch.no_grad():
+            layer.weight.copy_(torch.tensor([[0.5, -0.25], [0.125, 1.0]]))
+            layer.bias.zero_()
+        return layer
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule", "key"),
+    [
+        ("sgd", "constant", "6056e427383ab69c3287b998deb77193"),
+        ("sgd", "cosine", "d355be2cf3dfdcc9527df3d8c1e25d79"),
+        ("adam", "constant", "0a3c04787a56878d3782b944c7d52d94"),
+        ("adamw", "cosine", "d38f1f88e697ccdebf0c1e3227e6d39d"),
+    ],
+)
+def test_stored_trainings_are_found_under_the_keys_they_always_had(optimizer: str, schedule: str, key: str) -> None:
+    points = Split(torch.arange(8.0).reshape(4, 2) / 4, torch.arange(4) % 2, torch.arange(4))
+    of = trainer(Data(points, points, 2), Fixed(), optimizer=optimizer, schedule=schedule, momentum=0.5)
+    assert training_key(of, 1) == key

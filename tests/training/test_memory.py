@@ -10,6 +10,7 @@ import resource, sys
 import torch
 from influbench.registry import installed, parse_selector
 from influbench.training.loop import Trainer
+from influbench.training.updates import update_rule
 from influbench.truth.leave_one_out import leave_out
 from influbench.api import Data, Recipe, Split
 
@@ -25,12 +26,12 @@ limit = int(sys.argv[2]) * 10**6
 
 def trainer(data, limit):
     recipe = Recipe(learning_rate=0.05, momentum=0.9, batch_size=50, epochs=2)
-    return Trainer(data, model, recipe, "neg_loss", torch.float32, torch.device("cpu"), memory=limit)
+    return Trainer(data, model, update_rule(recipe), "neg_loss", torch.float32, torch.device("cpu"), memory=limit)
 
 Trainer.step_seconds = lambda self, width: width  # no width is faster than another: the widest that fits is taken
 small = trainer(data, 10**12)
 small.__dict__["stack_width"] = 1
-small.train([0])  # what torch allocates once, for its own use
+small.train(small.course(seeds=[0]))  # what torch allocates once, for its own use
 before = peak()
 of = trainer(data, limit)
 leave_out(of, 0, range(64))

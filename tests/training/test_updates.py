@@ -1,12 +1,15 @@
 """Optimizer steps, against torch.optim."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.optim import SGD, Adam, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from influbench.api import Recipe
-from influbench.training.updates import initial_state, learning_rates, optimizer_step
+from influbench.errors import UsageError
+from influbench.training.updates import update_rule
 
 RECIPES = [
     (Recipe("sgd", 0.1), lambda p: SGD(p, lr=0.1)),
@@ -20,7 +23,7 @@ RECIPES = [
 @pytest.mark.parametrize(("recipe", "peer"), RECIPES)
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_steps_equal_torch_optim(recipe: Recipe, peer, schedule: str) -> None:  # type: ignore[no-untyped-def]
-    recipe = Recipe(**{**vars(recipe), "schedule": schedule})
+    rule = update_rule(replace(recipe, schedule=schedule))
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(4, 3, generator=generator, dtype=torch.float64)
     gradients = torch.randn(7, 4, 3, generator=generator, dtype=torch.float64)
@@ -28,25 +31,23 @@ def test_steps_equal_torch_optim(recipe: Recipe, peer, schedule: str) -> None:  
     theirs = start.clone().requires_grad_()
     optimizer = peer([theirs])
     scheduler = CosineAnnealingLR(optimizer, T_max=7) if schedule == "cosine" else None
-    ours, state = {"w": start}, initial_state(recipe, {"w": start})
-    for gradient, rate in zip(gradients, learning_rates(recipe, 7), strict=True):
+    ours, state = {"w": start}, rule.initial_state({"w": start})
+    for gradient, rate in zip(gradients, rule.learning_rates(7), strict=True):
         theirs.grad = gradient.clone()
         optimizer.step()
         if scheduler:
             scheduler.step()
-        ours, state = optimizer_step(recipe, ours, {"w": gradient}, state, learning_rate=rate)
+        ours, state = rule.step(ours, {"w": gradient}, state, learning_rate=rate)
     torch.testing.assert_close(ours["w"], theirs.detach(), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 def test_a_step_has_its_derivative_where_all_gradients_were_0(optimizer: str) -> None:
     """A change of d in the gradient moves the first step by the learning rate times d over epsilon."""
-    recipe = Recipe(optimizer, 0.01, epsilon=0.1)  # type: ignore[arg-type]
+    rule = update_rule(Recipe(optimizer, 0.01, epsilon=0.1))
     parameters = {"w": torch.ones(2, 1, dtype=torch.float64)}
     gradient = torch.tensor([[0.0], [2.0]], dtype=torch.float64, requires_grad=True)
-    stepped, _ = optimizer_step(
-        recipe, parameters, {"w": gradient}, initial_state(recipe, parameters), learning_rate=0.01
-    )
+    stepped, _ = rule.step(parameters, {"w": gradient}, rule.initial_state(parameters), learning_rate=0.01)
     (by_gradient,) = torch.autograd.grad(stepped["w"].sum(), gradient)
     expected = [[-0.01 / 0.1], [-0.01 * 0.1 / 2.1**2]]  # of g / (|g| + epsilon)
     torch.testing.assert_close(by_gradient, torch.tensor(expected, dtype=torch.float64))
@@ -90,8 +91,23 @@ def test_a_recipe_refuses_what_makes_no_sense(field: str, value: object) -> None
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "known"), [("optimizer", "SGD", "sgd, adam, adamw"), ("schedule", "linear", "constant, cosine")]
+    ("field", "value", "sentence"),
+    [
+        ("optimizer", "sgdd", "unknown optimizer 'sgdd'; did you mean 'sgd'?"),
+        ("optimizer", "rmsprop", "unknown optimizer 'rmsprop'; known are adam, adamw, sgd"),
+        ("schedule", "linear", "unknown schedule 'linear'; known are constant, cosine"),
+        ("optimizer", "sgd[momentum=0.9]", "sgd has no parameter 'momentum'; it has none"),
+        ("schedule", "cosine[", "cannot read 'cosine['; write NAME or NAME[parameter=value,...]"),
+    ],
 )
-def test_a_recipe_that_is_not_known_is_refused(field: str, value: str, known: str) -> None:
-    with pytest.raises(ValueError, match=f"{field} must be one of {known}, got '{value}'"):
-        Recipe(**{field: value})  # type: ignore[arg-type]
+def test_a_name_that_is_not_known_is_refused(field: str, value: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        update_rule(Recipe(**{field: value}))  # type: ignore[arg-type]
+    assert str(caught.value) == sentence
+
+
+def test_settings_that_another_optimizer_reads_are_not_those_of_a_training() -> None:
+    assert {"momentum", "betas", "epsilon"} & update_rule(Recipe("sgd")).settings().keys() == {"momentum"}
+    adam = update_rule(Recipe("adam", momentum=0.9, weight_decay=0.1)).settings()
+    assert {"momentum", "betas", "epsilon"} & adam.keys() == {"betas", "epsilon"}
+    assert adam["weight_decay"] == 0.1

@@ -15,12 +15,14 @@ from influbench.shards import trained
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
 from influbench.statistics.reliability import reliability
 from influbench.training.loop import Trainer
+from influbench.training.updates import update_rule
 from influbench.truth.leave_one_out import GroundTruth
 
 
 def test_eight_seeds_foretell_what_eight_others_say_on_digits() -> None:
     data, model = Digits(n_train=300, n_test=60).load(0), Mlp()
-    truth = GroundTruth(Trainer(data, model, model.recipe, "neg_loss", torch.float32, torch.device("cpu")), 0)
+    trainer = Trainer(data, model, update_rule(model.recipe), "neg_loss", torch.float32, torch.device("cpu"))
+    truth = GroundTruth(trainer, 0)
     effects, blocks = trained(replace(truth, n_seeds=16), Resources()).influence, whole_table(300, 60)
     halves = Random(0).sample(list(combinations(range(16), 8)), 12)
     measured, foretold, ceilings = [], [], []

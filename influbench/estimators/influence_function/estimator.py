@@ -26,8 +26,8 @@ class InfluenceFunction(Estimator):
     `influence[i, j] = - 1/n <grad measure_j, (H + damping)^-1 grad loss_i>` predicts the measure of j with i minus
     without it, for leaving i out of the mean loss (Koh & Liang 2017, eq. 2, over n, for a measure that is higher
     for better); `memorization[i]` the same of `p_correct` of i itself. H is the curvature of the mean training loss at
-    the end of training, over the parameters that training moves, plus the recipe's weight decay, which belongs to the
-    objective of `sgd` and `adam`; that of `adamw` is the gradient of nothing and is left out.
+    the end of training, over the parameters that training moves, plus the recipe's weight decay where it belongs to the
+    objective, as with `sgd` and `adam`; that of `adamw` is the gradient of nothing and is left out.
 
     Assumes an optimum, unique and reached: exact to first order in the weight where the objective is convex and
     training has converged, a heuristic elsewhere. The `gauss_newton` matrix is never negative for a loss that is convex
@@ -109,8 +109,7 @@ class InfluenceFunction(Estimator):
         return Estimate(influence.cpu(), memorization.cpu() if of_classes else None, notes=tuple(notes))
 
     def _solver(self, network: Network) -> Solver:
-        recipe = network.problem.recipe
-        added = self.damping + (0.0 if recipe.optimizer == "adamw" else recipe.weight_decay)
+        added = self.damping + network.problem.decay_in_objective
         if self.solver == "ekfac":
             return Ekfac(network, added=added)
         product = curvature_product(network, self.curvature, added=added)

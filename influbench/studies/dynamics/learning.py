@@ -25,13 +25,14 @@ from math import inf
 import torch
 from torch import Tensor
 
-from influbench.plan import DynamicsTable
-from influbench.results import UNKNOWN, Claim, GroupCurves, Statistic
+from influbench.results import UNKNOWN, Claim, Statistic
 from influbench.seeds import derive, hash_integers
 from influbench.statistics.learning_curves import HALF, initial_slope, overlap, time_of
 from influbench.statistics.resampling import percentile_interval, weighted_means, weights
 from influbench.studies.dynamics.difficulty import by_difficulty
-from influbench.studies.dynamics.masked_networks import Course
+from influbench.studies.dynamics.masked_networks import PointCurves
+from influbench.studies.dynamics.record import GroupCurves
+from influbench.studies.dynamics.study import Dynamics
 from influbench.studies.verdicts import Range, above, below, judged
 
 TRUE, WRONG = "true labels", "wrong labels"
@@ -60,11 +61,11 @@ class Labels:
         order = ties(self.ids, seed)
         return {name: of_group[order[of_group].argsort()[:size]] for name, of_group in large.items()}
 
-    def n_quantiles(self, settings: DynamicsTable) -> int:
+    def n_quantiles(self, settings: Dynamics) -> int:
         """Groups by difficulty that the true labels make; fewer than 2 are none."""
         return min(settings.quantiles, int(self.true.sum()) // settings.fewest)
 
-    def cannot_be_asked(self, settings: DynamicsTable) -> dict[str, str]:
+    def cannot_be_asked(self, settings: Dynamics) -> dict[str, str]:
         """Why a claim cannot be held against these points, in a sentence, by its id."""
         n_true, n_wrong, fewest = int(self.true.sum()), int(self.wrong.sum()), settings.fewest
         counts = f"{n_true} points with true labels and {n_wrong} with wrong ones"
@@ -103,10 +104,10 @@ class Learning:
 
     def __init__(
         self,
-        course: Course,
+        course: PointCurves,
         labels: Labels,
         difficulty: Tensor,
-        settings: DynamicsTable,
+        settings: Dynamics,
         *,
         seed: int,
         left_out: Tensor | None = None,

@@ -1,220 +1,76 @@
-"""When train points are learnt and memorised, on the problems of a plan; learning.py has the questions.
+"""The study as the command line and plans name it, with its settings."""
 
-The networks of a turn-over dropout are looked at while they are trained. Beside them stands memorization by leaving
-each point out of ordinary trainings, after the same steps: how far masks tell what leaving out would.
-"""
-
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import torch
-from torch import Tensor
+from pydantic import Field
 
-from influbench.engine.preparation import Prepared, resolved
+from influbench.api import Option, Study, Subject
 from influbench.errors import UsageError
-from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
-from influbench.plan import DynamicsTable, Plan
-from influbench.registry import Registry, installed
-from influbench.resources import Progress, Resources, no_progress
-from influbench.results import Claim, DynamicsStudy, MemorizationAt, ProblemDynamics
-from influbench.seeds import derive
-from influbench.shards import trained
-from influbench.statistics.correlation import whole_table
-from influbench.statistics.yardsticks import Yardstick, statistic
-from influbench.studies.dynamics.difficulty import LearningTimes, subset_memorization
-from influbench.studies.dynamics.learning import CLAIMS, TRUE, WRONG, Labels, Learning
-from influbench.studies.dynamics.masked_networks import Course, MaskedNetworks
-from influbench.studies.preparation import check_estimators, prepared_for_study, with_masks_of_units
-from influbench.truth.leave_one_out import GroundTruth
+from influbench.plan import Fraction, Plan
+from influbench.studies.dynamics.record import DynamicsRecord
 
-ALL_POINTS = "all points"
-FEWEST_SEEDS = 4  # of masked networks: fewer tell nothing of the chance of seeds
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
-def dynamics(
-    plan: Plan,
-    *,
-    registry: Registry | None = None,
-    resources: Resources | None = None,
-    progress: Progress = no_progress,
-    ready: Callable[[], None] = lambda: None,
-) -> DynamicsStudy:
-    """Train, look and judge, on each problem of the plan. `ready` is called when all is checked and nothing trained.
+@dataclass(frozen=True)
+class Dynamics(Study[DynamicsRecord]):
+    """Show when true and random labels, easy and hard points, are learned and memorized, on the problems of PLAN.
 
-    UsageError before that where a problem is refused, where the plan's settings do not fit one, or where no claim can
-    be asked of any.
+    The settings are in the plan's [dynamics]. `estimator` is a turn-over dropout, whose networks are looked at after
+    the `[truth] steps`, or after about as many steps as `checkpoints` says. Difficulty is learned from
+    `difficulty_trainings` other, ordinary trainings; points are divided by it into up to `quantiles` groups, none of
+    fewer than `fewest` points. Times run from the share `tail` of a group's own gain to 1 - `tail`. One group overlaps
+    another if the share of its gain that falls into that time is surely above `together_above`, and does not if it is
+    surely below `apart_below`.
     """
-    registry, resources, settings = registry or installed(), resources or Resources(), plan.dynamics
-    if settings.apart_below > settings.together_above:
-        raise UsageError(
-            f"[dynamics] apart_below = {settings.apart_below:g} must not be above together_above = "
-            f"{settings.together_above:g}"
-        )
-    plan = resolved(plan.changed(estimators=(settings.estimator,)), registry)
-    prepared = prepared_for_study(plan, registry, resources=resources)
-    subjects = [_Subject(plan, problem, _estimator(problem), resources, progress) for problem in prepared]
-    for subject in subjects:
-        subject.check()
-    reasons = [subject.labels.cannot_be_asked(settings) for subject in subjects]
-    if all(len(of_problem) == len(CLAIMS) for of_problem in reasons):
-        name, reason = prepared[0].plan.name, next(iter(reasons[0].values()))
-        raise UsageError(f"no claim can be asked of {plan.name}; on {name}, {reason}")
-    ready()
-    found = [subject.found() for subject in subjects]
-    return DynamicsStudy(
-        plan=plan.name,
-        seed=plan.seed,
-        n_seeds=plan.truth.seeds if settings.leave_one_out else 0,
-        settings=settings.model_dump(),
-        problems=tuple(problem for problem, _ in found),
-        claims=tuple(claim for _, claims in found for claim in claims),
+
+    record = DynamicsRecord
+    default_plan: ClassVar[str] = "dynamics"
+    options: ClassVar[Sequence[Option]] = (
+        Option(
+            ("-e", "--estimator"),
+            replaces="estimator",
+            metavar="turn_over_dropout[PARAMETER=VALUE]",
+            help="Look at the networks of this one instead of the plan's.",
+        ),
     )
 
+    estimator: str = "turn_over_dropout[n_masks=64,p=0.5,antithetic=true]"
+    checkpoints: Annotated[int, Field(ge=2)] = 20
+    leave_one_out: bool = True
+    difficulty: Literal["learning_time", "subset"] = "learning_time"
+    difficulty_trainings: Annotated[int, Field(ge=1)] = 32
+    quantiles: Annotated[int, Field(ge=2)] = 10
+    fewest: Annotated[int, Field(ge=2)] = 20
+    resamples: Annotated[int, Field(ge=100)] = 1000
+    tail: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    apart_below: Fraction = 0.05
+    together_above: Fraction = 0.25
+    initial_epochs: Annotated[float, Field(gt=0)] = 1.0
 
-def _estimator(problem: Prepared) -> TurnOverDropout:
-    """The turn-over dropout of `[dynamics] estimator`, if it is one whose networks can be looked at while trained."""
-    (candidate,) = problem.candidates
-    estimator = with_masks_of_units(candidate)
-    check_estimators(problem)
-    if (n_seeds := len(set(estimator.replicates()))) < FEWEST_SEEDS:
-        raise UsageError(
-            f"{candidate.selector} has networks of {n_seeds} seeds, and intervals over seeds take {FEWEST_SEEDS}"
-        )
-    return estimator
-
-
-@dataclass(frozen=True, eq=False)
-class _Subject:
-    """One problem, and what it is trained with."""
-
-    plan: Plan
-    problem: Prepared
-    estimator: TurnOverDropout
-    resources: Resources
-    progress: Progress
-
-    @property
-    def settings(self) -> DynamicsTable:
-        return self.plan.dynamics
-
-    @property
-    def name(self) -> str:
-        return self.problem.plan.name
-
-    @property
-    def steps(self) -> list[int]:
-        """Steps after which points are looked at: 0, the truth's or a grid that is dense early, and the last one.
-
-        The grid's k-th of K steps is at (k / K)^2 of the training.
-        """
-        last, n = self.problem.trainer.n_steps, self.settings.checkpoints
-        chosen = self.plan.truth.steps or [round(last * (k / n) ** 2) for k in range(1, n)]
-        return sorted({0, *chosen, last})
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return self.problem.trainer.n_steps // self.problem.trainer.recipe.epochs
-
-    @property
-    def labels(self) -> Labels:
-        """A label that was drawn and is right by chance is a true one; but if all were drawn, none is."""
-        drawn, wrong = self.problem.labels.drawn, self.problem.labels.wrong
-        return Labels(self.problem.trainer.data.train.ids.cpu(), ~wrong & ~drawn.all(), wrong)
-
-    def check(self) -> None:
-        """UsageError where the settings do not fit the problem."""
-        trainer, settings = self.problem.trainer, self.settings
-        if trainer.data.n_classes is None:
-            raise UsageError(f"{self.name} is for regression: without classes nothing is memorised")
-        if settings.initial_epochs > trainer.recipe.epochs:
+    def planned(self, plan: Plan) -> Plan:
+        if self.apart_below > self.together_above:
             raise UsageError(
-                f"[dynamics] initial_epochs = {settings.initial_epochs:g} is beyond the last epoch of {self.name}, "
-                f"{trainer.recipe.epochs}"
+                f"[dynamics] apart_below = {self.apart_below:g} must not be above together_above = "
+                f"{self.together_above:g}"
             )
+        return plan.changed(estimators=(self.estimator,))
 
-    def found(self) -> tuple[ProblemDynamics, tuple[Claim, ...]]:
-        """What this problem shows, and the claims that can be asked of it."""
-        difficulty, course = self._difficulty(), self._course()
-        left_out = self._left_out() if self.settings.leave_one_out else None
-        learning = Learning(
-            course,
-            self.labels,
-            difficulty,
-            self.settings,
-            seed=self._seed("resampling", self.name),
-            left_out=left_out,
-        )
-        reasons = self.labels.cannot_be_asked(self.settings)
-        of_problem = ProblemDynamics(
-            problem=self.name,
-            n_train=len(self.problem.trainer.data.train),
-            n_networks=self.estimator.n_masks,
-            n_seeds=len(course.seen),
-            steps_per_epoch=self.steps_per_epoch,
-            steps=tuple(self.steps),
-            by_label=learning.by_label(),
-            by_difficulty=learning.by_difficulty(),
-            left_out_overlap=learning.left_out_overlap(),
-            agreement={} if left_out is None else self._agreement(course, left_out),
-            notes=tuple(dict.fromkeys(reasons.values())),
-        )
-        return of_problem, learning.claims(self.name, steps_per_epoch=self.steps_per_epoch)
+    def check(self, plan: Plan, subjects: Sequence[Subject]) -> None:
+        from influbench.studies.dynamics.asking import check
 
-    def _difficulty(self) -> Tensor:
-        """By other trainings than those that are looked at, (n_train,): higher is harder."""
-        trainer, seed, n = self.problem.trainer, self._seed("difficulty"), self.settings.difficulty_trainings
-        what = f"difficulty on {self.name}"
-        if self.settings.difficulty == "learning_time":
-            return trained(LearningTimes(trainer, seed, n), self.resources, what=what, progress=self.progress)
-        return subset_memorization(
-            trainer, seed, n_trainings=n, resources=self.resources, what=what, progress=self.progress
-        )
+        check(self, plan, subjects)
 
-    def _course(self) -> Course:
-        networks = MaskedNetworks(self.problem.trainer, self.estimator, self._seed("masks"), self.steps)
-        return trained(networks, self.resources, what=f"masked networks on {self.name}", progress=self.progress)
+    def ask(self, plan: Plan, subjects: Sequence[Subject]) -> DynamicsRecord:
+        from influbench.studies.dynamics.asking import found
 
-    def _left_out(self) -> Tensor:
-        """Memorization by leave-one-out after each step, (n_seeds, n_steps, n_train).
+        return found(self, plan, subjects)
 
-        Where the plan has `[truth] steps`, this is the truth of a run of it. Before training there is no difference.
-        """
-        ground_truth = GroundTruth(
-            self.problem.trainer,
-            self.plan.seed,
-            self.plan.truth.steps or self.steps[1:-1],
-            n_seeds=self.plan.truth.seeds,
-        )
-        what = f"ground truth of {self.name}"
-        truth = trained(ground_truth, self.resources, what=what, progress=self.progress)
-        at_end = {self.steps[-1]: truth}
-        after = [({**truth.earlier, **at_end})[step].memorization for step in self.steps if step > 0]
-        known = [memorization for memorization in after if memorization is not None]
-        return torch.stack([torch.zeros_like(known[0]), *known], dim=1)
+    @classmethod
+    def report(cls, record: DynamicsRecord, *, width: int) -> "Iterable[RenderableType]":
+        from influbench.studies.dynamics.report import report
 
-    def _agreement(self, course: Course, left_out: Tensor) -> dict[str, tuple[MemorizationAt, ...]]:
-        """Of memorization by masks with that by leaving out: over all points, and over those of one kind of label."""
-        labels, memorization = self.labels, course.memorization.mean(0)
-        kinds = {ALL_POINTS: torch.ones_like(labels.wrong), TRUE: labels.true, WRONG: labels.wrong}
-        large = {name: of_kind for name, of_kind in kinds.items() if of_kind.sum() >= self.settings.fewest}
-        return {
-            name: tuple(
-                _agreement_at(step, memorization[place, of_kind], left_out[:, place, of_kind])
-                for place, step in enumerate(self.steps)
-                if step > 0
-            )
-            for name, of_kind in large.items()
-        }
-
-    def _seed(self, *labels: str) -> int:
-        """A stream of this study: neither the truth nor the estimators of a run have it."""
-        return derive(self.plan.seed, "study", "dynamics", *labels)
-
-
-def _agreement_at(step: int, scores: Tensor, left_out: Tensor) -> MemorizationAt:
-    truth = Yardstick(left_out[:, :, None], whole_table(len(scores), 1))
-    return MemorizationAt(
-        step=step,
-        spearman=statistic(truth.agreement([scores[:, None]]).value),
-        ceiling=statistic(truth.reliability.ceiling),
-    )
+        return report(record, width=width)

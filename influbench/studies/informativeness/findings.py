@@ -7,8 +7,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from influbench.plan import InformativenessTable
-from influbench.results import AGREEMENT, UNKNOWN, ByDifficulty, Claim, DifficultyPair, GroupEffect, Statistic, Verdict
+from influbench.results import UNKNOWN, Claim, Statistic, Verdict
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
 from influbench.statistics.yardsticks import statistic
 from influbench.studies.informativeness.effects import (
@@ -18,7 +17,9 @@ from influbench.studies.informativeness.effects import (
     mean_over_all,
 )
 from influbench.studies.informativeness.groups import Group
+from influbench.studies.informativeness.record import AGREEMENT, ByDifficulty, DifficultyPair, GroupEffect
 from influbench.studies.informativeness.retraining import ACCURACY, P_CORRECT, Outcomes
+from influbench.studies.informativeness.study import Informativeness
 from influbench.studies.verdicts import above, below, judged
 
 
@@ -133,7 +134,7 @@ class Claims:
 
     problem: str
     effects: Effects
-    settings: InformativenessTable
+    settings: Informativeness
     has_wrong: bool
 
     def all(self) -> list[Claim]:

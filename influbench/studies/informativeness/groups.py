@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from influbench.results import GroupKind
 from influbench.seeds import derive, hash_integers
+from influbench.studies.informativeness.record import GroupKind
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,14 +11,13 @@ from torch import Tensor
 
 import influbench
 from influbench.api import Shard, Work
-from influbench.engine.estimating import estimated
-from influbench.engine.obstacles import in_words
 from influbench.engine.preparation import Candidate
-from influbench.errors import InflubenchError, PluginError, UsageError
-from influbench.executors import Here
+from influbench.errors import UsageError
+from influbench.executors.here import Here
 from influbench.resources import Progress, Resources, no_progress
 from influbench.results import Quantity
 from influbench.shards import trained
+from influbench.studies.subjects import estimate_of
 from influbench.training.fingerprint import digest, training_key
 from influbench.training.loop import Trainer
 
@@ -71,16 +70,9 @@ class Scores(Work[Tensor]):
         return self.candidate.supplied == str(self.candidate.selector)
 
     def _scores(self, repeat: int) -> Tensor:
-        view, estimator, who = self.candidate.problems[repeat], self.candidate.estimator, self.candidate.supplied
-        assert estimator is not None
-        try:
-            (estimate,) = estimated(estimator, view, who=who)
-        except InflubenchError as error:
-            raise type(error)(in_words(error, who)) from error
-        except Exception as error:
-            raise PluginError(in_words(error, who)) from error
-        scores: Tensor | None = getattr(estimate, self.quantity)
+        scores: Tensor | None = getattr(estimate_of(self.candidate, repeat), self.quantity)
         if scores is None:
+            who = self.candidate.supplied
             raise UsageError(f"{who} tells no {self.quantity}; name another in the plan's [informativeness]")
         return scores
 

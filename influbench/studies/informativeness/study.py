@@ -1,145 +1,79 @@
-"""The study over the problems of a plan."""
+"""The study as the command line and plans name it, with its settings."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import torch
-from torch import Tensor
+from pydantic import Field
 
-from influbench.engine.preparation import Candidate, Prepared
-from influbench.errors import DataError, PlanError
-from influbench.plan import InformativenessTable, Plan
-from influbench.registry import Registry, installed, parse_selector
-from influbench.resources import Progress, Resources, no_progress
-from influbench.results import Claim, InformativenessStudy, ProblemInformativeness
-from influbench.seeds import derive
-from influbench.shards import trained
-from influbench.studies.informativeness.effects import mean_over_all
-from influbench.studies.informativeness.findings import Claims, Effects, agreement
-from influbench.studies.informativeness.groups import Pool, choose
-from influbench.studies.informativeness.retraining import ACCURACY, Retraining
-from influbench.studies.informativeness.scores import Scores
-from influbench.studies.preparation import check_estimators, prepared_for_study
+from influbench.api import Study, Subject
+from influbench.errors import PlanError
+from influbench.plan import Names, Plan, ProperFraction, ProperFractions
+from influbench.registry import parse_selector
+from influbench.studies.informativeness.record import InformativenessRecord
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
-def informativeness(
-    plan: Plan,
-    *,
-    registry: Registry | None = None,
-    resources: Resources | None = None,
-    progress: Progress = no_progress,
-    ready: Callable[[], None] = lambda: None,
-) -> InformativenessStudy:
-    """Take groups of train points away on each problem of the plan, over as many seeds as its truth has.
+@dataclass(frozen=True)
+class Informativeness(Study[InformativenessRecord]):
+    """Ask whether correct difficult examples are more informative than easy ones, on the problems of PLAN.
 
-    `ready` is called when all is checked and nothing trained. UsageError before that where a problem has no classes or
-    too few points for a group, or an estimator cannot run on it.
+    Groups of train points are removed and the network is trained again, and trained on each group alone.
+
+    The settings are in the plan's [informativeness]. Groups hold each of `fractions` of the train points;
+    `random_groups` of each size are the reference. Every estimator in `difficulty` orders the points by its
+    memorization, the mean of `difficulty_repeats` runs; `influence` is the estimator that predicts the influence of a
+    group's points. With `balanced_classes`, all groups of a size have the same class counts. Claims are about groups of
+    the fraction `decided_at`: supported where the 95% interval lies above `supported_above`, not supported where it
+    lies below `refuted_below`, in the problem's measure per removed example.
     """
-    registry, resources, settings = registry or installed(), resources or Resources(), plan.informativeness
-    if settings.decided_at not in settings.fractions:
-        raise PlanError(
-            f"{plan.name}: [informativeness] decided_at = {settings.decided_at:g} is none of its fractions, "
-            f"{', '.join(f'{fraction:g}' for fraction in settings.fractions)}"
-        )
-    if settings.refuted_below > settings.supported_above:
-        raise PlanError(
-            f"{plan.name}: [informativeness] refuted_below = {settings.refuted_below:g} is above supported_above = "
-            f"{settings.supported_above:g}"
-        )
-    names = _estimators(settings)
-    plan = plan.changed(estimators=names, repeats=settings.difficulty_repeats + 1)
-    prepared = prepared_for_study(plan, registry, resources=resources)
-    pools = [_pool(problem, plan, settings) for problem in prepared]
-    ready()
-    found = [_studied(plan, *of_problem, resources, progress) for of_problem in zip(prepared, pools, strict=True)]
-    return InformativenessStudy(
-        plan=plan.name,
-        seed=plan.seed,
-        n_seeds=plan.truth.seeds,
-        settings=settings.model_dump(mode="json"),
-        problems=tuple(problem for problem, _ in found),
-        claims=tuple(claim for _, claims in found for claim in claims),
-    )
 
+    record = InformativenessRecord
+    default_plan: ClassVar[str] = "informativeness"
 
-def _estimators(settings: InformativenessTable) -> tuple[str, ...]:
-    """Those of difficulty and the one of influence, each once."""
-    return tuple(dict.fromkeys(str(parse_selector(name)) for name in (*settings.difficulty, settings.influence)))
+    fractions: ProperFractions = (0.02, 0.05, 0.1, 0.2)
+    decided_at: ProperFraction = 0.1
+    random_groups: Annotated[int, Field(ge=2)] = 10
+    difficulty: Names = ("turn_over_dropout[n_masks=8]", "subset", "learning_time")
+    difficulty_repeats: Annotated[int, Field(ge=1)] = 8
+    influence: str = "subset[n_models=512]"
+    balanced_classes: bool = True
+    supported_above: float = 0.0
+    refuted_below: float = 0.0
 
+    @property
+    def difficulties(self) -> tuple[str, ...]:
+        """The estimators in `difficulty`, each once."""
+        return tuple(dict.fromkeys(str(parse_selector(name)) for name in self.difficulty))
 
-def _pool(problem: Prepared, plan: Plan, settings: InformativenessTable) -> Pool:
-    """What groups of the problem are drawn from, once it is known that all can be."""
-    name, train = problem.plan.name, problem.trainer.data.train
-    if problem.trainer.data.n_classes is None:
-        raise DataError(f"{name} cannot be studied: difficulty is that of a class, and this data set is for regression")
-    if len(problem.trainer.data.test) < 2:
-        raise DataError(f"{name} cannot be studied: intervals need at least 2 test points, and it has 1")
-    check_estimators(problem)
-    labels, correct = train.labels.cpu(), ~problem.labels.wrong
-    strata = labels if settings.balanced_classes else torch.zeros_like(labels)
-    pool = Pool(train.ids.cpu(), strata, correct, derive(plan.seed, "informativeness", "groups"))
-    for fraction in settings.fractions:
-        if pool.n_points(fraction) < 1:
-            raise DataError(f"{name} cannot be studied: {fraction:g} of its {len(train)} train points is less than one")
-        if pool.sizes(fraction) is None:
-            of_class = " of each class" if settings.balanced_classes else ""
-            raise DataError(
-                f"{name} cannot be studied: two groups of {pool.n_points(fraction)} points ({fraction:g} of the train "
-                f"points) do not fit into half of its {int(correct.sum())} correct ones{of_class}; lower the fraction"
+    def planned(self, plan: Plan) -> Plan:
+        if self.decided_at not in self.fractions:
+            raise PlanError(
+                f"{plan.name}: [informativeness] decided_at = {self.decided_at:g} is none of its fractions, "
+                f"{', '.join(f'{fraction:g}' for fraction in self.fractions)}"
             )
-    return pool
+        if self.refuted_below > self.supported_above:
+            raise PlanError(
+                f"{plan.name}: [informativeness] refuted_below = {self.refuted_below:g} is above supported_above = "
+                f"{self.supported_above:g}"
+            )
+        names = dict.fromkeys([*self.difficulties, str(parse_selector(self.influence))])
+        return plan.changed(estimators=tuple(names), repeats=self.difficulty_repeats + 1)
 
+    def check(self, plan: Plan, subjects: Sequence[Subject]) -> None:
+        from influbench.studies.informativeness.asking import check
 
-def _studied(
-    plan: Plan, problem: Prepared, pool: Pool, resources: Resources, progress: Progress
-) -> tuple[ProblemInformativeness, list[Claim]]:
-    settings, data = plan.informativeness, problem.trainer.data
-    assert data.n_classes is not None
-    influence = _influence(problem, plan, resources)
-    difficulties = _difficulties(problem, plan, resources, progress)
-    groups = choose(pool, settings.fractions, difficulties, n_random=settings.random_groups)
-    retraining = Retraining(problem.trainer, plan.seed, groups, plan.truth.seeds)
-    what = f"{problem.plan.name}, without each group and on it alone"
-    outcomes = trained(retraining, resources, what=what, progress=progress)
-    effects = Effects(
-        groups,
-        outcomes,
-        influence=influence,
-        labels=data.train.labels.cpu(),
-        measure=problem.trainer.measure,
-        n_classes=data.n_classes,
-    )
-    n_wrong = int(problem.labels.wrong.sum())
-    record = ProblemInformativeness(
-        problem=problem.plan.name,
-        measure=problem.trainer.measure,
-        n_train=len(data.train),
-        n_test=len(data.test),
-        n_wrong=n_wrong,
-        n_trainings=plan.truth.seeds * len(retraining.weights),
-        whole=mean_over_all(outcomes.whole[problem.trainer.measure]),
-        accuracy=mean_over_all(outcomes.whole[ACCURACY]),
-        random=effects.random(),
-        by_difficulty=effects.by_difficulty(),
-        agreement=agreement(difficulties, pool.correct),
-    )
-    return record, Claims(problem.plan.name, effects, settings, has_wrong=n_wrong > 0).all()
+        check(self, plan, subjects)
 
+    def ask(self, plan: Plan, subjects: Sequence[Subject]) -> InformativenessRecord:
+        from influbench.studies.informativeness.asking import found
 
-def _difficulties(problem: Prepared, plan: Plan, resources: Resources, progress: Progress) -> dict[str, Tensor]:
-    """Memorization by each estimator of difficulty, the mean of its repeats, (n_train,)."""
-    repeats, difficulties = range(plan.informativeness.difficulty_repeats), {}
-    for name in dict.fromkeys(str(parse_selector(name)) for name in plan.informativeness.difficulty):
-        scores = Scores(_candidate(problem, name), problem.trainer, plan.seed, "memorization", repeats)
-        difficulties[name] = scores.mean(resources, what=f"{name} on {problem.plan.name}", progress=progress)
-    return difficulties
+        return found(self, plan, subjects)
 
+    @classmethod
+    def report(cls, record: InformativenessRecord, *, width: int) -> "Iterable[RenderableType]":
+        from influbench.studies.informativeness.report import report
 
-def _influence(problem: Prepared, plan: Plan, resources: Resources) -> Tensor:
-    """Influence by its estimator, with seeds that no difficulty has, (n_train, n_test)."""
-    candidate = _candidate(problem, str(parse_selector(plan.informativeness.influence)))
-    of_its_own = plan.informativeness.difficulty_repeats
-    return Scores(candidate, problem.trainer, plan.seed, "influence", range(of_its_own, of_its_own + 1)).mean(resources)
-
-
-def _candidate(problem: Prepared, name: str) -> Candidate:
-    return next(candidate for candidate in problem.candidates if str(candidate.selector) == name)
+        return report(record, width=width)

@@ -1,7 +1,7 @@
 """Captum's influence functions by Arnoldi iteration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -30,7 +30,8 @@ class CaptumArnoldi(Estimator):
     whose curvature, damped and summed over the train points, is not above 1e-4.
 
     `damping` and `tolerance` are in units of the mean loss, where captum's `hessian_reg` and `arnoldi_tol` are in
-    those of the sum. The recipe's weight decay is added to the damping as in `influence_function`, but for `adamw`.
+    those of the sum. The recipe's weight decay is added to the damping where it belongs to the
+    objective, as in `influence_function`: not with `adamw`.
     Computes in float64.
 
     Cost: `n_runs` trainings, whose scores are averaged. Besides, in seconds only: `n_iterations` products of the
@@ -68,7 +69,7 @@ class CaptumArnoldi(Estimator):
         return Estimate(_mean([run.influence for run in of_runs]), _mean([run.memorization for run in of_runs]))
 
     def _of_run(self, problem: Problem, parameters: Mapping[str, Tensor], run: int) -> Estimate:
-        train, test = _in_float64(problem.data.train), _in_float64(problem.data.test)
+        train, test = problem.data.train.to(torch.float64), problem.data.test.to(torch.float64)
         with undisturbed():
             function = self._function(problem, parameters, train, seed=derive(problem.seed, "arnoldi", run))
             influence = as_influence(function.influence(batches(test, size=_AT_A_TIME)))
@@ -81,8 +82,7 @@ class CaptumArnoldi(Estimator):
         """Captum's influence function, all of whose work on the Hessian is done."""
         from captum.influence._core.arnoldi_influence_function import ArnoldiInfluenceFunction
 
-        recipe = problem.recipe
-        decay = 0.0 if recipe.optimizer == "adamw" else recipe.weight_decay
+        decay = problem.decay_in_objective
         return ArnoldiInfluenceFunction(
             problem.module(parameters, frozen_as_buffers=True).double(),
             batches(train, size=_AT_A_TIME),
@@ -110,8 +110,3 @@ def _of_itself(function: Any, split: Split) -> Tensor:
 def _mean(of_runs: list[Tensor | None]) -> Tensor | None:
     present = [scores for scores in of_runs if scores is not None]
     return torch.stack(present).mean(0) if present else None
-
-
-def _in_float64(split: Split) -> Split:
-    labels = split.labels.double() if split.labels.is_floating_point() else split.labels
-    return replace(split, inputs=split.inputs.double(), labels=labels)

@@ -92,8 +92,8 @@ class InfluenceFunction(Estimator):
         return max(1, _PAIRS // len(given.train))
 
     def _added(self, problem: Problem) -> float:
-        """The weight decay belongs to the objective; that of adamw is the gradient of nothing."""
-        return self.damping + (0.0 if problem.recipe.optimizer == "adamw" else problem.recipe.weight_decay)
+        """The weight decay where it belongs to the objective; that of adamw is the gradient of nothing."""
+        return self.damping + problem.decay_in_objective
 
     def _largest_allowed(self, given: Handover, attributor: Any) -> float:
         """The lengths of two gradients over what is added: no score is larger, if no eigenvalue is negative."""

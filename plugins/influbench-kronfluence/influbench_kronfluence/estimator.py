@@ -81,7 +81,7 @@ class Kronfluence(Estimator):
 
         curvature = Curvature(
             self.strategy,
-            damping=None if isinstance(self.damping, str) else self.damping + _weight_decay(problem),
+            damping=None if isinstance(self.damping, str) else self.damping + problem.decay_in_objective,
             n_draws=self.n_draws if self.labels == "drawn" else 0,
             seed=derive(problem.seed, "kronfluence", run),
         )
@@ -91,11 +91,6 @@ class Kronfluence(Estimator):
             if problem.data.n_classes is None:
                 return influence, None
             return influence, -analysis.own_products("p_correct") / len(problem.data.train)
-
-
-def _weight_decay(problem: Problem) -> float:
-    """What the objective's curvature owes to weight decay."""
-    return 0.0 if problem.recipe.optimizer == "adamw" else problem.recipe.weight_decay
 
 
 def _mean(of_runs: tuple[Tensor | None, ...]) -> Tensor | None:

@@ -1,0 +1,45 @@
+"""What `influbench study decomposition` finds."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from influbench.results.records import Record, Statistic
+
+
+class Term(Record):
+    """A part of turn-over dropout's scores: its share of their variance, its Spearman correlation with the truth."""
+
+    name: str
+    share_of_variance: Statistic
+    spearman: Statistic
+
+
+class Estimand(Record):
+    """A leave-one-out effect that turn-over dropout may predict: the scores' Spearman correlation with it."""
+
+    name: str
+    spearman: Statistic
+    ceiling: Statistic
+
+
+class Decomposed(Record):
+    """An estimator's scores on one problem, taken apart; influbench.studies.decomposition.terms explains the terms."""
+
+    problem: str
+    estimator: str
+    sealed_share: float
+    n_trainings: int
+    influence: tuple[Term, ...]
+    memorization: tuple[Term, ...]
+    estimands: dict[str, tuple[Estimand, ...]] = Field(default_factory=dict)
+
+
+class DecompositionRecord(Record):
+    """What `influbench study decomposition` finds."""
+
+    schema_name: Literal["influbench.decomposition/1"] = Field(default="influbench.decomposition/1", alias="schema")
+    plan: str
+    seed: int
+    n_seeds: int
+    decomposed: tuple[Decomposed, ...]

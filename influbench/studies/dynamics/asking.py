@@ -1,0 +1,201 @@
+"""When train points are learnt and memorised, on the problems of a plan; learning.py has the questions.
+
+The networks of a turn-over dropout are looked at while they are trained. Beside them stands memorization by leaving
+each point out of ordinary trainings, after the same steps: how far masks tell what leaving out would.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from influbench.api import Subject
+from influbench.engine.preparation import Prepared
+from influbench.errors import UsageError
+from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
+from influbench.plan import Plan
+from influbench.results import Claim
+from influbench.settings import table_of
+from influbench.statistics.correlation import whole_table
+from influbench.statistics.yardsticks import Yardstick, statistic
+from influbench.studies.dynamics.difficulty import LearningTimes, subset_memorization
+from influbench.studies.dynamics.learning import CLAIMS, TRUE, WRONG, Labels, Learning
+from influbench.studies.dynamics.masked_networks import MaskedNetworks, PointCurves
+from influbench.studies.dynamics.record import DynamicsRecord, MemorizationAt, ProblemDynamics
+from influbench.studies.dynamics.study import Dynamics
+from influbench.studies.subjects import with_masks_of_units
+from influbench.truth.leave_one_out import GroundTruth
+
+ALL_POINTS = "all points"
+FEWEST_SEEDS = 4  # of masked networks: fewer tell nothing of the chance of seeds
+
+
+def check(settings: Dynamics, plan: Plan, subjects: Sequence[Subject]) -> None:
+    """UsageError where the settings do not fit a problem, or where no claim can be asked of any."""
+    trainings = [_Training(settings, plan, subject) for subject in subjects]
+    for training in trainings:
+        training.check()
+    reasons = [training.labels.cannot_be_asked(settings) for training in trainings]
+    if all(len(of_problem) == len(CLAIMS) for of_problem in reasons):
+        name, reason = trainings[0].name, next(iter(reasons[0].values()))
+        raise UsageError(f"no claim can be asked of {plan.name}; on {name}, {reason}")
+
+
+def found(settings: Dynamics, plan: Plan, subjects: Sequence[Subject]) -> DynamicsRecord:
+    """What each problem shows, and the claims that can be asked of it."""
+    of_problems = [_Training(settings, plan, subject).found() for subject in subjects]
+    return DynamicsRecord(
+        plan=plan.name,
+        seed=plan.seed,
+        n_seeds=plan.truth.seeds if settings.leave_one_out else 0,
+        settings=table_of(settings),
+        problems=tuple(problem for problem, _ in of_problems),
+        claims=tuple(claim for _, claims in of_problems for claim in claims),
+    )
+
+
+def _estimator(subject: Subject) -> TurnOverDropout:
+    """The turn-over dropout of `[dynamics] estimator`, if it is one whose networks can be looked at while trained."""
+    (candidate,) = subject.prepared.candidates
+    estimator = with_masks_of_units(candidate)
+    if (n_seeds := len(set(estimator.replicates()))) < FEWEST_SEEDS:
+        raise UsageError(
+            f"{candidate.selector} has networks of {n_seeds} seeds, and intervals over seeds take {FEWEST_SEEDS}"
+        )
+    return estimator
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """The training of one problem, and the points that are looked at in it."""
+
+    settings: Dynamics
+    plan: Plan
+    subject: Subject
+
+    @property
+    def problem(self) -> Prepared:
+        return self.subject.prepared
+
+    @property
+    def estimator(self) -> TurnOverDropout:
+        return _estimator(self.subject)
+
+    @property
+    def name(self) -> str:
+        return self.subject.name
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps after which points are looked at: 0, the truth's or a grid that is dense early, and the last one.
+
+        The grid's k-th of K steps is at (k / K)^2 of the training.
+        """
+        last, n = self.problem.trainer.n_steps, self.settings.checkpoints
+        chosen = self.plan.truth.steps or [round(last * (k / n) ** 2) for k in range(1, n)]
+        return sorted({0, *chosen, last})
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.problem.trainer.n_steps // self.problem.trainer.recipe.epochs
+
+    @property
+    def labels(self) -> Labels:
+        """A label that was drawn and is right by chance is a true one; but if all were drawn, none is."""
+        drawn, wrong = self.subject.drawn, self.subject.wrong
+        return Labels(self.subject.data.train.ids.cpu(), ~wrong & ~drawn.all(), wrong)
+
+    def check(self) -> None:
+        """UsageError where the settings or the estimator do not fit the problem."""
+        _estimator(self.subject)
+        trainer, settings = self.problem.trainer, self.settings
+        if trainer.data.n_classes is None:
+            raise UsageError(f"{self.name} is for regression: without classes nothing is memorised")
+        if settings.initial_epochs > trainer.recipe.epochs:
+            raise UsageError(
+                f"[dynamics] initial_epochs = {settings.initial_epochs:g} is beyond the last epoch of {self.name}, "
+                f"{trainer.recipe.epochs}"
+            )
+
+    def found(self) -> tuple[ProblemDynamics, tuple[Claim, ...]]:
+        """What this problem shows, and the claims that can be asked of it."""
+        difficulty, course = self._difficulty(), self._course()
+        left_out = self._left_out() if self.settings.leave_one_out else None
+        learning = Learning(
+            course,
+            self.labels,
+            difficulty,
+            self.settings,
+            seed=self.subject.seed("resampling", self.name),
+            left_out=left_out,
+        )
+        reasons = self.labels.cannot_be_asked(self.settings)
+        of_problem = ProblemDynamics(
+            problem=self.name,
+            n_train=len(self.problem.trainer.data.train),
+            n_networks=self.estimator.n_masks,
+            n_seeds=len(course.seen),
+            steps_per_epoch=self.steps_per_epoch,
+            steps=tuple(self.steps),
+            by_label=learning.by_label(),
+            by_difficulty=learning.by_difficulty(),
+            left_out_overlap=learning.left_out_overlap(),
+            agreement={} if left_out is None else self._agreement(course, left_out),
+            notes=tuple(dict.fromkeys(reasons.values())),
+        )
+        return of_problem, learning.claims(self.name, steps_per_epoch=self.steps_per_epoch)
+
+    def _difficulty(self) -> Tensor:
+        """By other trainings than those that are looked at, (n_train,): higher is harder."""
+        trainer, seed, n = self.problem.trainer, self.subject.seed("difficulty"), self.settings.difficulty_trainings
+        what = f"difficulty on {self.name}"
+        if self.settings.difficulty == "learning_time":
+            return self.subject.trained(LearningTimes(trainer, seed, n), what=what)
+        return subset_memorization(
+            trainer, seed, n_trainings=n, resources=self.subject.resources, what=what, progress=self.subject.progress
+        )
+
+    def _course(self) -> PointCurves:
+        networks = MaskedNetworks(self.problem.trainer, self.estimator, self.subject.seed("masks"), self.steps)
+        return self.subject.trained(networks, what=f"masked networks on {self.name}")
+
+    def _left_out(self) -> Tensor:
+        """Memorization by leave-one-out after each step, (n_seeds, n_steps, n_train).
+
+        Where the plan has `[truth] steps`, this is the truth of a run of it. Before training there is no difference.
+        """
+        ground_truth = GroundTruth(
+            self.problem.trainer,
+            self.plan.seed,
+            self.plan.truth.steps or self.steps[1:-1],
+            n_seeds=self.plan.truth.seeds,
+        )
+        truth = self.subject.trained(ground_truth, what=f"ground truth of {self.name}")
+        at_end = {self.steps[-1]: truth}
+        after = [({**truth.earlier, **at_end})[step].memorization for step in self.steps if step > 0]
+        known = [memorization for memorization in after if memorization is not None]
+        return torch.stack([torch.zeros_like(known[0]), *known], dim=1)
+
+    def _agreement(self, course: PointCurves, left_out: Tensor) -> dict[str, tuple[MemorizationAt, ...]]:
+        """Of memorization by masks with that by leaving out: over all points, and over those of one kind of label."""
+        labels, memorization = self.labels, course.memorization.mean(0)
+        kinds = {ALL_POINTS: torch.ones_like(labels.wrong), TRUE: labels.true, WRONG: labels.wrong}
+        large = {name: of_kind for name, of_kind in kinds.items() if of_kind.sum() >= self.settings.fewest}
+        return {
+            name: tuple(
+                _agreement_at(step, memorization[place, of_kind], left_out[:, place, of_kind])
+                for place, step in enumerate(self.steps)
+                if step > 0
+            )
+            for name, of_kind in large.items()
+        }
+
+
+def _agreement_at(step: int, scores: Tensor, left_out: Tensor) -> MemorizationAt:
+    truth = Yardstick(left_out[:, :, None], whole_table(len(scores), 1))
+    return MemorizationAt(
+        step=step,
+        spearman=statistic(truth.agreement([scores[:, None]]).value),
+        ceiling=statistic(truth.reliability.ceiling),
+    )

@@ -1,0 +1,137 @@
+"""What every optimizer and every schedule owes."""
+
+from collections.abc import Callable, Iterator
+
+from influbench.api import Optimizer, Recipe, Schedule
+from influbench.engine.soundness import Fault
+from influbench.engine.update_rules import (
+    argument_faults,
+    derivative_faults,
+    in_place_faults,
+    moment_faults,
+    replica_faults,
+    schedule_faults,
+    step_faults,
+)
+from influbench.process import changes
+from influbench.registry import installed, parse_selector
+from influbench.testing.checks import Check, ContractError, Promise, assert_unchanged, checks_of
+from influbench.training.optimizers.sgd import Sgd
+from influbench.training.schedules.constant import Constant
+from influbench.training.updates import UpdateRule
+
+_RECIPES = (Recipe(), Recipe(momentum=0.9, weight_decay=0.1, learning_rate=0.01))
+_N_STEPS = (1, 7, 120)
+
+
+def optimizer_checks(optimizer: str | Optimizer) -> list[Check]:
+    """The contract of optimizers for one of them, an instance or its selector: a list of checks to be called.
+
+    It takes a few steps of a matrix and a vector, in a stack of two. `Optimizer.exempt` declares exceptions.
+    """
+    if isinstance(optimizer, str):
+        optimizer = installed().create("optimizer", parse_selector(optimizer))
+    assert isinstance(optimizer, Optimizer)
+    return checks_of(_OF_OPTIMIZERS, optimizer, optimizer)
+
+
+def schedule_checks(schedule: str | Schedule) -> list[Check]:
+    """The contract of schedules for one of them, an instance or its selector: a list of checks to be called.
+
+    `Schedule.exempt` declares exceptions.
+    """
+    if isinstance(schedule, str):
+        schedule = installed().create("schedule", parse_selector(schedule))
+    assert isinstance(schedule, Schedule)
+    return checks_of(_OF_SCHEDULES, schedule, schedule)
+
+
+def _rules(optimizer: Optimizer) -> list[UpdateRule]:
+    return [UpdateRule(recipe, optimizer, Constant()) for recipe in _RECIPES]
+
+
+def _without(faults: Callable[[UpdateRule], Iterator[Fault]]) -> Callable[[Optimizer], None]:
+    """A test that an optimizer has none of these faults, with momentum and weight decay and without."""
+
+    def test(optimizer: Optimizer) -> None:
+        for rule in _rules(optimizer):
+            if fault := next(faults(rule), None):
+                raise ContractError(fault.seen, fault.remedy)
+
+    return test
+
+
+def _gives_rates(schedule: Schedule) -> None:
+    rule = UpdateRule(Recipe(), Sgd(), schedule)
+    for n_steps in _N_STEPS:
+        if fault := next(schedule_faults(rule, n_steps), None):
+            raise ContractError(fault.seen, fault.remedy)
+
+
+def _gives_them_again(schedule: Schedule) -> None:
+    rule = UpdateRule(Recipe(), Sgd(), schedule)
+    if rule.learning_rates(_N_STEPS[-1]) != rule.learning_rates(_N_STEPS[-1]):
+        raise ContractError("two calls for one step give different learning rates")
+
+
+def _optimizer_leaves_the_process_alone(optimizer: Optimizer) -> None:
+    with changes() as changed:
+        for rule in _rules(optimizer):
+            next(step_faults(rule), None)
+    assert_unchanged(changed, type(optimizer), "it")
+
+
+def _schedule_leaves_the_process_alone(schedule: Schedule) -> None:
+    with changes() as changed:
+        _gives_rates(schedule)
+    assert_unchanged(changed, type(schedule), "it")
+
+
+_PUT_BACK = "put settings back in a `finally`, and draw no random numbers"
+
+_OF_OPTIMIZERS = [
+    Promise("moments", "begins with float tensors by moment and parameter, or none", "", _without(moment_faults)),
+    Promise(
+        "step",
+        "returns finite parameters and the moments it was given, in their shapes and types",
+        "",
+        _without(step_faults),
+        needs="moments",
+    ),
+    Promise("arguments", "leaves what it is given as it is", "", _without(argument_faults), needs="step"),
+    Promise("in_place", "gives the same numbers again, in place or not", "", _without(in_place_faults), needs="step"),
+    Promise(
+        "replicas", "moves a network in a stack as it moves it alone", "", _without(replica_faults), needs="in_place"
+    ),
+    Promise(
+        "derivative",
+        "autograd finds the derivative of its steps, which metagradient takes",
+        "",
+        _without(derivative_faults),
+        needs="in_place",
+    ),
+    Promise(
+        "process",
+        "leaves random states, gradient mode, default dtype and device, and the number of threads as they are",
+        _PUT_BACK,
+        _optimizer_leaves_the_process_alone,
+        needs="step",
+    ),
+]
+_OF_SCHEDULES = [
+    Promise("rates", "gives a finite learning rate that is not negative at every step", "", _gives_rates),
+    Promise(
+        "determinism",
+        "gives the same learning rate for the same step",
+        "draw no random numbers, and remember nothing in self",
+        _gives_them_again,
+        needs="rates",
+    ),
+    Promise(
+        "process",
+        "leaves random states, gradient mode, default dtype and device, and the number of threads as they are",
+        _PUT_BACK,
+        _schedule_leaves_the_process_alone,
+        needs="rates",
+    ),
+]

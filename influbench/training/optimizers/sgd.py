@@ -1,0 +1,50 @@
+"""Stochastic gradient descent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from influbench.api import Optimizer, OptimizerState, Recipe
+
+Parameters = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Sgd(Optimizer):
+    """Gradient descent as `torch.optim.SGD` takes it: `v <- momentum v + g`, then `p <- p - learning_rate v`.
+
+    `momentum` is the recipe's; without it no moment is kept.
+    """
+
+    reads = ("momentum",)
+
+    def initial_moments(self, recipe: Recipe, parameters: Parameters) -> Mapping[str, Parameters]:
+        """A first moment of 0 where there is momentum."""
+        return {"first": {name: torch.zeros_like(p) for name, p in parameters.items()}} if recipe.momentum else {}
+
+    def step(
+        self,
+        recipe: Recipe,
+        parameters: Parameters,
+        gradients: Parameters,
+        state: OptimizerState,
+        *,
+        learning_rate: float,
+        in_place: bool = False,
+    ) -> tuple[Parameters, Mapping[str, Parameters]]:
+        """Along the first moment, or along the gradient."""
+        moments = state.moments
+        if recipe.momentum:
+            first = state.moments["first"]
+            gradients = {
+                name: torch.add(g, first[name], alpha=recipe.momentum, out=first[name] if in_place else None)
+                for name, g in gradients.items()
+            }
+            moments = {"first": gradients}
+        stepped = {
+            name: torch.add(p, gradients[name], alpha=-learning_rate, out=p if in_place else None)
+            for name, p in parameters.items()
+        }
+        return stepped, moments

@@ -1,0 +1,15 @@
+"""Half a cosine."""
+
+from dataclasses import dataclass
+from math import cos, pi
+
+from influbench.api import Recipe, Schedule
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """From the recipe's learning rate at the first step towards 0 after the last, as torch's `CosineAnnealingLR`."""
+
+    def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
+        """The full one times `(1 + cos(pi step / n_steps)) / 2`."""
+        return recipe.learning_rate * (1 + cos(pi * step / n_steps)) / 2
