@@ -82,7 +82,7 @@ def _instance(kind: Kind, thing: object) -> Any:
         )
     parameters = getattr(owner, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen:
-        raise UsageError(f"{owner.__name__} is no frozen dataclass; write @dataclass(frozen=True) above it")
+        raise UsageError(f"{owner.__name__} is not a frozen dataclass; write @dataclass(frozen=True) above it")
     if owner is not thing:
         return thing
     try:
