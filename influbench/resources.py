@@ -1,4 +1,4 @@
-"""Where trainings run, where they are stored, and what they may use. This does not change what they compute."""
+"""The place where trainings run, their storage, and their limits. None of it changes what they compute."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

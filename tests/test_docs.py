@@ -389,7 +389,7 @@ def test_every_estimator_of_the_docs_has_the_figures_of_the_stored_run() -> None
     assert f"leave-one-out of that training alone {on_one[0]} ({on_one[1]})" in text
     share = problems["digits, mlp"]["metagradient[n_seeds=12]"]["influence"].of_ceiling
     assert share.value is not None
-    assert f"reaches {100 * share.value:.0f} % of the ceiling" in text
+    assert f"reaches {100 * share.value:.0f}% of the ceiling" in text
 
 
 def test_who_finds_wrong_labels_in_the_docs_is_who_does_in_the_stored_run() -> None:
@@ -446,21 +446,21 @@ def test_the_coverage_of_trust_in_the_docs_is_that_of_the_stored_simulations() -
     page = " ".join((ROOT / "docs" / "explanation" / "figures.md").read_text().split())
     trust = [case["coverage"] for name, case in stored.items() if " tails, " in name]
     assert len(trust) == 12
-    assert f"in {100 * min(trust):.1f} % to {100 * max(trust):.1f} % (500 simulations each" in page
+    assert f"in {100 * min(trust):.1f}% to {100 * max(trust):.1f}% (500 simulations each" in page
     off = [-stored[f"ceiling, {n} seeds, heavy tails, 100 x 40"]["mean_error"] for n in (4, 8)]
-    assert f"is told {off[0]:.3f} too low from 4 seeds and {off[1]:.3f} from 8" in page
+    assert f"is {off[0]:.3f} too low from 4 seeds and {off[1]:.3f} from 8" in page
     bootstrap, interval_ = "two-way bootstrap, noise of cells, 60 x 40", "independent, noise of cells, 60 x 40"
     assert f"intervals {stored[bootstrap]['width'] / ours[interval_]['width']:.1f} times as wide" in page
-    assert f"holds the value in {100 * stored[bootstrap]['coverage']:.1f} %" in page
+    assert f"holds the value in {100 * stored[bootstrap]['coverage']:.1f}%" in page
     of_cells, of_rows = (100 * case["coverage"] for name, case in stored.items() if name.startswith("all pairs"))
-    assert f"hold at once in {of_cells:.1f} % (noise of cells) and {of_rows:.1f} % (noise of rows)" in page
+    assert f"hold at once in {of_cells:.1f}% (noise of cells) and {of_rows:.1f}% (noise of rows)" in page
 
 
 def test_the_speed_of_scores_in_the_docs_is_that_of_the_stored_run() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "speed" / "scores.json").read_text())
     page = " ".join((ROOT / "docs" / "explanation" / "speed.md").read_text().split())
     assert f"that is {found['speedup']:.1f} times as fast" in page
-    assert f"at {100 * found['gemm_fraction']:.0f} % of the rate" in page
+    assert f"at {100 * found['gemm_fraction']:.0f}% of the rate" in page
     assert found["largest_difference"] < 1e-4
 
 
@@ -485,7 +485,7 @@ def test_the_speeds_of_the_docs_are_those_of_the_stored_run() -> None:
     for case in compared:
         times = [f"{case['ours_ms']:.2f}", f"{case['ours_one_process_ms']:.2f}"]
         times += [f"{case[name]:.1f}" for name in ("plain_loop_ms", "dattri_ms", "speedup_plain", "speedup_dattri")]
-        row = " | ".join([case["name"], *times, f"{100 * case['gemm_fraction']:.0f} %"])
+        row = " | ".join([case["name"], *times, f"{100 * case['gemm_fraction']:.0f}%"])
         assert f"| {row} |" in page
 
 
@@ -498,5 +498,5 @@ def test_the_coverage_of_the_docs_is_that_of_the_stored_simulations() -> None:
     page = (ROOT / "docs" / "explanation" / "figures.md").read_text()
     assert {case["simulations"] for case in stored} == {2000}
     assert f"over {len(stored)} kinds and sizes" in page
-    assert f"in {100 * min(coverages):.1f} % to {100 * max(coverages):.1f} % of them" in page
+    assert f"in {100 * min(coverages):.1f}% to {100 * max(coverages):.1f}% of them" in page
     assert "30 x 10" in max(stored, key=lambda case: case["coverage"])["name"]

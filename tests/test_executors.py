@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from distributed import LocalCluster
@@ -21,6 +22,7 @@ from influbench.executors.processes import LocalProcesses
 from influbench.resources import Resources
 from influbench.shards import gather
 from influbench.store.cache import Cache
+from influbench.testing import Check, executor_checks
 from influbench.truth.leave_one_out import GroundTruth
 from tests import executor_work as work
 from tests.problems import blobs, trainer
@@ -167,3 +169,51 @@ def test_nobody_listening_is_a_sentence_after_a_few_seconds() -> None:
 def test_a_local_cluster_needs_a_number() -> None:
     with pytest.raises(UsageError, match="write local:N with a number of workers of at least 1"):
         list(Dask("local:0").run(work.threads, "", ["a"]))
+
+
+@pytest.mark.parametrize("check", [*map(str, executor_checks("here"))])
+@pytest.mark.parametrize("name", ["here", "processes[n_workers=2]", "dask"])
+def test_the_executors_that_come_with_influbench_keep_the_contract(
+    contracts: dict[str, dict[str, Check]], name: str, check: str
+) -> None:
+    outcome = contracts[name][check].outcome()
+    exceptions = {("here", "retries"): "exempt", ("here", "threads"): "not applicable"}
+    assert outcome.status == exceptions.get((name, check), "passed"), outcome.detail
+
+
+@pytest.fixture(scope="module")
+def contracts(cluster: LocalCluster) -> dict[str, dict[str, Check]]:
+    selectors = {"here": "here", "dask": f"dask[address={cluster.scheduler_address}]"}
+    selectors["processes[n_workers=2]"] = "processes[n_workers=2]"
+    return {name: {str(check): check for check in executor_checks(of)} for name, of in selectors.items()}
+
+
+def test_a_worker_with_several_threads_computes_one_piece_at_a_time() -> None:
+    """Dask's own workers have a thread for each core, and torch's random state is that of the whole process."""
+    with LocalCluster(n_workers=1, threads_per_worker=4, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+        executor = Dask(cluster.scheduler_address)
+        (apart,) = (check for check in executor_checks(executor) if str(check) == "apart")
+        assert apart.outcome().status == "passed"
+        assert executor.capacity() == 1
+        executor.close()
+
+
+@pytest.mark.parametrize(
+    ("executor", "capacity"),
+    [(Here(), 1), (LocalProcesses(2), 2), (LocalProcesses(3), 3), (LocalProcesses(50), 3), (Dask("local:50"), 3)],
+)
+def test_pieces_run_at_a_time_as_far_as_there_are_processors(
+    executor: Executor, capacity: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "cpu_count", lambda: 3)
+    assert executor.capacity() == capacity
+
+
+def test_a_cluster_computes_a_piece_in_each_worker(cluster: LocalCluster) -> None:
+    with closing(Dask(cluster.scheduler_address)) as executor:
+        assert executor.capacity() == 2
+
+
+def test_an_executor_needs_a_worker() -> None:
+    with pytest.raises(ValueError, match="n_workers must be at least 1, got 0"):
+        LocalProcesses(0)

@@ -61,7 +61,7 @@ def test_built_ins_come_in_by_the_same_door() -> None:
 
 
 def test_every_built_in_can_be_made_from_its_name() -> None:
-    needed = {"from_file": {"path": "scores.csv"}}
+    needed = {"from_file": {"path": "scores.csv"}, "processes": {"n_workers": 2}, "dask": {"address": "local:2"}}
     for entry in installed().entries:
         made = installed().create(entry.kind, Selector(entry.spec.name, needed.get(entry.spec.name, {})))
         assert made.__doc__

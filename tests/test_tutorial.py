@@ -79,7 +79,7 @@ def failing(source: str, name: str) -> dict[str, str]:
     return {outcome.name: outcome.detail for outcome in outcomes if outcome.status not in ("passed", "not applicable")}
 
 
-def told(*words: str) -> str:
+def type_and_message(*words: str) -> str:
     return CliRunner().invoke(main, words).output
 
 
@@ -89,7 +89,7 @@ def test_the_page_grows_the_file_in_the_repository() -> None:
 
 def test_noise_by_row_fails_the_checks_that_the_page_shows(folder: Path) -> None:
     assert {*failing(BY_ROW, "Noise")} == {"permutation", "columns", "process"}
-    checked = told("check", "./mine.py:Noise").splitlines()
+    checked = type_and_message("check", "./mine.py:Noise").splitlines()
     (shown,) = (block for block in blocks("") if "permutation  failed" in block)
     assert {line for line in shown.splitlines() if line != "..."} <= {line.rstrip() for line in checked}
 
@@ -110,7 +110,7 @@ def test_what_the_page_warns_of_is_found_by_the_checks(folder: Path) -> None:
 
 
 def test_a_damping_that_cannot_be_is_the_sentence_of_the_page(folder: Path) -> None:
-    said = told("run", "digits", "-e", "./mine.py:LastLayer[damping=-1]")
+    said = type_and_message("run", "digits", "-e", "./mine.py:LastLayer[damping=-1]")
     assert f"$ influbench run digits -e './mine.py:LastLayer[damping=-1]'\n{said}" in PAGE
     with pytest.raises(ValueError, match="above 0"):
         classes(WHOLE)["LastLayer"](damping=float("nan"))
@@ -162,7 +162,7 @@ def test_the_package_of_the_page_is_found_and_keeps_the_contract(folder: Path, m
     (folder / "test_mine.py").write_text(python("import torch\nfrom influbench.testing"))
     (commands,) = (block for block in blocks("console") if "influbench new" in block)
     new, copy, adapt, install, _, check, run = (line.removeprefix("$ ") for line in commands.splitlines())
-    told(*shlex.split(new)[1:])
+    type_and_message(*shlex.split(new)[1:])
     subprocess.run(f"{copy} && {adapt}", shell=True, check=True)
     assert "influbench-last-layer[test]" in install
     package = folder / "influbench-last-layer"
@@ -174,8 +174,8 @@ def test_the_package_of_the_page_is_found_and_keeps_the_contract(folder: Path, m
     monkeypatch.syspath_prepend(package)
     installed.cache_clear()
     try:
-        assert "Keeps the contract" in told(*shlex.split(check)[1:])
-        ran = told(*shlex.split(run.replace(" digits ", " small.toml "))[1:], "--json", "-o", "out")
+        assert "Keeps the contract" in type_and_message(*shlex.split(check)[1:])
+        ran = type_and_message(*shlex.split(run.replace(" digits ", " small.toml "))[1:], "--json", "-o", "out")
         names = classes((package / "tests" / "test_estimator.py").read_text())
     finally:
         installed.cache_clear()

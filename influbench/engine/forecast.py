@@ -1,4 +1,4 @@
-"""What a ground truth will take, told before it is spent, from a few timed steps."""
+"""Forecasts of time, memory and disk for a plan, from a few timed steps."""
 
 import gc
 from collections.abc import Collection
@@ -89,7 +89,7 @@ def _pieces(prepared: Prepared, cache: Cache, exported: ExportedTruth | None) ->
 
 
 def _seconds(n_trainings: int, trainer: Trainer, executor: Executor) -> float:
-    """Time until so many trainings are done, from a few steps that are timed here and the start of the workers."""
+    """Time until this many trainings are done, from a few steps timed here and the start of the workers."""
     of_one = _seconds_per_training(trainer, one_thread=executor.one_thread)
     return n_trainings * of_one / executor.capacity() + _start_seconds(executor)
 

@@ -1,4 +1,4 @@
-"""Why an estimator gives no scores, in words that a report can show."""
+"""Reasons why an estimator or a judge gives no result, in words that a report can show."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ from influbench.errors import InflubenchError, first_line, type_and_message
 
 @dataclass(frozen=True)
 class Obstacle:
-    """What kept an estimator from running or from finishing."""
+    """The reason why an estimator or a judge did not run or did not finish."""
 
     status: Literal["unsupported", "failed"]
     reason: str

@@ -1,4 +1,4 @@
-"""Where what was found is written."""
+"""The place where a run was written."""
 
 from pathlib import Path
 

@@ -237,7 +237,10 @@ def test_show_takes_parameters(influbench: Influbench) -> None:
         ("subset[n_model=3]", "subset has no parameter 'n_model'; did you mean 'n_models'?"),
         ("subset[n_models=0]", "subset[n_models=0]: n_models must be at least 2, got 0"),
         ("digits[seeds=3]", "'digits' names a dataset and a plan; write `influbench show dataset digits`"),
-        ("plan digits[seeds=3]", "digits is a plan, and plans do not have parameters; write `influbench show plan digits`"),
+        (
+            "plan digits[seeds=3]",
+            "digits is a plan, and plans do not have parameters; write `influbench show",
+        ),
     ):
         wrong = influbench("show", *words.split())
         assert wrong.exit_code == 2

@@ -62,7 +62,7 @@ def test_several_problems_have_ranks_and_a_row_each(influbench: Influbench, quic
     [
         (["nowhere"], "nowhere is not a run directory: it has no result.json"),
         (["before", "-e", "subsett"], "no run has an estimator 'subsett'; did you mean 'subset'?"),
-        (["before", "-e", "subset"], "there are no two estimators with scores to compare; name more runs or more "
+        (["before", "-e", "subset"], "fewer than two estimators have scores to compare; name more runs or more "
          "estimators"),
     ],
 )  # fmt: skip

@@ -35,6 +35,7 @@ difficulty_repeats = 1
 influence = "grad_dot"
 """
 COMMANDS = (("run",), ("study", "decomposition"), ("study", "dynamics"), ("study", "informativeness"))
+RESOURCES = ((), ("--workers", "2"), ("-x", "dask[address=local:1]"), ("--memory", "400KB"), ("--device", "cpu:0"))
 
 
 @pytest.fixture
@@ -73,8 +74,8 @@ def test_every_command_finds_the_same_wherever_it_trains(
     influbench: Influbench, plan: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, one_thread: None
 ) -> None:
     alone: object = None
-    for words in ((), ("--workers", "2"), ("--dask", "local:1"), ("--memory", "400KB"), ("--device", "cpu:0")):
-        monkeypatch.setenv("INFLUBENCH_CACHE", "cache-" + "".join(words).replace(":", "-"))  # so that all are trained
+    for number, words in enumerate(RESOURCES):
+        monkeypatch.setenv("INFLUBENCH_CACHE", f"cache-{number}")  # so that all of them train
         ran = influbench(*command, plan, "--json", *words)
         assert ran.exit_code == 0, ran.stderr
         alone = alone or json.loads(ran.stdout)
@@ -89,7 +90,12 @@ def test_every_command_finds_the_same_wherever_it_trains(
         (("--memory", "10B"), "Invalid value for '--memory': '10B' is not a size"),
         (("--memory", "1KB"), "one replica needs about 0 MB, and the memory limit is 0 MB"),
         (("--workers", "2", "--dask", "local:2"), "give --workers or --dask, not both"),
-        (("--dask", "nonsense"), "--dask nonsense: write tcp://HOST:PORT"),
+        (("--workers", "2", "-x", "here"), "give --workers or --executor, not both"),
+        (("--dask", "nonsense"), "the Dask address nonsense does not fit; write tcp://HOST:PORT"),
+        (("-x", "process"), "unknown executor 'process'; did you mean 'processes'?"),
+        (("-x", "processes"), "processes needs a value for 'n_workers': processes[n_workers=...]"),
+        (("-x", "processes[n_workers=0]"), "processes[n_workers=0]: n_workers must be at least 1, got 0"),
+        (("-x", "dask[adress=local:1]"), "dask has no parameter 'adress'; did you mean 'address'?"),
     ],
 )
 def test_wrong_resources_are_one_sentence_and_exit_code_2(
@@ -101,3 +107,45 @@ def test_wrong_resources_are_one_sentence_and_exit_code_2(
     last = ran.stderr.strip().splitlines()[-1]
     assert last.startswith("Error: ")
     assert sentence in last
+
+
+def stored(cache: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()}
+
+
+def test_a_dry_run_counts_the_shards_of_a_truth_file_and_writes_nothing(
+    influbench: Influbench, quick_plan: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert influbench("run", quick_plan, "-q").exit_code == 0
+    (truth,) = json.loads(influbench("truth", "list", "--json").stdout)["truths"]
+    assert influbench("truth", "export", truth["key"], "truth.safetensors").exit_code == 0
+    monkeypatch.setenv("INFLUBENCH_CACHE", "elsewhere")
+
+    def forecast(*words: object) -> dict[str, object]:
+        ran = influbench("run", quick_plan, "--dry-run", "--json", *words)
+        assert ran.exit_code == 0, ran.stderr
+        (problem,) = json.loads(ran.stdout)["problems"]
+        return {key: problem[key] for key in ("n_trainings", "n_shards", "n_shards_stored")}
+
+    assert forecast() == {"n_trainings": 144, "n_shards": 4, "n_shards_stored": 0}
+    given = ("--truth", "truth.safetensors")
+    assert forecast(*given) == {"n_trainings": 0, "n_shards": 4, "n_shards_stored": 4}
+    assert forecast(*given, "--seeds", 3) == {"n_trainings": 72, "n_shards": 6, "n_shards_stored": 4}
+    assert stored(Path("elsewhere")) == {}
+    (problem,) = json.loads(influbench("run", quick_plan, "--dry-run", "--json", *given).stdout)["problems"]
+    assert (problem["seconds"], problem["disk_bytes"]) == (0, 0)
+
+
+def test_a_dry_run_refuses_what_a_run_refuses(influbench: Influbench, quick_plan: Path) -> None:
+    assert influbench("run", quick_plan, "-q").exit_code == 0
+    (truth,) = json.loads(influbench("truth", "list", "--json").stdout)["truths"]
+    assert influbench("truth", "export", truth["key"], "truth.safetensors").exit_code == 0
+    Path("text").write_text("not a truth")
+    for words in (("--truth", "truth.safetensors", "--seed", 5), ("--truth", "nowhere"), ("--truth", "text")):
+        ran, dry = influbench("run", quick_plan, *words), influbench("run", quick_plan, *words, "--dry-run")
+        assert ran.exit_code in (1, 2)
+        assert (dry.exit_code, dry.stderr, dry.stdout) == (ran.exit_code, ran.stderr, "")
+    assert (
+        "no problem of this plan has that key"
+        in influbench("run", quick_plan, "--truth", "truth.safetensors", "--seed", 5, "--dry-run").stderr
+    )

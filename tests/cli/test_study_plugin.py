@@ -60,7 +60,7 @@ class Counting(Study[Counted]):
     def planned(self, plan: Plan) -> Plan:
         if self.threshold < 0:
             raise UsageError(f"[counting] threshold = {self.threshold:g} must not be negative")
-        return plan.changed(estimators=(self.estimator,))
+        return None if self.fault == "planned" else plan.changed(estimators=(self.estimator,))
 
     def check(self, plan: Plan, subjects: Sequence[Subject]) -> None:
         if self.fault == "check":
@@ -228,6 +228,7 @@ def test_what_cannot_be_asked_is_one_sentence(
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
+        ("planned", "study counting (strangers 1.0) planned NoneType, expected a Plan; return plan.changed(...)"),
         ("check", "study counting (strangers 1.0) raised RuntimeError: no luck today"),
         ("ask", "study counting (strangers 1.0) raised SystemExit: 3"),
         ("record", "study counting (strangers 1.0) found int, expected its record, Counted"),

@@ -97,7 +97,8 @@ def test_a_run_on_what_was_written_finds_the_same_truth(tmp_path: Path, monkeypa
     original = plan(["random"], more=NOISY)
     write_data(original, Path("points.npz"), registry=registry())
     keys = {
-        result_of(of, tmp_path / str(n)).truth.key
+        result_of(of, tmp_path / str(n)).problem.key
         for n, of in enumerate((original, plan(["random"], dataset='"./points.npz"')))
     }
     assert len(keys) == 1
+    assert None not in keys

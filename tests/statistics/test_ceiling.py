@@ -120,7 +120,7 @@ def test_the_ceiling_is_nearer_to_the_mean_of_roots_than_the_root_of_the_mean_is
     reliabilities = [ranked(8 / (8 + variance)) for variance in (1.0, 20.0)]
     mean_of_roots, root_of_mean = np.sqrt(reliabilities).mean(), np.sqrt(np.mean(reliabilities))
     found = known(truth).ceiling
-    best = Yardstick(truth, whole_table(800, 40)).agreement([effects]).spearman
+    best = Yardstick(truth, whole_table(800, 40)).agreement([effects]).value
     assert found is not None
     assert best is not None
     assert best.value == pytest.approx(mean_of_roots, abs=0.006)

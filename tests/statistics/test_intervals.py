@@ -20,7 +20,7 @@ def two_way(n: int, m: int, generator: torch.Generator) -> Tensor:
 
 
 def covers(estimation: Estimation | None, target: float) -> bool:
-    """Whether the 95 % interval, which must be there, holds the target."""
+    """Whether the 95% interval, which must be there, holds the target."""
     assert estimation is not None
     found = estimation.correlation_interval()
     assert found.low is not None

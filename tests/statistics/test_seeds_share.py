@@ -61,11 +61,11 @@ def test_the_share_in_an_agreement_is_the_jackknife_over_seeds() -> None:
         without.append((scipys(scores[0], mean) + scipys(scores[1], mean)) / 2)
     yardstick = Yardstick(truth, whole_table(40, 5))
     found, ceiling = yardstick.agreement(scores), yardstick.reliability.ceiling
-    assert found.spearman is not None
+    assert found.value is not None
     assert found.of_ceiling is not None
     assert ceiling is not None
     assert ceiling.by_seed is not None
-    ratio = found.spearman.value / ceiling.value
+    ratio = found.value.value / ceiling.value
     of_agreement = deleted_seed_contributions(torch.tensor(without, dtype=torch.float64))
     expected = (of_agreement - ratio * ceiling.by_seed) / ceiling.value  # the delta method for a ratio
     torch.testing.assert_close(found.of_ceiling.by_seed, expected, rtol=1e-9, atol=1e-12)

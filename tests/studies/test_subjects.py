@@ -68,7 +68,7 @@ def test_the_truth_is_over_the_seeds_of_the_plan_whatever_its_reliability(tmp_pa
     of = of_blobs("same_label").changed(n_seeds=2, reliability=0.999, max_seeds=3)
     subject = subject_of(of, tmp_path)
     found = subject.truth()
-    fixed = replace(subject.prepared.ground_truth, reliability=None, n_seeds=2)
+    fixed = replace(subject.prepared.judged.ground_truth, reliability=None, n_seeds=2)
     expected = trained(fixed, stored_in(tmp_path / "other"))
     assert found.n_seeds == 2
     torch.testing.assert_close(found.influence, expected.influence, rtol=0, atol=0)
