@@ -240,7 +240,7 @@ def test_show_takes_parameters(influbench: Influbench) -> None:
         ("digits[seeds=3]", "'digits' names a dataset and a plan; write `influbench show dataset digits`"),
         (
             "plan digits[seeds=3]",
-            "digits is a plan, and plans do not have parameters; write `influbench show",
+            "digits is a plan, and plans do not have parameters; write `influbench show plan digits`",
         ),
     ):
         wrong = influbench("show", *words.split())
