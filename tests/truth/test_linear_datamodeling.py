@@ -7,6 +7,7 @@ import torch
 from scipy.stats import spearmanr
 
 from influbench.executors import Here
+from influbench.seeds import derive
 from influbench.statistics.comparison import Yardstick
 from influbench.statistics.correlation import whole_table
 from influbench.store.cache import Cache
@@ -83,3 +84,4 @@ def test_subsets_are_trained_twice_and_keep_their_order(tmp_path: Path) -> None:
     assert torch.equal(effects.measured[0], banks[0].on_test)
     assert torch.equal(effects.measured[1], banks[1].on_test)
     assert (first.n_models, first.ratio, first.repeat, second.repeat) == (5, 0.6, 0, 1)
+    assert first.seed == second.seed == derive(0, "bank", "truth")
