@@ -51,6 +51,7 @@ def test_the_mean_of_one_column_has_no_sample_of_columns_and_repeats_are_kept() 
     assert error(mean) == pytest.approx(error(column) / sqrt(2), rel=0.02)
 
 
+@pytest.mark.slow
 def test_coverage_of_the_mean_over_problems() -> None:
     """Against the expectation of Spearman's correlation of 60 and of 40 normal pairs (Moran 1948)."""
     rho = 0.4 / sqrt(1.16)
