@@ -164,6 +164,7 @@ def test_an_example_trains_only_the_units_of_its_mask() -> None:
     assert moved[kept].any()
 
 
+@pytest.mark.slow
 def test_memorization_is_higher_for_wrong_labels() -> None:
     data = blobs(n_train=30)
     data.train.labels[:5] = (data.train.labels[:5] + 1) % 3
