@@ -28,7 +28,7 @@ from influbench.statistics.correlation import mean_over_columns, spearman, whole
 from influbench.statistics.differences import differences
 from influbench.statistics.ranks import standard_ranks
 from influbench.statistics.reliability import reliability
-from influbench.statistics.yardsticks import Yardstick, statistic
+from influbench.statistics.yardsticks import correlations, statistic
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 
@@ -148,7 +148,7 @@ def heavy_tailed_truth(generator: Generator, n_seeds: int, n: int, m: int, *, ta
 def trust(generator: Generator, n: int, m: int, *, n_seeds: int, tails: float) -> list[tuple[Statistic, float]]:
     """The reliability of a truth, its ceiling, and the share of the ceiling that the noise-free effect reaches."""
     effect, truth = heavy_tailed_truth(generator, n_seeds, n, m, tails=tails)
-    yardstick = Yardstick(truth, whole_table(n, m))
+    yardstick = correlations(truth)
     share = yardstick.agreement([effect]).of_ceiling
     found = {
         "reliability": statistic(yardstick.reliability.reliability),

@@ -44,7 +44,7 @@ def prepared(dataset: str, random_labels: float, n_seeds: int) -> Prepared:
 
 def truth_of(problem: Prepared, n_seeds: int) -> Tensor:
     """Effects (n_seeds, n_train, n_test)."""
-    return trained(replace(problem.ground_truth, n_seeds=n_seeds), Resources()).influence
+    return trained(replace(problem.judged.ground_truth, n_seeds=n_seeds), Resources()).influence
 
 
 def measured(effects: Tensor, blocks: list[Block], size: int) -> dict[str, float]:

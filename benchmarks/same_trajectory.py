@@ -37,7 +37,7 @@ class OnTheTruth(TrainingProblem):
 
     def __init__(self, prepared: Prepared, first: int) -> None:
         super().__init__(prepared.trainer, seed=0, bank_seed=0, resources=Resources())
-        self._truth, self._first = prepared.ground_truth, first
+        self._truth, self._first = prepared.judged.ground_truth, first
 
     def _training_seed(self, replicate: int) -> int:
         return self._truth.seed(self._first + replicate)
@@ -51,7 +51,7 @@ def main(plan: str, n_seeds: int, output: Path | None) -> None:
     """Agreement of metagradient with own seeds, and on the truth's trainings, on the first problem of PLAN."""
     chosen = resolved(read_plan(plan).changed(estimators=(f"metagradient[n_seeds={n_seeds}]",)), installed())
     prepared = prepare(chosen, installed())[0][0]
-    truth = prepared.ground_truth
+    truth = prepared.judged.ground_truth
     effects = trained(truth, Resources()).influence
     data = prepared.trainer.data
     places = {

@@ -85,13 +85,13 @@ class Hooks:
         raise NotImplementedError
 
     @hookspec
-    def influbench_executors(self) -> Sequence[Spec]:
-        """Executors: `return [Spec("ray", "my_package.ray:Ray", "where it runs, in a line")]`."""
+    def influbench_studies(self) -> Sequence[Spec]:
+        """Studies: `return [Spec("counting", "my_package.counting:Counting", "what it asks, in a line")]`."""
         raise NotImplementedError
 
     @hookspec
-    def influbench_studies(self) -> Sequence[Spec]:
-        """Studies: `return [Spec("counting", "my_package.counting:Counting", "what it asks, in a line")]`."""
+    def influbench_executors(self) -> Sequence[Spec]:
+        """Executors: `return [Spec("ray", "my_package.ray:Ray", "where it runs, in a line")]`."""
         raise NotImplementedError
 
 
@@ -110,6 +110,14 @@ class Split:
         """The examples at these rows, in this order."""
         return Split(self.inputs[rows], self.labels[rows], self.ids[rows])
 
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Split:
+        """The same examples in this dtype and on this device. Floats are cast; integers stay the integers they are."""
+
+        def moved(values: Tensor) -> Tensor:
+            return values.to(device=device, dtype=dtype if values.is_floating_point() else None)
+
+        return Split(moved(self.inputs), moved(self.labels), moved(self.ids))
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -118,6 +126,10 @@ class Data:
     train: Split
     test: Split
     n_classes: int | None
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Data:
+        """The same data with both splits in this dtype and on this device; see `Split.to`."""
+        return Data(self.train.to(dtype, device), self.test.to(dtype, device), self.n_classes)
 
 
 @dataclass(frozen=True)
@@ -501,15 +513,22 @@ class Executor(ABC):
 
 
 class Masks(Protocol):
-    """Which units each example uses: factors for the outputs of each of `sites`, scaled so that their mean is 1."""
+    """Which units each example uses: factors for the outputs of each of `sites`, scaled so that their mean is 1.
+
+    Those of turn-over dropout are the same at every step of a training; ordinary dropout draws others at each.
+    """
 
     @property
     def sites(self) -> Sequence[str]:
         """The submodules that are masked, some of `Problem.sites`."""
         ...
 
-    def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
-        """Factors (n_replicas, n, n_units) of these replicas, for ids (n,) or (n_replicas, n), of any dtype."""
+    def __call__(self, site: str, ids: Tensor, replicas: slice, *, step: int) -> Tensor:
+        """Factors (n_replicas, n, n_units) of these replicas, for ids (n,) or (n_replicas, n), of any dtype.
+
+        `step` counts the optimizer steps that the parameters have behind them: 0 for the first batch of a training,
+        and in an evaluation the step whose parameters are evaluated. The same arguments always give the same factors.
+        """
 
 
 class SplitMasks(Masks, Protocol):
@@ -638,11 +657,11 @@ class Problem(ABC):
 
     @abstractmethod
     def forward(
-        self, parameters: Mapping[str, Tensor], inputs: Tensor, *, masks: Mapping[str, Tensor] | None = None
+        self, parameters: Mapping[str, Tensor], inputs: Tensor, *, factors: Mapping[str, Tensor] | None = None
     ) -> Tensor:
         """Outputs (n, ...) of one network on inputs (n, ...): differentiable, and usable under `torch.func`.
 
-        `masks` holds factors (n, n_units) by which the outputs of submodules are multiplied.
+        The outputs of each submodule that `factors` names are multiplied by its factors (n, n_units).
         """
 
     @abstractmethod

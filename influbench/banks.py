@@ -84,7 +84,8 @@ class SubsetBank(Trainings[Bank]):
         weights = subsets(self.trainer.data.train.ids, self.seed, models=models, ratio=self.ratio)
         role = "model" if not self.repeat else f"model, repeat {self.repeat}"
         seeds = [derive(self.seed, role, model) for model in models]
-        runs = self.trainer.train(seeds, weights, normalizer="kept", checkpoints=self.steps)
+        course = self.trainer.course(weights, seeds=seeds, normalizer="kept", checkpoints=self.steps)
+        runs = self.trainer.train(course)
         measures, answers = available(self.trainer.data.n_classes), {}
         for split, where in ((self.trainer.data.test, "test"), (self.trainer.data.train, "train")):
             for step, suffix in self._suffixes().items():

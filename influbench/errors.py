@@ -1,4 +1,4 @@
-"""Everything that influbench raises on purpose. Each message is one sentence a user can act on."""
+"""The errors that influbench raises on purpose. Each message is one sentence that a user can act on."""
 
 
 class InflubenchError(Exception):
@@ -6,7 +6,7 @@ class InflubenchError(Exception):
 
 
 class UsageError(InflubenchError):
-    """What was asked for cannot be done: a name, a value, a plan or a data set is wrong."""
+    """The request cannot be met: a name, a value, a plan or a data set is wrong."""
 
 
 class UnknownNameError(UsageError):
@@ -18,42 +18,42 @@ class PlanError(UsageError):
 
 
 class DataError(UsageError):
-    """A data set handed over something that cannot be trained on."""
+    """A data set returned something that cannot be trained on."""
 
 
 class ModelError(UsageError):
-    """A model, or the optimizer or the schedule of its recipe, cannot be trained with in replicas."""
+    """A model, or the optimizer or schedule of its recipe, cannot be used to train replicas."""
 
 
 class TrainingError(InflubenchError):
-    """A training gave no usable numbers."""
+    """A training did not give usable numbers."""
 
 
 class EstimateError(InflubenchError):
-    """An estimator handed over something other than the scores it owes."""
+    """An estimator returned something other than the scores that its contract requires."""
 
 
 class JudgeError(InflubenchError):
-    """A judge handed over something other than the columns, trainings and yardsticks that it owes."""
+    """A judge returned something other than the columns, trainings and yardsticks that its contract requires."""
 
 
 class StoreError(InflubenchError):
-    """A stored file is damaged, or not what its name says."""
+    """A stored file is damaged, or is not what its name says."""
 
 
 class PluginError(InflubenchError):
-    """A plugin's own code raised where influbench called it."""
+    """A plugin's own code raised an exception when influbench called it."""
 
 
 class EscapedError(Exception):
-    """Stands for what a plugin's code raised and cannot be passed on as it is, in its words: "SystemExit: 3"."""
+    """A substitute for what a plugin's code raised and cannot be passed on unchanged, in its words: "SystemExit: 3"."""
 
 
-_LONGEST_MESSAGE = 400
+_LONGEST_MESSAGE = 400  # characters: several sentences, but not a printed tensor
 
 
-def told(error: BaseException) -> str:
-    """A stranger's error in a line: "RuntimeError: no luck". The whole message stays in the traceback."""
+def type_and_message(error: BaseException) -> str:
+    """Another package's error in one line: "RuntimeError: no luck". The whole message stays in the traceback."""
     message = first_line(error)
     if isinstance(error, EscapedError):
         return message
@@ -61,7 +61,7 @@ def told(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, cut where it is long."""
+    """The first line of an error's message, cut if it is long."""
     try:
         message = str(error)
     except KeyboardInterrupt:
@@ -73,12 +73,12 @@ def first_line(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """A stranger's words, with what no file and no terminal takes, half of a surrogate pair, written out."""
+    """Any text, with halves of surrogate pairs, which files and terminals do not accept, written as escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def whole_traceback() -> str:
-    """That of the exception that is handled now, fit to be stored."""
+    """The traceback of the exception that is being handled, as text that can be stored."""
     from traceback import format_exc
 
     return printable(format_exc())
@@ -90,3 +90,9 @@ def did_you_mean(name: str, known: "list[str] | tuple[str, ...]") -> str:
 
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def with_article(noun: str) -> str:
+    """The noun with its indefinite article: "a model", "an estimator"."""
+    article = "an" if noun[0] in "aeiou" else "a"
+    return f"{article} {noun}"

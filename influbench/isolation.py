@@ -1,20 +1,20 @@
-"""Where a stranger's code runs: what it does to the process around it harms nobody else, is undone and told."""
+"""Isolation of other packages' code: its changes to the process have no side effects, are undone and are reported."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
 from influbench import floating_point
-from influbench.errors import EscapedError, told
+from influbench.errors import EscapedError, type_and_message
 
 
 @contextmanager
 def isolated(seed: int | None = None) -> Iterator[list[str]]:
-    """Within, every global random state starts from `seed`, and gradients are enabled; on leaving, all is as before.
+    """A context in which global random states start from `seed` and gradients are enabled; all is restored at the end.
 
-    What is printed goes to standard error. What is raised is an Exception, unless the user interrupts. Without a seed,
-    states are as they are found, and torch is not imported for them. The list tells afterwards which settings had to be
-    put back. Random states are put back without a word.
+    Printed text goes to standard error. Whatever the code raises is an Exception, unless the user interrupts. Without a
+    seed, random states start unchanged, and torch is not imported for them. Afterwards, the list has the settings that
+    had to be put back; it does not mention random states.
     """
     kept = _before_torch() if seed is None and "torch" not in sys.modules else _with_torch(seed)
     with redirect_stdout(sys.stderr), _contained(), kept as put_back:
@@ -23,13 +23,13 @@ def isolated(seed: int | None = None) -> Iterator[list[str]]:
 
 @contextmanager
 def _contained() -> Iterator[None]:
-    """What is no Exception would pass by all that handles failures: SystemExit, pytest's Skipped, trio's Cancelled."""
+    """Turn into an Exception what handlers of failures would miss: SystemExit, asyncio's CancelledError."""
     try:
         yield
     except (Exception, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise EscapedError(told(error)) from error
+        raise EscapedError(type_and_message(error)) from error
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def _with_torch(seed: int | None) -> Iterator[list[str]]:
 
 @contextmanager
 def _before_torch() -> Iterator[list[str]]:
-    """Listing what is installed imports no torch; a plugin that does leaves it as it begins, but for its threads."""
+    """A context without torch. If a plugin imports torch, its settings get their initial values, except its threads."""
     changed: list[str] = []
     of_numpy = floating_point.handling()
     try:

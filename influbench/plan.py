@@ -1,4 +1,4 @@
-"""A plan: what to train, what to judge. TOML on disk, checked to the last key, and complete enough to be replayed."""
+"""A plan: what to train and what to judge. It is TOML on disk, every key is checked, and a run can be replayed."""
 
 import tomllib
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ ProperFractions = Annotated[tuple[ProperFraction, ...], BeforeValidator(_as_list
 
 
 class ProblemTable(_Table):
-    """[problem]: one value or a list for each of the first three; lists span a grid of problems."""
+    """[problem]: one value or a list for each of the first three keys; lists span a grid of problems."""
 
     dataset: Names
     model: Names
@@ -55,7 +55,7 @@ class ProblemTable(_Table):
 
 
 def _recipe_table() -> type[_Table]:
-    """A table with a key for each field of `Recipe`, of its type, or None where the key is left out."""
+    """A table with a key for each field of `Recipe`, of its type, or None if the key is left out."""
     types = get_type_hints(Recipe)
     keys = {field.name: (_as_key(types[field.name]) | None, None) for field in fields(Recipe)}
     table: type[_Table] = create_model("_RecipeTable", __base__=_Table, **keys)  # type: ignore[call-overload]
@@ -63,7 +63,7 @@ def _recipe_table() -> type[_Table]:
 
 
 def _as_key(type_of_field: Any) -> Any:
-    """The type of a field as TOML can give it: a tuple is written as a list."""
+    """The type of a field as TOML can give it, where a tuple is written as a list."""
     return Annotated[type_of_field, Field(strict=False)] if get_origin(type_of_field) is tuple else type_of_field
 
 
@@ -74,7 +74,7 @@ else:
 
 
 class TrainingTable(_RecipeTable):
-    """[training]: what replaces fields of the model's own recipe; and whether group norm replaces batch norm."""
+    """[training]: fields that replace those of the model's own recipe; and whether group norm replaces batch norm."""
 
     replace_batch_norm: bool = False
 
@@ -84,10 +84,10 @@ class TrainingTable(_RecipeTable):
 
 
 class TruthTable(_Table):
-    """[truth]: how many seeds every train point is left out with; `steps` at which effects are stored besides the last.
+    """[truth]: the seeds that every train point is left out with; the `steps`, besides the last, to store effects at.
 
-    With `reliability`, seeds are added until the interval of the influence truth's reliability lies above it, or there
-    are `max_seeds`.
+    With `reliability`, seeds are added until the interval of the influence truth's reliability lies above it, or until
+    there are `max_seeds`.
     """
 
     seeds: int = Field(default=8, ge=1)
@@ -107,12 +107,12 @@ class ProblemPlan:
 
 
 class Plan(_Table):
-    """All that decides a run. `estimators` are selectors, or the word "all" for every one that is installed.
+    """Everything that decides a run. `estimators` are selectors, or the word "all" for every installed one.
 
-    Each estimator runs `repeats` times with seeds of its own, so that its own chance enters the intervals. `judges` are
-    what estimates are held against: leave-one-out unless named, and the labels that are known to be wrong where some
-    are drawn at random. `studies` has the settings of studies by name where they differ from the defaults; each is a
-    table of that name in the TOML.
+    Each estimator runs `repeats` times with different seeds, so that the intervals include its own randomness. `judges`
+    decide what estimates are compared with. By default it is leave-one-out, and also the labels that are known to be
+    wrong if some are drawn at random. `studies` has the settings of studies by name if they differ from the defaults;
+    each is a table of that name in the TOML.
     """
 
     name: str = Field(default="plan", pattern=r"^[^/\\.][^/\\]*$")
@@ -153,7 +153,7 @@ class Plan(_Table):
         max_seeds: int | None = None,
         repeats: int | None = None,
     ) -> "Plan":
-        """This plan with what a caller replaces. PlanError where a value does not fit."""
+        """This plan with the values that a caller replaces. PlanError if one does not fit."""
         given = {"seeds": n_seeds, "reliability": reliability, "max_seeds": max_seeds}
         truth = {**dict(self.truth), **{key: value for key, value in given.items() if value is not None}}
         problem = self.problem.model_copy(
@@ -173,7 +173,7 @@ class Plan(_Table):
             raise PlanError(in_a_sentence(error, _keys)) from None
 
     def to_toml(self) -> str:
-        """The plan as TOML that reads back as this plan."""
+        """The plan as TOML, which reads back as this plan."""
         own = self.model_dump(mode="json", exclude_none=True, exclude={"studies"})
         return tomli_w.dumps({**own, **{name: table_of(study) for name, study in self.studies.items()}})
 
@@ -184,7 +184,7 @@ class Plan(_Table):
 
 
 def read_plan(name_or_path: str) -> Plan:
-    """The plan that ships under this name, or the one in this file."""
+    """The plan of this name that ships with influbench, or the plan in this file."""
     shipped = shipped_plans()
     if name_or_path in shipped:
         return parse_plan(shipped[name_or_path], source=f"{name_or_path}.toml", name=name_or_path)
@@ -201,7 +201,7 @@ def read_plan(name_or_path: str) -> Plan:
 
 
 def shipped_plans() -> dict[str, str]:
-    """TOML text of the plans that ship with the package, by name; a study's is in its folder."""
+    """The TOML text of each plan that ships with influbench, by name; a study's plan is in its folder."""
     package = resources.files("influbench")
     plans = {file.name.removesuffix(".toml"): file for file in (package / "plans").iterdir()}
     studies = {folder.name: folder / "plan.toml" for folder in (package / "studies").iterdir()}
@@ -210,20 +210,20 @@ def shipped_plans() -> dict[str, str]:
 
 
 def parse_plan(text: str, *, source: str, name: str, registry: Registry | None = None) -> Plan:
-    """The plan in this TOML text; `source` is what errors call it, `name` its name unless it has one."""
+    """The plan in this TOML text. Errors call it `source`; `name` is its name unless the text has one."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         last_line = f"at line {len(text.splitlines())}, the end of the document"
         reason = str(error).replace("at end of document", last_line)
-        raise PlanError(f"{source} is no TOML: {reason}") from None
+        raise PlanError(f"{source} is not valid TOML: {reason}") from None
     return plan_of(raw, source=source, name=name, registry=registry)
 
 
 def plan_of(raw: Mapping[str, Any], *, source: str, name: str, registry: Registry | None = None) -> Plan:
-    """The plan with these keys and tables, which are those of the TOML.
+    """The plan with these keys and tables, which are the same as in TOML.
 
-    A table that is not the plan's own is one of a study; the registry knows it and its keys.
+    A table that is not the plan's own belongs to a study; the registry has the study and its keys.
     """
     keys = _keys([])
     try:
@@ -238,27 +238,29 @@ def plan_of(raw: Mapping[str, Any], *, source: str, name: str, registry: Registr
 
 
 def _usual_judges(given: Mapping[str, Any]) -> list[str]:
-    """The judges of a plan that names none."""
+    """The judges of a plan that does not name any."""
     problem = given.get("problem")
     shares = problem.get("random_labels", 0.0) if isinstance(problem, Mapping) else 0.0
-    some_are_wrong = any(share not in (0, 1) for share in (shares if isinstance(shares, list | tuple) else [shares]))
+    if not isinstance(shares, list | tuple):
+        shares = [shares]
+    some_are_wrong = any(share not in (0, 1) for share in shares)
     return ["leave_one_out", "wrong_labels"] if some_are_wrong else ["leave_one_out"]
 
 
 def _of_this_version(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same plan, where an earlier version wrote the judge of random subsets as two keys of [truth]."""
+    """The same plan for this version; an earlier one wrote the judge of random subsets as two keys of [truth]."""
     truth = raw.get("truth")
-    if not isinstance(truth, Mapping) or not {"subsets", "subset_ratio"} & truth.keys():
+    if "judges" in raw or not isinstance(truth, Mapping) or not {"subsets", "subset_ratio"} & truth.keys():
         return raw
     rest = {key: value for key, value in truth.items() if key not in ("subsets", "subset_ratio")}
     n, ratio = truth.get("subsets", 0), truth.get("subset_ratio", 0.5)
     subsets = [f"subsets[n={n},ratio={ratio}]"] if n else []
-    return {**raw, "judges": raw.get("judges", [*_usual_judges(raw), *subsets]), "truth": rest}
+    return {**raw, "judges": [*_usual_judges(raw), *subsets], "truth": rest}
 
 
 def _settings(name: str, table: object, *, source: str, registry: Registry) -> Study[Any]:
     """The study of this name with the settings in its table."""
-    known = registry.names("study")
+    known = registry.names_with("study", name)
     if name not in known:
         keys = [*_keys([]), *known]
         hint = did_you_mean(name, keys) or f"; known are {', '.join(keys)}{registry.excuse()}"
@@ -271,7 +273,7 @@ def _settings(name: str, table: object, *, source: str, registry: Registry) -> S
 
 
 def _keys(tables: list[str]) -> list[str]:
-    """The keys of a plan's own tables, or of a table in it."""
+    """The keys of a plan, or of one of its own tables."""
     model: Any = Plan
     for table in tables:
         model = model.model_fields[table].annotation

@@ -14,6 +14,7 @@ from influbench.measures import measure_of
 from influbench.resources import Resources
 from influbench.seeds import derive
 from influbench.shards import gather, in_order
+from influbench.training.course import Batch
 from influbench.training.loop import Trainer
 
 
@@ -71,9 +72,9 @@ class TrainingProblem(Problem):
         return self._trainer.initial_parameters(self._training_seed(number))
 
     def forward(
-        self, parameters: Mapping[str, Tensor], inputs: Tensor, *, masks: Mapping[str, Tensor] | None = None
+        self, parameters: Mapping[str, Tensor], inputs: Tensor, *, factors: Mapping[str, Tensor] | None = None
     ) -> Tensor:
-        return self._trainer.network.single(parameters, inputs, masks)
+        return self._trainer.network.single(parameters, inputs, factors)
 
     def module(self, parameters: Mapping[str, Tensor], *, frozen_as_buffers: bool = False) -> nn.Module:
         return self._trainer.module(parameters, frozen_as_buffers=frozen_as_buffers)
@@ -105,16 +106,16 @@ class TrainingProblem(Problem):
         _check_weights(weights)
         if unknown := [name for name in frozen if name not in self.trainable]:
             raise ValueError(f"{unknown[0]!r} is no parameter that training moves; those are {sorted(self.trainable)}")
-        self._announce(len(numbers))
-        return self._trainer.train(
-            [self._training_seed(number) for number in numbers],
+        course = self._trainer.course(
             weights,
+            seeds=[self._training_seed(number) for number in numbers],
             masks=masks,
             checkpoints=steps,
             normalizer=normalizer,
             frozen=frozen,
-            spend=self.meter.spend,
         )
+        self._announce(len(numbers))
+        return self._trainer.train(course, spend=self.meter.spend)
 
     def bank(self, *, n_models: int, ratio: float) -> Bank:
         (n_models,), ratio = _whole_numbers("n_models", [n_models]), _ratio(ratio, n=len(self.data.train))
@@ -148,7 +149,7 @@ class TrainingProblem(Problem):
         examples = n_replicas * batch.shape[-1]
         self.meter.announced += examples
         self.meter.spend(examples)
-        return self._trainer.update(parameters, state, batch, weights, inputs=self.data.train.inputs)
+        return self._trainer.update(parameters, state, Batch(batch, weights))
 
     def _training_seed(self, replicate: int) -> int:
         return derive(self.seed, "replicate", replicate)

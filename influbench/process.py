@@ -1,4 +1,4 @@
-"""The state of the process that torch, numpy and Python keep for everybody: seen, and put back."""
+"""The global state of torch, numpy and Python in this process: how it is read, and how it is put back."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -16,16 +16,16 @@ _ELSEWHERE = "a device that is not there"
 def _default_device() -> str:
     try:
         return str(torch.get_default_device())
-    except (RuntimeError, AssertionError):  # torch makes a tensor there to find out
+    except (RuntimeError, AssertionError):  # torch creates a tensor there to find out
         return _ELSEWHERE
 
 
 def _set_default_device(device: str) -> None:
-    """None is the CPU as well, and the only one that costs no time."""
+    """Set the device. The CPU is set as None, the only device that does not slow down every torch function."""
     torch.set_default_device(None if device == "cpu" else device)
 
 
-# The device comes first: nothing else can be put back as long as it is a wrong one.
+# The device comes first: while it is an invalid one, nothing else can be put back.
 _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "the default device": (_default_device, _set_default_device),
     "the gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
@@ -38,7 +38,7 @@ _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     floating_point.NAME: (floating_point.handling, floating_point.handle),
 }
 
-# What torch begins with; its number of threads depends on the machine.
+# Torch's initial settings, without the number of threads, which depends on the machine.
 INITIAL: Mapping[str, object] = {
     "the default device": "cpu",
     "the gradient mode": True,
@@ -49,7 +49,7 @@ INITIAL: Mapping[str, object] = {
 
 @contextmanager
 def settings_kept() -> Iterator[list[str]]:
-    """On leaving, all settings are as before; the list tells afterwards which had to be put back."""
+    """A context that puts all settings back at the end. Afterwards, the list has the ones that had changed."""
     before, changed = _settings(), list[str]()
     try:
         yield changed
@@ -62,7 +62,7 @@ def _settings() -> dict[str, object]:
 
 
 def put_back(before: Mapping[str, object]) -> list[str]:
-    """Make the settings what they were, and name those that were not."""
+    """Restore these settings, and return the names of the ones that had changed."""
     changed = []
     for name, (read, write) in _SETTINGS.items():
         if name in before and read() != before[name]:
@@ -73,9 +73,9 @@ def put_back(before: Mapping[str, object]) -> list[str]:
 
 @contextmanager
 def random_states_kept(seed: int | None = None) -> Iterator[None]:
-    """Within, every global random state starts from `seed`, if there is one; on leaving, all are as before."""
+    """A context in which global random states start from `seed`, if there is one; all are restored at the end."""
     numpy_state, python_state = np.random.get_state(), random.getstate()
-    devices = () if seed is None else None  # without a seed, no GPU is woken up to ask for its state
+    devices = () if seed is None else None  # without a seed, do not initialize a GPU to read its state
     with torch.random.fork_rng(devices=devices):
         if seed is not None:
             torch.manual_seed(seed)
@@ -90,7 +90,7 @@ def random_states_kept(seed: int | None = None) -> Iterator[None]:
 
 @contextmanager
 def changes() -> Iterator[list[str]]:
-    """A list that holds, after the block, what of the process it has changed and left changed."""
+    """A context with a list that has, after the block, every state of the process that the block left changed."""
     before, changed = _state(), list[str]()
     yield changed
     changed += [name for name, value in _state().items() if value != before[name]]

@@ -1,4 +1,4 @@
-"""Where trainings run, where they are stored, and what they may take; none of it changes what they compute."""
+"""The place where trainings run, their storage, and their limits. None of it changes what they compute."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from influbench.errors import UsageError
 from influbench.executors.here import Here
 from influbench.store.cache import Cache, default_cache
 
-Progress = Callable[[str, int, int], None]  # what is done, how much of it is, and of how much
+Progress = Callable[[str, int, int], None]  # what is being done, how many pieces are done, how many there are
 
 
 def no_progress(_what: str, _done: int, _all: int) -> None:
-    """The progress that nobody looks at."""
+    """Ignore progress."""
 
 
 def check_one_given(given: Mapping[str, object]) -> None:
-    """UsageError where several of these arguments, each of which decides the same, are given and not None."""
+    """Raise UsageError if more than one of these alternative arguments is given (is not None)."""
     names = [name for name, value in given.items() if value is not None]
     if len(names) > 1:
         raise UsageError(f"give {names[0]} or {names[1]}, not both")
@@ -30,7 +30,7 @@ class Resources:
 
     cache: Cache = field(default_factory=default_cache)
     executor: Executor = field(default_factory=Here)
-    memory: int | None = None  # bytes; None: a share of what is free
+    memory: int | None = None  # bytes; None means a share of the free memory
     device: str = "cpu"
 
     def torch_device(self) -> torch.device:

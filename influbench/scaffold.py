@@ -1,6 +1,6 @@
-"""A new plugin package, written from the templates that ship with influbench.
+"""Write a new plugin package from the templates that ship with influbench.
 
-The templates are packages that work, named `my_estimator` and the like; a new one is such a package with other names.
+The templates are working packages named `my_estimator` and the like; a new package is a copy with other names.
 """
 
 import keyword
@@ -17,15 +17,15 @@ WITH_TEMPLATES: tuple[Kind, ...] = ("estimator", "dataset", "model", "judge")
 
 
 def write_package(kind: Kind, name: str, *, into: Path, registry: Registry) -> Path:
-    """The folder of a new package for one plugin of this kind and name, written below `into`.
+    """Write a new package for one plugin of this kind and name into `into`, and return the package's folder.
 
-    UsageError where the name cannot be one, is registered by somebody, or the folder exists.
+    UsageError if the name is not valid or is already registered, or if the folder exists.
     """
     name = name.replace("-", "_")
     _check_name(kind, name, registry)
     folder = into / f"influbench-{name.replace('_', '-')}"
     if folder.exists():
-        raise UsageError(f"{folder} exists; give another name, or another folder with --into")
+        raise UsageError(f"{folder} exists; choose another name, or another folder with --into")
     template = resources.files("influbench") / "templates" / f"influbench-my-{kind}"
     for place, content in _files(template):
         text = content.read_text(encoding="utf-8")
@@ -38,14 +38,14 @@ def write_package(kind: Kind, name: str, *, into: Path, registry: Registry) -> P
 
 def _check_name(kind: Kind, name: str, registry: Registry) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name.endswith("_"):
-        raise UsageError(f"{name!r} cannot be a name; take small letters, digits and _, and begin with a letter")
+        raise UsageError(f"{name!r} cannot be a name; use lowercase letters, digits and _, and begin with a letter")
     if name in registry.names(kind):
         owner = registry.entry(kind, name).distribution
-        raise UsageError(f"{kind} {name!r} is registered by {owner}; give another name")
+        raise UsageError(f"{kind} {name!r} is already registered by {owner}; choose another name")
 
 
 def _files(folder: Traversable, place: str = "") -> list[tuple[str, Traversable]]:
-    """Every file of a template with its place in it."""
+    """Every file of a template, with its place in the template."""
     files: list[tuple[str, Traversable]] = []
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir() and item.name != "__pycache__":

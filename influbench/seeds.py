@@ -1,7 +1,7 @@
 """Every random choice, as a pure function of a seed and of what the choice is for.
 
-`derive` splits one root seed into streams that cannot meet; `hash_integers` draws bits for an example *id*, so that
-what happens to an example depends neither on its row nor on which other examples are there.
+`derive` splits one root seed into independent streams; `hash_integers` draws bits for an example *id*, so that what
+happens to an example depends neither on its row nor on the other examples.
 """
 
 from hashlib import blake2b
@@ -55,5 +55,5 @@ def _mix(state: Tensor) -> Tensor:
 
 
 def _shift(bits: Tensor, by: int) -> Tensor:
-    """Logical shift to the right: torch has only the arithmetic one for int64."""
+    """Logical shift to the right; for int64, torch has only the arithmetic shift."""
     return (bits >> by) & ((1 << (64 - by)) - 1)

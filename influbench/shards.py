@@ -1,4 +1,4 @@
-"""Work in pieces that are small, independent and stored as soon as they are done, so that nothing is computed twice."""
+"""Work in small independent pieces that are stored as soon as each is done, so that nothing is computed twice."""
 
 from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,10 +34,10 @@ class Trainings(Work[T], ABC, Generic[T]):
 
 
 def gather(work: Work[T], resources: Resources, *, known: Sequence[Shard] = ()) -> Iterator[Shard]:
-    """Each piece of the work: first those that are stored, then the others as they are computed, stored at once.
+    """Each piece of the work: first the stored ones, then the others when they have been computed and stored.
 
-    Pieces that are `known` are left out. A damaged file is named in `warning` and computed again. What computing raises
-    is raised, and nothing is stored; TrainingError where a piece is not finite.
+    Pieces that are `known` are left out. A damaged file is named in `warning` and computed again. An exception while a
+    piece is computed is raised here, and the piece is not stored; TrainingError if a piece is not finite.
     """
     cache, warnings = resources.cache, dict[str, str]()
     missing, there = [], {shard.name for shard in known}
@@ -55,7 +55,7 @@ def gather(work: Work[T], resources: Resources, *, known: Sequence[Shard] = ()) 
 
 
 def trained(work: Work[T], resources: Resources, *, what: str = "", progress: Progress = no_progress) -> T:
-    """The result of the whole work, and of what it asks for further. Progress is reported piece by piece."""
+    """The result of the whole work, and of the further work that it asks for. Progress is reported piece by piece."""
     shards: list[Shard] = []
     asked: Work[T] | None = work
     while asked is not None:

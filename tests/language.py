@@ -27,7 +27,7 @@ PHRASES = {
     r"\bstands? (?:in|behind|beside|there|here|below|above|for itself)\b": "is in, is shown",
     r"\bso (?:many|often|few)\b": "this many",
     r"\bso and so\b": "the given",
-    r"\bas (?:it is|they are)\b": "unchanged",
+    r"\bas (?:it is|they are)(?=[.,;:)]|$)": "unchanged",
     r"\b(?:go|goes|went) on\b": "continues",
     r"\btrains? again without\b|\btraining again without\b": "retrain without",
     r"\bin the course of\b": "during",

@@ -3,21 +3,24 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from influbench.api import Data, Model, Recipe
 from influbench.problem import TrainingProblem
 from influbench.resources import Resources
 from influbench.store.cache import Cache
-from influbench.testing.problems import blobs, in_dtype, line, permuted, small_trainer
+from influbench.testing.problems import blobs, line, permuted, small_trainer
 from influbench.training.loop import Trainer
+from influbench.truth.judged_problem import TruthProblem
+from influbench.truth.leave_one_out import GroundTruth
 
 __all__ = [
     "ModuleModel",
     "Residual",
     "ResidualModel",
     "blobs",
-    "in_dtype",
+    "judged",
     "line",
     "permuted",
     "problem",
@@ -36,6 +39,15 @@ def stored_in(folder: Path, **others: object) -> Resources:
 def problem(of: Trainer | None = None, *, seed: int = 1, bank_seed: int = 2) -> TrainingProblem:
     """A problem as an estimator sees it, with the test's own cache."""
     return TrainingProblem(of or trainer(), seed=seed, bank_seed=bank_seed, resources=Resources())
+
+
+def judged(
+    of: Trainer | None = None, *, seed: int = 0, wrong: Tensor | None = None, **settings: object
+) -> TruthProblem:
+    """A problem as a judge sees it; `settings` are those of its ground truth, and by default no label is wrong."""
+    trained_with = of or trainer()
+    right = torch.zeros(len(trained_with.data.train), dtype=torch.bool)
+    return TruthProblem(GroundTruth(trained_with, seed, **settings), right if wrong is None else wrong)  # type: ignore[arg-type]
 
 
 class Residual(nn.Module):

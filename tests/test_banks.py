@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from influbench.truth.linear_datamodeling import subset_banks, subset_effects
 
 from influbench.banks import BLOCK, SubsetBank, subsets
 from influbench.errors import TrainingError
@@ -15,7 +14,7 @@ from influbench.seeds import derive
 from influbench.shards import gather, trained
 from influbench.store.cache import Cache
 from influbench.store.files import Arrays
-from tests.problems import line, problem, stored_in, trainer
+from tests.problems import judged, line, problem, stored_in, trainer
 from tests.test_seeds import reference_hash
 
 
@@ -24,7 +23,9 @@ def test_answers_equal_trainings_one_by_one(tmp_path: Path) -> None:
     bank = trained(SubsetBank(of, 3, n_models=3, ratio=0.5), stored_in(tmp_path))
     assert (bank.weights.sum(1) == 10).all()
     for model in range(3):
-        alone = of.train([derive(3, "model", model)], bank.weights[model : model + 1], normalizer="kept")
+        alone = of.train(
+            of.course(bank.weights[model : model + 1], seeds=[derive(3, "model", model)], normalizer="kept")
+        )
         torch.testing.assert_close(bank.on_test[model], alone.measured(of.data.test)[0], rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(bank.on_train[model], alone.measured(of.data.train)[0], rtol=1e-9, atol=1e-12)
         assert bank.p_correct is not None
@@ -54,9 +55,9 @@ def test_every_estimator_is_given_the_same_bank_and_pays_for_it(tmp_path: Path) 
 
 def test_the_truths_banks_are_not_the_estimators(tmp_path: Path) -> None:
     of = trainer()
-    ours = subset_banks(of, 0, n_subsets=4, ratio=0.5)
+    ours = [judged(of).subsets(n_models=4, ratio=0.5, repeat=repeat) for repeat in range(2)]
     theirs = SubsetBank(of, 2, n_models=4, ratio=0.5)
-    assert len({theirs.key, *(bank.key for bank in ours)}) == 3
+    assert len({theirs.folder, *(bank.folder for bank in ours)}) == 3
     first, second, bank = (trained(one, stored_in(tmp_path)) for one in (*ours, theirs))
     assert not torch.equal(first.weights, bank.weights)
     assert not torch.equal(first.on_test, bank.on_test)
@@ -64,14 +65,21 @@ def test_the_truths_banks_are_not_the_estimators(tmp_path: Path) -> None:
     assert not torch.equal(first.on_test, second.on_test)
 
 
-def test_scores_foretell_the_sum_over_each_subset(tmp_path: Path) -> None:
-    banks = subset_banks(trainer(), 0, n_subsets=5, ratio=0.5)
-    effects = subset_effects([trained(bank, stored_in(tmp_path)) for bank in banks], ratio=0.5)
-    assert effects.measured.shape == (2, 5, 8)
-    scores = torch.rand(20, 8)
-    for subset in range(5):
-        expected = scores[effects.weights[subset] == 1].double().sum(0)
-        torch.testing.assert_close(effects.predictions(scores)[subset], expected)
+def test_answers_after_earlier_steps_are_those_of_the_same_trainings_cut_short(tmp_path: Path) -> None:
+    of = trainer()
+    bank = trained(SubsetBank(of, 3, n_models=3, ratio=0.5, steps=(2, of.n_steps)), stored_in(tmp_path))
+    plain = trained(SubsetBank(of, 3, n_models=3, ratio=0.5), stored_in(tmp_path))
+    assert bank.earlier.keys() == {2}
+    assert torch.equal(bank.on_test, plain.on_test)
+    assert torch.equal(bank.after(of.n_steps).on_test, plain.on_test)
+    earlier = bank.after(2)
+    assert torch.equal(earlier.weights, bank.weights)
+    for model in range(3):
+        seeds, weights = [derive(3, "model", model)], bank.weights[model : model + 1]
+        alone = of.train(seeds, weights, normalizer="kept", checkpoints=[2])
+        torch.testing.assert_close(earlier.on_test[model], alone.measured(of.data.test, step=2)[0], rtol=1e-9, atol=0)
+        torch.testing.assert_close(earlier.on_train[model], alone.measured(of.data.train, step=2)[0], rtol=1e-9, atol=0)
+    assert not torch.allclose(earlier.on_test, bank.on_test)
 
 
 def test_subsets_follow_ids() -> None:
@@ -94,7 +102,7 @@ def test_a_subset_has_the_points_with_the_smallest_hashes_of_their_ids() -> None
 def test_a_repeat_has_the_same_subsets_and_seeds_of_its_own(tmp_path: Path) -> None:
     of = trainer(epochs=1)
     first, again = (
-        SubsetBank(of, 3, n_models=2, ratio=0.5, repeat=repeat).train(Cache(tmp_path), Here()) for repeat in (0, 2)
+        trained(SubsetBank(of, 3, n_models=2, ratio=0.5, repeat=repeat), stored_in(tmp_path)) for repeat in (0, 2)
     )
     assert torch.equal(first.weights, again.weights)
     for model in range(2):

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from influbench.engine.boundary import on_device
 from influbench.models.cnn import Cnn
 from influbench.models.mlp import Mlp
 from influbench.models.resnet import Resnet
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 
 def on_gpu(of: Trainer) -> Trainer:
     device = torch.device("cuda")
-    return replace(of, data=on_device(of.data, device), device=device)
+    return replace(of, data=of.data.to(device=device), device=device)
 
 
 @pytest.mark.parametrize("model", [Mlp(hidden=(8,)), Cnn(channels=(3, 4)), Resnet(width=8, blocks=(1, 1))])

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from influbench.report.chart import cost_charts
 from influbench.report.comparison import print_comparison
 from influbench.report.numbers import decimal, interval, trainings
 from influbench.report.trace import trace_tables
-from influbench.results import Cell, ComparedRuns, Result, Results, Where
+from influbench.results import UNKNOWN, Cell, ComparedRuns, Result
 from influbench.store.run_directory import read_found, read_result
 from influbench.studies.decomposition.record import DecompositionRecord
 from influbench.studies.running import print_study
@@ -30,7 +31,7 @@ from tests.report.printing import text_of
 from tests.report.test_terminal import printed
 
 ROOT = Path(__file__).parents[1]
-WHERE: tuple[Where, ...] = ("influence", "within_class", "memorization")
+COLUMNS = ("influence", "within_class", "memorization")
 PLAN = """
 estimators = ["random"]
 [problem]
@@ -66,9 +67,9 @@ def test_the_estimators_of_the_docs_run(
     Path("plan.toml").write_text(PLAN)
     ran = CliRunner().invoke(main, ["run", "plan.toml", "-e", selector, "-e", "random", "--json", "-o", "out"])
     assert ran.exit_code == 0, ran.output
-    result = read_result(tmp_path / "out")
+    (result,) = read_result(tmp_path / "out").results
     assert selector in ran.output
-    assert "failed" not in {cell.status for cell in result.cells}  # type: ignore[union-attr]
+    assert {cell.name: cell.status for cell in result.cells} == {selector: "ok", "random": "ok"}
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,19 @@ def test_the_optimizer_and_the_schedule_of_the_docs_run_and_keep_the_contract(
         assert checked.exit_code == 0, checked.output
 
 
+def test_the_study_of_the_docs_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (source,) = (block for block in blocks("docs/how-to/write-a-plugin.md", "python") if "# helpful.py" in block)
+    Path("helpful.py").write_text(source)
+    Path("plan.toml").write_text(PLAN + '["./helpful.py:Helpful"]\nthreshold = 1e9\n')
+    words = ["study", "./helpful.py:Helpful", "plan.toml", "-o", "out"]
+    ran = CliRunner().invoke(main, words)
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout == "  digits[n_train=40,n_test=10], mlp[hidden=[8]]: 0 train points help\n\n  Written to out.\n"
+    (table,) = (table for name, table in tomllib.loads(Path("out/plan.toml").read_text()).items() if "Helpful" in name)
+    assert table == {"threshold": 1e9}
+
+
 @pytest.mark.parametrize(
     ("layer", "refused"),
     [
@@ -149,7 +163,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_checks_of_the_docs_run_and_find_what_is_exempt(tmp_path: Path) -> None:
-    _, _, suite, exempt = blocks("docs/how-to/write-a-plugin.md", "python")
+    *_, suite, exempt = blocks("docs/how-to/write-a-plugin.md", "python")
     path = tmp_path / "test_suite.py"
     path.write_text(suite)
     ran = subprocess.run(
@@ -175,13 +189,12 @@ def test_scores_from_elsewhere_are_judged_as_the_docs_show(tmp_path: Path, monke
             assert ran.exit_code == 0, ran.output
         else:
             subprocess.run([sys.executable, *words], check=True, timeout=60)
-    result = read_result(tmp_path / "out")
-    assert isinstance(result, Result)
-    cells = {(cell.name, cell.quantity): cell for cell in result.cells}
+    (result,) = read_result(tmp_path / "out").results
+    cells = {cell.name: cell for cell in result.cells}
     assert {cell.status for cell in cells.values()} == {"ok"}
-    first, second = (cells[f"from_file[path=scores.{suffix}]", "influence"] for suffix in ("safetensors", "csv"))
-    assert first.spearman.value == pytest.approx(second.spearman.value, abs=1e-6)
-    assert ("from_file[path=scores.safetensors]", "memorization") in cells
+    first, second = (cells[f"from_file[path=scores.{suffix}]"] for suffix in ("safetensors", "csv"))
+    assert first.value("influence").value == pytest.approx(second.value("influence").value, abs=1e-6)
+    assert "memorization" in first.columns
 
 
 def test_a_decision_is_explained_as_the_docs_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,34 +239,31 @@ def test_the_docs_quote_the_comparison_of_the_stored_suite(page: str) -> None:
     assert quoted is not None
     assert quoted[1] in shown
     results = read_result(folder)
-    assert isinstance(results, Results)
-    stored = {(one.problem.name, one.truth.key) for one in results.results}
+    stored = {(one.problem.name, one.problem.key) for one in results.results}
     assert {(problem.name, problem.key) for problem in compared.problems} == stored
     for column in compared.columns:
-        field = "within_class" if column.where == "within_class" else "spearman"
-        quantity = "memorization" if column.where == "memorization" else "influence"
         for place, result in enumerate(results.results):
-            cells = {cell.name: getattr(cell, field) for cell in result.cells if cell.quantity == quantity}
+            cells = {cell.name: cell.value(column.key) for cell in result.cells}
             for one in column.estimators:
                 of_problem = one.by_problem[place]
                 if of_problem is not None:
                     assert of_problem.value == pytest.approx(cells[one.name].value, abs=1e-4)
 
 
-def stored_cells(folder: str) -> dict[str, dict[str, Cell]]:
-    result = read_result(ROOT / "benchmarks" / "results" / folder)
-    assert isinstance(result, Result)
-    found: dict[str, dict[str, Cell]] = {}
-    for cell in result.cells:
-        found.setdefault(cell.name, {})[cell.quantity] = cell
-    return found
+def stored_result(folder: str) -> Result:
+    """What a stored run of one problem found."""
+    (result,) = read_result(ROOT / "benchmarks" / "results" / folder).results
+    return result
 
 
-def figures(cells: dict[str, Cell]) -> str:
-    """Influence over all points and within class, and memorization."""
-    influence, memorization = cells["influence"], cells["memorization"]
-    values = (influence.spearman, influence.within_class, memorization.spearman)
-    return " | ".join(decimal(statistic.value) for statistic in values)
+def stored_cells(folder: str) -> dict[str, Cell]:
+    return {cell.name: cell for cell in stored_result(folder).cells}
+
+
+def figures(cell: Cell) -> str:
+    """Influence over all points and within class, and memorization; all three are there."""
+    assert set(COLUMNS) <= cell.columns.keys()
+    return " | ".join(decimal(cell.value(key).value) for key in COLUMNS)
 
 
 @pytest.mark.parametrize("folder", ["crossing-digits", "crossing-fashion"])
@@ -272,14 +282,10 @@ def test_the_curves_of_the_docs_are_those_of_the_stored_runs(folder: str) -> Non
             assert f"| {n} | {halves[0]} | {halves[1]} |" in page
 
 
-def by_problem(folder: str) -> dict[str, dict[str, dict[str, Cell]]]:
-    """Cells by problem, name and quantity."""
-    result = read_result(ROOT / "benchmarks" / "results" / folder)
-    found: dict[str, dict[str, dict[str, Cell]]] = {}
-    for one in result.results if isinstance(result, Results) else [result]:
-        for cell in one.cells:
-            found.setdefault(one.problem.name, {}).setdefault(cell.name, {})[cell.quantity] = cell
-    return found
+def by_problem(folder: str) -> dict[str, dict[str, Cell]]:
+    """Cells by problem and name."""
+    results = read_result(ROOT / "benchmarks" / "results" / folder).results
+    return {one.problem.name: {cell.name: cell for cell in one.cells} for one in results}
 
 
 def test_the_ablation_of_the_docs_is_that_of_the_stored_runs() -> None:
@@ -308,38 +314,34 @@ def test_the_ablation_of_the_docs_is_that_of_the_stored_runs() -> None:
                     f"[{p}{',' * bool(p)}sites=[{first},{second}]]",
                 )
             ]
-            row = [decimal(cells[name]["memorization"].spearman.value) for name in (*names, "subset")]
+            row = [decimal(cells[name].columns["memorization"].value.value) for name in (*names, "subset")]
             assert f" | {' | '.join(row)} |\n" in page
 
 
 def test_the_variants_of_the_docs_are_those_of_the_stored_run() -> None:
     page = (ROOT / "docs" / "explanation" / "turn-over-dropout.md").read_text()
-    for name, cells in stored_cells("masks").items():
-        assert f"| `{name}` | {figures(cells)} |" in page
+    for name, cell in stored_cells("masks").items():
+        assert f"| `{name}` | {figures(cell)} |" in page
 
 
-def row_of(name: str, cells: dict[str, Cell]) -> str:
+def row_of(cell: Cell) -> str:
     """A line of a table of estimators, up to the cost in trainings."""
-    any_cell, columns = next(iter(cells.values())), []
-    for where in WHERE:
-        agreements = [agreement for cell in cells.values() if (agreement := cell.agreement(where)) is not None]
-        known = [one for one in agreements if one.value is not None]
-        columns.append(f"{decimal(known[0].value)} {interval(known[0])}" if known else "-")
-    return f"| `{name}` | {' | '.join(columns)} | {trainings(any_cell.training_equivalents)} |"
+    values = [cell.value(key) for key in COLUMNS]
+    columns = ["-" if one == UNKNOWN else f"{decimal(one.value)} {interval(one)}" for one in values]
+    return f"| `{cell.name}` | {' | '.join(columns)} | {trainings(cell.training_equivalents)} |"
 
 
 def test_the_adapters_of_the_docs_have_the_figures_of_the_stored_run() -> None:
     page = (ROOT / "docs" / "explanation" / "adapters.md").read_text()
     (estimators,) = by_problem("adapters").values()
     assert len(estimators) == page.count("\n| `")
-    for name, cells in estimators.items():
-        assert row_of(name, cells) in page
-    result = read_result(ROOT / "benchmarks" / "results" / "adapters")
-    assert isinstance(result, Result)
+    for cell in estimators.values():
+        assert row_of(cell) in page
+    result = stored_result("adapters")
     (comparison,) = (
         one
         for one in result.comparisons
-        if one.where == "within_class"
+        if one.column == "within_class"
         and (one.first, one.second) == ("kronfluence", "influence_function[solver=ekfac]")
     )
     difference = comparison.difference
@@ -357,14 +359,16 @@ def test_every_estimator_of_the_docs_has_the_figures_of_the_stored_run() -> None
     page = (ROOT / "docs" / "explanation" / "estimators.md").read_text()
     problems = by_problem("estimators")
     assert len(problems) == 2
+    n_found = 0
     for estimators in problems.values():
-        for name, cells in estimators.items():
-            assert row_of(name, cells) in page
-            for cell in cells.values():
-                auroc = cell.wrong_labels_auroc
-                if auroc.value is not None:
-                    cost = trainings(cell.training_equivalents)
-                    assert f"| `{name}` | {decimal(auroc.value)} {interval(auroc)} | {cost} |" in page
+        for name, cell in estimators.items():
+            assert row_of(cell) in page
+            auroc = cell.value("wrong_labels")
+            if auroc.value is not None:
+                n_found += 1
+                cost = trainings(cell.training_equivalents)
+                assert f"| `{name}` | {decimal(auroc.value)} {interval(auroc)} | {cost} |" in page
+    assert n_found > 5
     same = json.loads((ROOT / "benchmarks" / "results" / "estimators" / "same-trajectory.json").read_text())
     text = " ".join(page.split())
     on_the_truths, on_one = (
@@ -373,17 +377,16 @@ def test_every_estimator_of_the_docs_has_the_figures_of_the_stored_run() -> None
     )
     assert f"it would have {on_the_truths[0]} (within class {on_the_truths[1]})" in text
     assert f"leave-one-out of that training alone {on_one[0]} ({on_one[1]})" in text
-    share = problems["digits, mlp"]["metagradient[n_seeds=12]"]["influence"].of_ceiling
+    share = problems["digits, mlp"]["metagradient[n_seeds=12]"].columns["influence"].of_ceiling
     assert share.value is not None
-    assert f"reaches {100 * share.value:.0f} % of the ceiling" in text
+    assert f"reaches {100 * share.value:.0f}% of the ceiling" in text
 
 
 def test_who_finds_wrong_labels_in_the_docs_is_who_does_in_the_stored_run() -> None:
     page = (ROOT / "docs" / "explanation" / "turn-over-dropout.md").read_text()
-    for name, cells in stored_cells("wrong-labels").items():
-        memorization = cells["memorization"]
-        found, trainings = memorization.wrong_labels_auroc, memorization.training_equivalents
-        assert f"| `{name}` | {decimal(found.value)} {interval(found)} | {trainings:.0f} |" in page
+    for name, cell in stored_cells("wrong-labels").items():
+        found = cell.columns["wrong_labels"].value
+        assert f"| `{name}` | {decimal(found.value)} {interval(found)} | {cell.training_equivalents:.0f} |" in page
 
 
 def test_the_docs_quote_the_stored_decomposition() -> None:
@@ -402,8 +405,7 @@ def test_the_docs_quote_the_stored_decomposition() -> None:
 def test_the_docs_draw_the_stored_crossing_and_trace() -> None:
     page = (ROOT / "docs" / "explanation" / "turn-over-dropout.md").read_text()
     for folder, last in (("crossing-digits", "Capitals"), ("trace", "influence within class, against")):
-        result = read_result(ROOT / "benchmarks" / "results" / folder)
-        assert isinstance(result, Result)
+        result = stored_result(folder)
         parts = [*trace_tables(result, width=80), *cost_charts(result, width=80, wide=False)]
         shown = rendered(lambda console, parts=parts: [console.print(part) for part in parts])  # type: ignore[misc]
         assert shown.partition(last)[0].strip("\n ") in page
@@ -432,21 +434,21 @@ def test_the_coverage_of_trust_in_the_docs_is_that_of_the_stored_simulations() -
     page = " ".join((ROOT / "docs" / "explanation" / "figures.md").read_text().split())
     trust = [case["coverage"] for name, case in stored.items() if " tails, " in name]
     assert len(trust) == 12
-    assert f"in {100 * min(trust):.1f} % to {100 * max(trust):.1f} % (500 simulations each" in page
+    assert f"in {100 * min(trust):.1f}% to {100 * max(trust):.1f}% (500 simulations each" in page
     off = [-stored[f"ceiling, {n} seeds, heavy tails, 100 x 40"]["mean_error"] for n in (4, 8)]
-    assert f"is told {off[0]:.3f} too low from 4 seeds and {off[1]:.3f} from 8" in page
+    assert f"is {off[0]:.3f} too low from 4 seeds and {off[1]:.3f} from 8" in page
     bootstrap, interval_ = "two-way bootstrap, noise of cells, 60 x 40", "independent, noise of cells, 60 x 40"
     assert f"intervals {stored[bootstrap]['width'] / ours[interval_]['width']:.1f} times as wide" in page
-    assert f"holds the value in {100 * stored[bootstrap]['coverage']:.1f} %" in page
+    assert f"holds the value in {100 * stored[bootstrap]['coverage']:.1f}%" in page
     of_cells, of_rows = (100 * case["coverage"] for name, case in stored.items() if name.startswith("all pairs"))
-    assert f"hold at once in {of_cells:.1f} % (noise of cells) and {of_rows:.1f} % (noise of rows)" in page
+    assert f"hold at once in {of_cells:.1f}% (noise of cells) and {of_rows:.1f}% (noise of rows)" in page
 
 
 def test_the_speed_of_scores_in_the_docs_is_that_of_the_stored_run() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "speed" / "scores.json").read_text())
     page = " ".join((ROOT / "docs" / "explanation" / "speed.md").read_text().split())
     assert f"that is {found['speedup']:.1f} times as fast" in page
-    assert f"at {100 * found['gemm_fraction']:.0f} % of the rate" in page
+    assert f"at {100 * found['gemm_fraction']:.0f}% of the rate" in page
     assert found["largest_difference"] < 1e-4
 
 
@@ -471,7 +473,7 @@ def test_the_speeds_of_the_docs_are_those_of_the_stored_run() -> None:
     for case in compared:
         times = [f"{case['ours_ms']:.2f}", f"{case['ours_one_process_ms']:.2f}"]
         times += [f"{case[name]:.1f}" for name in ("plain_loop_ms", "dattri_ms", "speedup_plain", "speedup_dattri")]
-        row = " | ".join([case["name"], *times, f"{100 * case['gemm_fraction']:.0f} %"])
+        row = " | ".join([case["name"], *times, f"{100 * case['gemm_fraction']:.0f}%"])
         assert f"| {row} |" in page
 
 
@@ -484,5 +486,5 @@ def test_the_coverage_of_the_docs_is_that_of_the_stored_simulations() -> None:
     page = (ROOT / "docs" / "explanation" / "figures.md").read_text()
     assert {case["simulations"] for case in stored} == {2000}
     assert f"over {len(stored)} kinds and sizes" in page
-    assert f"in {100 * min(coverages):.1f} % to {100 * max(coverages):.1f} % of them" in page
+    assert f"in {100 * min(coverages):.1f}% to {100 * max(coverages):.1f}% of them" in page
     assert "30 x 10" in max(stored, key=lambda case: case["coverage"])["name"]

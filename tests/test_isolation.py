@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from influbench.errors import EscapedError, told
+from influbench.errors import EscapedError, type_and_message
 from influbench.isolation import isolated
 
 
@@ -54,7 +54,7 @@ def test_a_device_that_the_user_has_set_stays() -> None:
 def test_what_is_no_exception_is_made_one(error: BaseException) -> None:
     with pytest.raises(EscapedError) as raised, isolated():
         raise error
-    assert told(raised.value) == told(error)
+    assert type_and_message(raised.value) == type_and_message(error)
     assert raised.value.__cause__ is error
 
 
@@ -82,7 +82,7 @@ def test_what_is_printed_goes_to_standard_error(capsys: pytest.CaptureFixture[st
     ],
 )
 def test_an_error_is_told_in_a_line(error: Exception, words: str) -> None:
-    assert told(error) == words
+    assert type_and_message(error) == words
 
 
 def test_torch_is_not_imported_for_it_and_is_as_it_begins_where_a_plugin_imports_it() -> None:

@@ -15,6 +15,7 @@ import influbench
 from influbench.api import Data, Dataset, Estimate, Estimator, Problem
 from influbench.errors import UsageError
 from influbench.estimators.tracin import TracIn
+from influbench.judges.subsets import Subsets
 from influbench.models.mlp import Mlp
 from influbench.plan import read_plan
 from influbench.reading.explanation import explain_test
@@ -167,10 +168,35 @@ def test_a_result_shows_itself(found: influbench.Result) -> None:
     assert repr(found).startswith("<influbench result of plan: 5 estimates, in ")
 
 
-def test_a_frame_has_a_row_for_each_cell(found: influbench.Result, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_has_a_row_for_each_column_that_an_estimator_has_a_value_in(
+    found: influbench.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frame = found.frame()
-    assert list(frame["estimator"]) == [cell.estimator for cell in found.cells]
-    assert frame["spearman"].iloc[0] == found.cells[0].spearman
+    keys = ["influence", "within_class", "memorization"]
+    products = [
+        (name, key) for name in ("Products", "Products[power=3]", "tracin[n_checkpoints=2]") for key in keys[:2]
+    ]
+    whole = [(name, key) for name in ("Raises", "random") for key in keys]
+    assert list(zip(frame["estimator"], frame["column"], strict=True)) == products + whole
+    assert [tuple(row) for row in frame[["estimator", "value"]].dropna().itertuples(index=False)] == [
+        (cell.estimator, cell.value) for cell in found.cells if cell.value is not None
+    ]
+    (problem,) = found.problems
+    for row in frame[frame["status"] == "ok"].to_dict("records"):
+        (cell,) = (cell for cell in problem.cells if cell.name == row["estimator"])
+        agreement, trust = cell.columns[row["column"]], problem.trust[row["column"]]
+        column = problem.column(row["column"])
+        assert (row["problem"], row["judge"], row["unit"]) == (problem.problem.name, "leave_one_out", column.unit)
+        assert (row["quantity"], row["letters"], row["n"]) == (column.quantity, agreement.letters, agreement.n)
+        assert (row["value"], row["low"], row["high"]) == tuple(agreement.value.model_dump().values())
+        assert row["of_ceiling"] == agreement.of_ceiling.value
+        assert (row["ceiling"], row["reliability"]) == (trust.ceiling.value, trust.reliability.value)
+        assert (row["trainings"], row["seconds"]) == (cell.training_equivalents, cell.seconds)
+    failed = frame[frame["estimator"] == "Raises"]
+    assert set(failed["status"]) == {"failed"}
+    assert set(failed["reason"]) == {"Raises (tests.plugins) raised RuntimeError: no luck today"}
+    assert failed[["value", "low", "high", "letters", "n"]].isna().all(axis=None)
+    assert not failed[["ceiling", "reliability"]].isna().any(axis=None)
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UsageError, match="needs pandas: pip install pandas"):
         found.frame()
@@ -182,17 +208,22 @@ def test_a_frame_has_a_row_for_each_cell(found: influbench.Result, monkeypatch: 
         ({"estimators": []}, "no estimator is given; name at least one, or leave the argument out to take the plan's"),
         ({"dataset": ()}, "no data set is given"),
         ({"estimators": Needy}, r"Needy\(\) raised TypeError: .*'power'; give an instance in place of the class"),
-        ({"estimators": Thawed()}, r"Thawed is no frozen dataclass; write @dataclass\(frozen=True\) above it"),
-        ({"estimators": [Thawed]}, "Thawed is no frozen dataclass"),
-        ({"estimators": NoDataclass()}, "NoDataclass is no frozen dataclass"),
-        ({"estimators": NoDataclass}, "NoDataclass is no frozen dataclass"),
+        ({"estimators": Thawed()}, r"Thawed is not a frozen dataclass; write @dataclass\(frozen=True\) above it"),
+        ({"estimators": [Thawed]}, "Thawed is not a frozen dataclass"),
+        ({"estimators": NoDataclass()}, "NoDataclass is not a frozen dataclass"),
+        ({"estimators": NoDataclass}, "NoDataclass is not a frozen dataclass"),
         ({"dataset": Path("nowhere.npz")}, r"cannot read nowhere\.npz: No such file or directory"),
         ({"model": Path("net.py")}, r"net\.py is a file; name the class in it, for instance net\.py:Mine"),
         ({"seeds": 0}, r"seeds = 0 in \[truth\] does not fit; input should be greater than or equal to 1"),
         ({"seeds": "2"}, r"seeds = '2' in \[truth\] does not fit; input should be a valid integer"),
         ({"seeds": 2.5}, r"seeds = 2\.5 in \[truth\] does not fit; input should be a valid integer"),
         ({"seed": -1}, "seed = -1 does not fit; input should be greater than or equal to 0"),
-        ({"subsets": -1}, r"subsets = -1 in \[truth\] does not fit"),
+        ({"judges": []}, "no judge is given; name at least one, or leave the argument out to take the plan's"),
+        ({"judges": "leave_one_ou"}, r"unknown judge 'leave_one_ou'; did you mean 'leave_one_out'\?"),
+        ({"judges": "subsets[n=-1]"}, r"subsets\[n=-1\]: n must be at least 3, got -1: a correlation needs three"),
+        ({"judges": [3]}, r"3 is neither a name nor an influbench\.Judge"),
+        ({"judges": [Subsets(n=8), Subsets(n=8)]}, r"judge Subsets\[n=8\] is given twice; leave one out"),
+        ({"judges": ["subsets", "subsets"]}, "judge subsets is named twice; name it once"),
         ({"repeats": 0}, "repeats = 0 does not fit; input should be greater than or equal to 1"),
         ({"reliability": 1.5}, r"reliability = 1\.5 in \[truth\] does not fit; input should be less than 1"),
         ({"workers": 0}, "workers = 0 does not fit; give a whole number from 1 on"),
@@ -242,7 +273,8 @@ def test_one_thing_needs_no_list(estimators: Any, tmp_path: Path) -> None:
         (tmp_path / "mine.py").write_text(OF_A_FILE)
         estimators = tmp_path / "mine.py:Products"
     found = influbench.run(PLAN, estimators=estimators, dataset=Blobs, seeds=1, directory=tmp_path / "out", quiet=True)
-    assert [(cell.estimator.rpartition(":")[2], cell.status) for cell in found.cells] == [("Products", "ok")]
+    rows = [(cell.estimator.rpartition(":")[2], cell.column, cell.status) for cell in found.cells]
+    assert rows == [("Products", "influence", "ok"), ("Products", "within_class", "ok")]
 
 
 def test_data_may_be_given_by_their_path(tmp_path: Path) -> None:
@@ -255,4 +287,4 @@ def test_data_may_be_given_by_their_path(tmp_path: Path) -> None:
 def test_a_plan_may_be_given_as_itself(tmp_path: Path) -> None:
     plan = read_plan("digits").changed(estimators=("same_label",), datasets=("digits[n_train=40,n_test=10]",))
     found = influbench.run(plan, seeds=1, directory=tmp_path / "out", quiet=True)
-    assert [cell.estimator for cell in found.cells] == ["same_label"]
+    assert {cell.estimator for cell in found.cells} == {"same_label"}

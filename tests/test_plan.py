@@ -28,6 +28,7 @@ def parse(text: str) -> Plan:
 def test_a_minimal_plan_has_the_defaults() -> None:
     plan = parse(MINIMAL)
     assert (plan.name, plan.seed, plan.truth.seeds) == ("mine", 0, 8)
+    assert plan.judges == ("leave_one_out",)
     (problem,) = plan.problems()
     assert (problem.dataset, problem.model, problem.random_labels) == ("digits", "mlp", 0.0)
 
@@ -52,6 +53,29 @@ def test_lists_span_a_grid() -> None:
         "digits[n_train=100], mlp",
         "digits[n_train=100], mlp, random_labels=0.1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("shares", "finds"), [("0", False), ("0.1", True), ("[0, 0.1]", True), ("1.0", False), ("[0, 1]", False)]
+)
+def test_wrong_labels_judge_where_some_labels_and_not_all_are_random(shares: str, finds: bool) -> None:
+    judges = parse(f"{MINIMAL}random_labels = {shares}").judges
+    assert judges == (("leave_one_out", "wrong_labels") if finds else ("leave_one_out",))
+    named = parse(f'judges = ["subsets[n=8]"]\n{MINIMAL}random_labels = {shares}')
+    assert named.judges == ("subsets[n=8]",)
+    assert named.changed(judges=("leave_one_out",)).judges == ("leave_one_out",)
+    assert parse(f'judges = "subsets"\n{MINIMAL}').judges == ("subsets",)
+
+
+def test_random_subsets_of_an_earlier_plan_are_a_judge() -> None:
+    def judges(truth: str, labels: str = "") -> tuple[str, ...]:
+        return parse(f"{MINIMAL}{labels}\n[truth]\nseeds = 3\n{truth}").judges
+
+    assert judges("subsets = 0") == judges("subset_ratio = 0.3") == ("leave_one_out",)
+    assert judges("subsets = 40") == ("leave_one_out", "subsets[n=40,ratio=0.5]")
+    assert judges("subsets = 40\nsubset_ratio = 0.25") == ("leave_one_out", "subsets[n=40,ratio=0.25]")
+    found = judges("subsets = 40", "random_labels = 0.1")
+    assert found == ("leave_one_out", "wrong_labels", "subsets[n=40,ratio=0.5]")
 
 
 @pytest.mark.parametrize("name", list(shipped_plans()))
@@ -92,7 +116,9 @@ def test_settings_of_a_study_are_written_only_where_they_differ_from_the_default
 
 def test_no_study_has_the_name_of_a_key_of_every_plan() -> None:
     assert {*Plan.model_fields} - {"studies"} <= {*PLAN_KEYS}
-    with pytest.raises(PluginError, match="study 'truth' has the name of a key of every plan; register it by another"):
+    with pytest.raises(
+        PluginError, match="study 'truth' has the name of a key of every plan; register it under another name"
+    ):
         checked_specs("study", [Spec("truth", "a:B", "")])
     assert checked_specs("estimator", [Spec("truth", "a:B", "")])
 
@@ -105,7 +131,7 @@ def test_changes_on_the_command_line_leave_the_rest() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("estimators = [", r"mine\.toml is no TOML: .*line 1"),
+        ("estimators = [", r"mine\.toml is not valid TOML: .*line 1"),
         (MINIMAL + "[truth]\nseed = 3", r"mine\.toml: unknown key 'seed' in \[truth\]; did you mean 'seeds'\?"),
         ("zeeds = 3\n" + MINIMAL, r"unknown key 'zeeds'; did you mean 'seed'\?"),
         (MINIMAL + "qqq = 1", r"unknown key 'qqq' in \[problem\]; known are dataset, model"),
@@ -114,6 +140,9 @@ def test_changes_on_the_command_line_leave_the_rest() -> None:
             r"estimators = \[\] does not fit; expected at least one value",
         ),
         ("[problem]\ndataset='a'\nmodel='b'", r"key 'estimators' is missing"),
+        (f"judges = []\n{MINIMAL}", r"judges = \[\] does not fit; expected at least one value"),
+        (f"judges = 'subsets'\n{MINIMAL}[truth]\nsubsets = 40", r"unknown key 'subsets' in \[truth\]; known are seeds"),
+        (f"judge = 'subsets'\n{MINIMAL}", r"unknown key 'judge'; did you mean 'judges'\?"),
         ("estimators = ['a']\n[problem]\nmodel='b'", r"key 'dataset' is missing in \[problem\]"),
         (MINIMAL + "random_labels = 1.5", r"1\.5 in \[problem\] does not fit; input should be less than or equal to 1"),
         (MINIMAL + "random_labels = [0.1, -1]", r"-1 in \[problem\] does not fit; .* greater than or equal to 0"),

@@ -61,7 +61,7 @@ def test_built_ins_come_in_by_the_same_door() -> None:
 
 
 def test_every_built_in_can_be_made_from_its_name() -> None:
-    needed = {"from_file": {"path": "scores.csv"}}
+    needed = {"from_file": {"path": "scores.csv"}, "processes": {"n_workers": 2}, "dask": {"address": "local:2"}}
     for entry in installed().entries:
         made = installed().create(entry.kind, Selector(entry.spec.name, needed.get(entry.spec.name, {})))
         assert made.__doc__
@@ -98,11 +98,11 @@ def test_nothing_is_imported_before_it_is_used(tmp_path: Path, monkeypatch: pyte
             RETURNS.format("['mlp']"),
             "influbench_models returned a list with a str in it; return a list of influbench.S",
         ),
-        (RETURNS.format("[Spec(3, 'a:B', 's')]"), "the name of a Spec is an int; write a text"),
-        (RETURNS.format("[Spec('m', 'a:B', None)]"), "the Spec of model 'm' has None as its summary; write a text"),
+        (RETURNS.format("[Spec(3, 'a:B', 's')]"), "the name of a Spec is an int; write a string"),
+        (RETURNS.format("[Spec('m', 'a:B', None)]"), "the Spec of model 'm' has None as its summary; write a string"),
         (
             RETURNS.format("[Spec('m', 'a:B', '', None)]"),
-            "the Spec of model 'm' has None as its reference; write a text",
+            "the Spec of model 'm' has None as its reference; write a string",
         ),
         (
             RETURNS.format("[Spec('m', Spec, '')]"),
@@ -121,7 +121,7 @@ def test_nothing_is_imported_before_it_is_used(tmp_path: Path, monkeypatch: pyte
         ),
         (
             "@hookimpl\ndef influbench_models():\n    return [Spec('m', 'a:B', 's', api_version=99)]",
-            "'m' was written for plugin contract 99, this is 1",
+            "'m' was written for plugin contract 99, but this is 2",
         ),
         ("def influbench_models():\n    return []", "it registers nothing; mark its functions"),
         (
@@ -192,7 +192,9 @@ def influbench_estimators():
     assert not found.broken
     (remark,) = found.remarks
     assert remark.distribution == found.entry("estimator", "theirs").distribution
-    assert remark.text.startswith("its estimator 'tracin' cannot be used: influbench has one of that name; register it")
+    assert remark.text.startswith(
+        "its estimator 'tracin' cannot be used: influbench already has one of this name; register it"
+    )
 
 
 @pytest.mark.parametrize("where", ["in the plugin's own module", "in that of the class"])
@@ -225,7 +227,7 @@ torch.set_default_device("meta"), torch.set_default_dtype(torch.float64), torch.
 
 
 def test_a_class_of_the_wrong_kind_is_refused() -> None:
-    with pytest.raises(PluginError, match=r"of strangers 1\.0 is no frozen dataclass; write @dataclass"):
+    with pytest.raises(PluginError, match=r"of strangers 1\.0 is not a frozen dataclass; write @dataclass"):
         registry(bare="NoDataclass").load("estimator", "bare")
 
 

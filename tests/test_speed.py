@@ -65,5 +65,5 @@ def test_the_plain_loop_trains_the_networks_that_ours_trains(script: ModuleType,
     batches = batch_rows(trainer.recipe, trainer.data.train.ids, [script.SEED])
     losses = torch.stack([script.plain_loop(trainer, script.SEED, batches, left_out=row) for row in range(3)])
     weights = torch.ones(3, len(trainer.data.train)).fill_diagonal_(0)
-    ours = trainer.train([script.SEED] * 3, weights).measured(trainer.data.test)
+    ours = trainer.train(trainer.course(weights, seeds=[script.SEED] * 3)).measured(trainer.data.test)
     torch.testing.assert_close(-losses, ours)

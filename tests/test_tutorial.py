@@ -79,7 +79,7 @@ def failing(source: str, name: str) -> dict[str, str]:
     return {outcome.name: outcome.detail for outcome in outcomes if outcome.status not in ("passed", "not applicable")}
 
 
-def told(*words: str) -> str:
+def type_and_message(*words: str) -> str:
     return CliRunner().invoke(main, words).output
 
 
@@ -89,7 +89,7 @@ def test_the_page_grows_the_file_in_the_repository() -> None:
 
 def test_noise_by_row_fails_the_checks_that_the_page_shows(folder: Path) -> None:
     assert {*failing(BY_ROW, "Noise")} == {"permutation", "columns", "process"}
-    checked = told("check", "./mine.py:Noise").splitlines()
+    checked = type_and_message("check", "./mine.py:Noise").splitlines()
     (shown,) = (block for block in blocks("") if "permutation  failed" in block)
     assert {line for line in shown.splitlines() if line != "..."} <= {line.rstrip() for line in checked}
 
@@ -110,7 +110,7 @@ def test_what_the_page_warns_of_is_found_by_the_checks(folder: Path) -> None:
 
 
 def test_a_damping_that_cannot_be_is_the_sentence_of_the_page(folder: Path) -> None:
-    said = told("run", "digits", "-e", "./mine.py:LastLayer[damping=-1]")
+    said = type_and_message("run", "digits", "-e", "./mine.py:LastLayer[damping=-1]")
     assert f"$ influbench run digits -e './mine.py:LastLayer[damping=-1]'\n{said}" in PAGE
     with pytest.raises(ValueError, match="above 0"):
         classes(WHOLE)["LastLayer"](damping=float("nan"))
@@ -162,7 +162,7 @@ def test_the_package_of_the_page_is_found_and_keeps_the_contract(folder: Path, m
     (folder / "test_mine.py").write_text(python("import torch\nfrom influbench.testing"))
     (commands,) = (block for block in blocks("console") if "influbench new" in block)
     new, copy, adapt, install, _, check, run = (line.removeprefix("$ ") for line in commands.splitlines())
-    told(*shlex.split(new)[1:])
+    type_and_message(*shlex.split(new)[1:])
     subprocess.run(f"{copy} && {adapt}", shell=True, check=True)
     assert "influbench-last-layer[test]" in install
     package = folder / "influbench-last-layer"
@@ -174,20 +174,20 @@ def test_the_package_of_the_page_is_found_and_keeps_the_contract(folder: Path, m
     monkeypatch.syspath_prepend(package)
     installed.cache_clear()
     try:
-        assert "Keeps the contract" in told(*shlex.split(check)[1:])
-        ran = told(*shlex.split(run.replace(" digits ", " small.toml "))[1:], "--json", "-o", "out")
+        assert "Keeps the contract" in type_and_message(*shlex.split(check)[1:])
+        ran = type_and_message(*shlex.split(run.replace(" digits ", " small.toml "))[1:], "--json", "-o", "out")
         names = classes((package / "tests" / "test_estimator.py").read_text())
     finally:
         installed.cache_clear()
     names["test_it_is_close_to_leave_one_out_of_least_squares"]()
     assert names["LastLayer"].__module__ == "influbench_last_layer.estimator"
-    cells = {(cell["name"], cell["status"]) for cell in json.loads(ran)["cells"]}
+    (result,) = json.loads(ran)["results"]
+    cells = {(cell["name"], cell["status"]) for cell in result["cells"]}
     assert cells == {("last_layer", "ok"), ("grad_dot", "ok"), ("tracin", "ok")}
 
 
 def stored(folder: str) -> Result:
-    result = read_result(RESULTS / folder)
-    assert isinstance(result, Result)
+    (result,) = read_result(RESULTS / folder).results
     return result
 
 
@@ -206,8 +206,11 @@ def test_the_page_quotes_the_report_of_the_stored_run(folder: str) -> None:
 
 def letters(folder: str, name: str) -> tuple[set[str], set[str]]:
     """Over all points and within class."""
-    (cell,) = (cell for cell in stored(folder).cells if cell.name == name and cell.quantity == "influence")
-    return {*(cell.letters or "")}, {*(cell.within_class_letters or "")}
+    (cell,) = (cell for cell in stored(folder).cells if cell.name == name)
+    of_all, within = (cell.columns[key].letters for key in ("influence", "within_class"))
+    assert of_all
+    assert within
+    return {*of_all}, {*within}
 
 
 def test_what_the_page_reads_from_the_letters_is_there() -> None:
@@ -223,8 +226,11 @@ def test_what_the_page_reads_from_the_letters_is_there() -> None:
     assert errors[1] & gradients[1] == {"b"}
     for other in ("grad_dot", "tracin"):
         assert_clearly_better("./mine.py:LastLayer", other, stored("curvature"))
-    own = {cell.name: cell.letters for cell in stored("memorization").cells if cell.quantity == "memorization"}
-    assert own["./mine.py:LastLayer"] == own["train_loss"]
+    own = {cell.name: cell.columns.get("memorization") for cell in stored("memorization").cells}
+    mine, loss = own["./mine.py:LastLayer"], own["train_loss"]
+    assert mine is not None
+    assert loss is not None
+    assert mine.letters == loss.letters is not None
 
 
 def test_the_default_damping_is_that_of_the_influence_function() -> None:
@@ -233,9 +239,9 @@ def test_the_default_damping_is_that_of_the_influence_function() -> None:
 
 
 def assert_clearly_better(name: str, other: str, result: Result) -> None:
-    for where in ("influence", "within_class"):
+    for column in ("influence", "within_class"):
         (pair,) = (
-            pair for pair in result.comparisons if pair.where == where and {pair.first, pair.second} == {name, other}
+            pair for pair in result.comparisons if pair.column == column and {pair.first, pair.second} == {name, other}
         )
         assert pair.is_clear
         assert pair.difference.value is not None
@@ -245,13 +251,14 @@ def assert_clearly_better(name: str, other: str, result: Result) -> None:
 def test_on_the_plan_each_step_is_where_the_page_has_it(folder: Path) -> None:
     """With three of the eight seeds, to be quick."""
     steps = [f"./mine.py:{name}" for name in ("Noise", "Errors", "Gradients", "LastLayer")]
-    result = influbench.run("digits", estimators=[*steps, "grad_dot"], seeds=3, directory="out", quiet=True).record
-    assert isinstance(result, Result)
+    run = influbench.run("digits", estimators=[*steps, "grad_dot"], seeds=3, directory="out", quiet=True)
+    (result,) = run.problems
     for worse in (*steps[:-1], "grad_dot"):
         assert_clearly_better("./mine.py:LastLayer", worse, result)
     for better in (*steps[1:], "grad_dot"):
         assert_clearly_better(better, "./mine.py:Noise", result)
-    (own,) = (cell for cell in result.cells if cell.quantity == "memorization" and cell.n)
+    (own,) = (cell for cell in result.cells if "memorization" in cell.columns)
     assert own.name == "./mine.py:LastLayer"
-    assert own.of_ceiling.value is not None
-    assert own.of_ceiling.value > 0.9
+    of_ceiling = own.columns["memorization"].of_ceiling.value
+    assert of_ceiling is not None
+    assert of_ceiling > 0.9

@@ -35,7 +35,7 @@ class _Main(click.Group):
             click.echo(f"Error: {error}", err=True)
             ctx.exit(2 if isinstance(error, UsageError) else 1)
         except KeyboardInterrupt:
-            click.echo("Interrupted. Finished shards are stored; the same command goes on from there.", err=True)
+            click.echo("Interrupted. Finished shards are stored; run the same command again to continue.", err=True)
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             sys.stderr.close()
@@ -46,10 +46,10 @@ class _Main(click.Group):
 @click.version_option(__version__, prog_name="influbench")
 @click.option("--traceback", is_flag=True, help="Show where an error comes from.")
 def main(traceback: bool) -> None:
-    """How well do influence estimators predict what happens when a training example is left out?
+    """Measure how well influence estimators predict the effect of leaving out a training example.
 
-    `influbench run` trains the truth (again without each example, over several seeds), judges the estimators by it, and
-    prints a report. `influbench list` shows what can be named.
+    `influbench run` measures the truth (it retrains without each example, over several seeds), judges estimators by it,
+    and prints a report. `influbench list` shows all plugins and plans.
     """
 
 

@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from influbench.registry import Kind, Registry, Selector
     from influbench.report.console import Console
 
+# Characters of a default or of a package name; a longer one would not leave enough room for the other columns.
+_LONGEST_ON_ONE_LINE = 30
 
-@click.command("list", short_help="List what can be named.")
+
+@click.command("list", short_help="List all plugins and plans.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_command(as_json: bool) -> None:
-    """List all that can be named: the plugins of each kind, and the plans."""
+    """List everything that can be named: the plugins of each kind, and the plans."""
     from influbench.plan import read_plan, shipped_plans
     from influbench.registry import ROLES, installed
 
@@ -40,7 +43,7 @@ def list_command(as_json: bool) -> None:
 
 
 def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[dict[str, str]]]:
-    """What `list` shows, for machines."""
+    """The content of `list`, for JSON."""
     from influbench.registry import ROLES
 
     things = {
@@ -59,14 +62,14 @@ def _catalogue(registry: "Registry", plans: dict[str, str]) -> dict[str, list[di
     }
 
 
-@click.command("show", short_help="Show one of the things that can be named.")
+@click.command("show", short_help="Show one plugin or plan.")
 @click.argument("words", nargs=-1, required=True, metavar="[KIND] NAME[PARAMETER=VALUE]")
 def show_command(words: tuple[str, ...]) -> None:
-    """Show one of the things that `influbench list` lists: what it is, its parameters, its paper.
+    """Show a plugin or plan that `influbench list` lists: its description, its parameters, its paper.
 
-    KIND (a plugin kind such as estimator, or plan) is needed only where things of two kinds share the name.
+    KIND (a plugin kind such as estimator, or plan) is needed only if two kinds have something of this name.
 
-    With parameters behind its name, what they are set to; of a data set in a file, what is trained and tested on then.
+    With parameters after the name, show their values; for a data set in a file, show also which points a run would use.
     """
     from influbench.cli.names import kind_of
     from influbench.plan import shipped_plans
@@ -80,7 +83,9 @@ def show_command(words: tuple[str, ...]) -> None:
     kind = kind_of(name, kinds, names, command="show", excuse=registry.excuse())
     if kind == "plan":
         if selector.parameters:
-            raise click.UsageError(f"{name} is a plan, which takes no parameters; write `influbench show plan {name}`")
+            raise click.UsageError(
+                f"{name} is a plan, and plans do not have parameters; write `influbench show plan {name}`"
+            )
         click.echo(plans[name].rstrip())
     else:
         _show(registry, kind, selector)
@@ -88,6 +93,7 @@ def show_command(words: tuple[str, ...]) -> None:
 
 def _show(registry: "Registry", kind: "Kind", selector: "Selector") -> None:
     from dataclasses import fields
+    from typing import get_type_hints
 
     from rich.markup import escape
     from rich.padding import Padding
@@ -104,7 +110,8 @@ def _show(registry: "Registry", kind: "Kind", selector: "Selector") -> None:
         console.print(Padding(_what_it_holds(registry, selector), (0, 2, 1, 2)), markup=False)
     if parameters := [f for f in fields(owner) if f.init and f.name not in entry.preset]:
         values = {name: repr(getattr(given, name)) for name in selector.parameters}
-        rows = [(f.name, _type_name(f.type), values.get(f.name, _default(f))) for f in parameters]
+        types = get_type_hints(owner)  # without the metadata of Annotated
+        rows = [(f.name, _type_name(types[f.name]), values.get(f.name, _default(f))) for f in parameters]
         _print_table(console, "Parameters", rows)
     if kind == "model":
         console.print(f"  {_how_it_runs(registry, selector)}\n", markup=False)
@@ -113,7 +120,7 @@ def _show(registry: "Registry", kind: "Kind", selector: "Selector") -> None:
 
 
 def _what_it_holds(registry: "Registry", selector: "Selector") -> str:
-    """How many points of a file are trained and tested on, or why a run would refuse them."""
+    """The numbers of train and test points in a file, or the reason why a run cannot use them."""
     import torch
 
     from influbench.engine.boundary import checked_data
@@ -133,7 +140,7 @@ def _what_it_holds(registry: "Registry", selector: "Selector") -> str:
 
 
 def _how_it_runs(registry: "Registry", selector: "Selector") -> str:
-    """Which path the model takes, on small images or on flat inputs."""
+    """The path that the model's replicas take, on small images or on flat inputs."""
     import torch
 
     from influbench.api import Data, Split
@@ -153,10 +160,10 @@ def _how_it_runs(registry: "Registry", selector: "Selector") -> str:
             with isolated():
                 trainer = Trainer(data, model, update_rule(model.recipe, registry), "neg_loss", torch.float32, device)
                 paths = [f"{trainer.network.path(torch.device(device))} on {device}" for device in ("cpu", "cuda")]
-        except Exception:  # whatever a stranger's module raises on inputs that are not its own
+        except Exception:  # somebody's module may raise anything on inputs that it is not made for
             continue
         return f"Replicas run: {', '.join(paths)} (inputs of shape {shape})."
-    return "It could not be built on images or on flat inputs, so that how its replicas run is not known."
+    return "It could not be built on images or on flat inputs, so how its replicas run is unknown."
 
 
 def _default(field: "Field[Any]") -> str:
@@ -178,7 +185,7 @@ def _print_table(console: "Console", title: str, rows: "list[tuple[str, str, str
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(no_wrap=True, style="bold")
     table.add_column()
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", no_wrap=max((len(last) for *_, last in rows), default=0) <= _LONGEST_ON_ONE_LINE)
     for row in rows:
         first, *rest = map(Text, row)
         table.add_row(Text("  ") + first, *rest)
@@ -188,7 +195,7 @@ def _print_table(console: "Console", title: str, rows: "list[tuple[str, str, str
 
 
 def _paragraphs(text: str) -> str:
-    """A docstring with the line breaks inside its paragraphs and list items taken out."""
+    """A docstring without the line breaks inside its paragraphs and list items."""
     broken = text.replace("\n* ", "\n\n* ").replace("\n- ", "\n\n- ")
     whole = "\n\n".join(" ".join(paragraph.split()) for paragraph in broken.split("\n\n") if paragraph.strip())
     return whole.replace("\n\n* ", "\n* ").replace("\n\n- ", "\n- ")

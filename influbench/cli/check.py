@@ -5,24 +5,25 @@ from collections.abc import Callable
 import click
 
 
-@click.command("check", short_help="Hold a plugin against the contract.")
+@click.command("check", short_help="Check a plugin against its contract.")
 @click.argument("words", nargs=-1, required=True, metavar="[KIND] NAME[PARAMETER=VALUE]")
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
-    help="Share of an estimator's largest score by which scores that have to agree may differ.  [1e-4]",
+    help="Largest difference between scores that must agree, as a share of an estimator's largest score.  [1e-4]",
 )
-@click.option("-d", "--dataset", metavar="NAME", help="Data that a model is checked on.  [small ones of influbench]")
-@click.option("-m", "--model", metavar="NAME", help="Model that is tried on a data set.  [none]")
+@click.option("-d", "--dataset", metavar="NAME", help="Data set to check a model on.  [small ones of influbench]")
+@click.option("-m", "--model", metavar="NAME", help="Model to train on a data set.  [none]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check_command(
     words: tuple[str, ...], tolerance: float | None, dataset: str | None, model: str | None, as_json: bool
 ) -> None:
-    """Hold a plugin, for instance an estimator, against the contract of its kind; exit code 1 if it fails a check.
+    """Check a plugin, for instance an estimator, against the contract of its kind. Exit code 1 if it fails a check.
 
-    The same checks are `influbench.testing` for a plugin's own tests.
+    The same checks are in `influbench.testing`, for a plugin's own tests.
     """
     from influbench.cli.names import kind_of
+    from influbench.errors import with_article
     from influbench.registry import NOUNS, ROLES, Kind, installed, parse_selector
     from influbench.report.checks import print_checks
     from influbench.report.console import Console
@@ -47,7 +48,9 @@ def check_command(
     }  # fmt: skip
     for of, (option, value) in options.items():
         if value is not None and of != kind:
-            raise click.UsageError(f"--{option} goes with {ROLES[of].nouns}, and {name} is a {NOUNS[kind]}")
+            raise click.UsageError(
+                f"--{option} is only for {ROLES[of].nouns}, but {name} is {with_article(NOUNS[kind])}"
+            )
     of_kind: dict[Kind, Callable[..., list[Check]]] = {
         "estimator": estimator_checks,
         "model": model_checks,
@@ -58,7 +61,7 @@ def check_command(
         "executor": executor_checks,
     }
     if kind not in of_kind:
-        raise click.UsageError(f"{name} is a {NOUNS[kind]}; influbench has checks for {', '.join(of_kind)}")
+        raise click.UsageError(f"{name} is {with_article(NOUNS[kind])}; influbench has checks for {', '.join(of_kind)}")
     option, value = options.get(kind, ("", None))
     checks = of_kind[kind](selector, **({} if value is None else {option: value}))
     checked = CheckedPlugin(

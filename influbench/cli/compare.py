@@ -13,15 +13,15 @@ import click
     "estimators",
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
-    help="Compare this estimator, as the runs name it; repeatable. Default: all.",
+    help="Compare this estimator, named as in the runs; repeatable. Default: all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON object.")
 def compare_command(runs: tuple[Path, ...], estimators: tuple[str, ...], as_json: bool) -> None:
-    """Compare estimators over the problems of several RUNS, directories that `influbench run` wrote.
+    """Compare estimators over the problems of several RUNS, which are directories that `influbench run` wrote.
 
-    Means and ranks are taken over all problems of all runs. Where two runs hold the same problem, an estimator of one
-    name whose scores differ stands there twice, as NAME@RUN: two versions of it. All differences are taken on the same
-    points and held against the same truth, that with the most seeds.
+    Means and ranks are over all problems of all runs. If two runs hold the same problem and an estimator has different
+    scores in them, it is shown twice, as NAME@RUN: two versions of it. All differences are on the same points and
+    against the same truth, the one with the most seeds.
     """
     from influbench.reading.comparison import compare
     from influbench.report.comparison import print_comparison

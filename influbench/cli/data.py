@@ -11,16 +11,18 @@ import click
     "-d",
     "--dataset",
     metavar="NAME[PARAMETER=VALUE]",
-    help="Take this data set instead of the plan's, as in `influbench run`.",
+    help="Use this data set instead of the plan's, as in `influbench run`.",
 )
-@click.option("--problem", metavar="NAME", help="Which one, where PLAN has several problems, as the report names it.")
+@click.option("--problem", metavar="NAME", help="The problem, named as in the report, if PLAN has several.")
 @click.option("--seed", type=click.IntRange(min=0), help="Root seed, as in `influbench run`.")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file, which ends in .npz.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="The file to write, which ends in .npz."
+)
 def data_command(plan: str, dataset: str | None, problem: str | None, seed: int | None, output: Path) -> None:
-    """Write the train and test points of a problem of PLAN to a .npz file, exactly as they are trained on.
+    """Write the train and test points of a problem of PLAN to a .npz file, exactly as a run uses them.
 
     Another program can compute scores for them, which the estimator `from_file` reads. Random labels are drawn as in a
-    run; which they are is not written.
+    run; the file does not say which ones they are.
     """
     from influbench.engine.data import write_data
     from influbench.plan import read_plan

@@ -5,22 +5,26 @@ from pathlib import Path
 import click
 
 
-@click.command("explain", short_help="Who helps and hurts one point of a run.")
+@click.command("explain", short_help="Show who helps and hurts one point of a run.")
 @click.argument("directory", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--test", "test_id", metavar="ID", type=int, help="A test point: its proponents and opponents.")
+@click.option("--test", "test_id", metavar="ID", type=int, help="A test point, to show its proponents and opponents.")
 @click.option(
-    "--train", "train_id", metavar="ID", type=int, help="A train point: its memorization, and whom it helps and hurts."
+    "--train",
+    "train_id",
+    metavar="ID",
+    type=int,
+    help="A train point, to show its memorization, and whom it helps and hurts.",
 )
-@click.option("-k", default=5, show_default=True, type=click.IntRange(min=1), help="How many points of each kind.")
-@click.option("--problem", metavar="NAME", help="Which one, where RUN has several problems, as the report names it.")
+@click.option("-k", default=5, show_default=True, type=click.IntRange(min=1), help="Number of points of each kind.")
+@click.option("--problem", metavar="NAME", help="The problem, named as in the report, if RUN has several.")
 @click.option("--json", "as_json", is_flag=True, help="Print the explanation as one JSON object.")
 def explain_command(
     directory: Path, test_id: int | None, train_id: int | None, k: int, problem: str | None, as_json: bool
 ) -> None:
     """Explain one point of the run in directory RUN, by the truth and by each estimator, side by side.
 
-    Of a test point, the train points that help and hurt it most. Of a train point, how memorised it is, and the test
-    points that it helps and hurts most.
+    For a test point, show the train points that help and hurt it most. For a train point, show how memorized it is, and
+    the test points that it helps and hurts most.
     """
     from influbench.errors import UsageError
     from influbench.reading.explanation import explain_point

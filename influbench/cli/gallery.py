@@ -5,20 +5,20 @@ from pathlib import Path
 import click
 
 
-@click.command("gallery", short_help="Draw what a run found, where inputs are pictures.")
+@click.command("gallery", short_help="Draw what a run on pictures found.")
 @click.argument("directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option(
     "-e",
     "--estimator",
     default="truth",
     metavar="NAME[PARAMETER=VALUE]",
-    help="Draw by this estimator, as the run names it. Default: by the truth.",
+    help="Choose points by this estimator, named as in the run. Default: by the truth.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="The file, a .png.  [default: RUN/gallery.png, or RUN/gallery-NAME.png by an estimator]",
+    help="The .png file to write.  [default: RUN/gallery.png, or RUN/gallery-NAME.png for an estimator]",
 )
 @click.option(
     "--test",
@@ -26,23 +26,23 @@ import click
     multiple=True,
     metavar="ID",
     type=int,
-    help="Show this test point; repeatable. Default: those of the largest total absolute influence.",
+    help="Show this test point; repeatable. Default: those with the largest total absolute influence.",
 )
 @click.option(
     "-k",
     default=5,
     show_default=True,
     type=click.IntRange(1, 20),
-    help="How many that help and that hurt a test point.",
+    help="Number of train points that help, and that hurt, each test point.",
 )
-@click.option("--problem", metavar="NAME", help="Which one, where RUN has several problems, as the report names it.")
+@click.option("--problem", metavar="NAME", help="The problem, named as in the report, if RUN has several.")
 def gallery_command(
     directory: Path, estimator: str, output: Path | None, tests: tuple[int, ...], k: int, problem: str | None
 ) -> None:
-    """Draw what the run in directory RUN found, where its inputs are pictures.
+    """Draw what the run in directory RUN found, if its inputs are pictures.
 
-    The most and the least memorised train points, and the train points that help and hurt some test points most, by the
-    truth or by an estimator. The data are loaded again from the run's plan.
+    The gallery shows the most and the least memorized train points, and the train points that help and hurt some test
+    points most, by the truth or by an estimator. The data are loaded again from the run's plan.
     """
     from influbench.reading.gallery import gallery, gallery_file
     from influbench.reading.stored import read_stored

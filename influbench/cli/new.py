@@ -16,7 +16,7 @@ _TRIED_BY = {"estimator": "-e {} -e grad_dot", "dataset": "-d {}", "model": "-m 
 def new_command(kind: str, name: str, into: Path) -> None:
     """Write a package with a working estimator, data set, model or judge called NAME, its tests and a README.
 
-    It passes its tests unchanged; put your own code in place of what it computes.
+    The package passes its tests unchanged; replace what it computes with your own code.
     """
     from influbench.registry import NOUNS, installed
     from influbench.scaffold import WITH_TEMPLATES, write_package
@@ -24,7 +24,7 @@ def new_command(kind: str, name: str, into: Path) -> None:
     (of_kind,) = (one for one in WITH_TEMPLATES if one == kind)
     folder = write_package(of_kind, name, into=into, registry=installed())
     name = name.replace("-", "_")
-    click.echo(f"{folder} holds the {NOUNS[of_kind]} {name}. What comes next:\n")
+    click.echo(f"{folder} holds the {NOUNS[of_kind]} {name}. Next steps:\n")
     for line in (
         f"pip install --editable '{folder}[test]'",
         f"pytest {folder}",

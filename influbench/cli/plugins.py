@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from influbench.registry import Registry
 
 
-@click.command("plugins", short_help="List the packages that register something.")
+@click.command("plugins", short_help="List the packages that register plugins.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def plugins_command(as_json: bool) -> None:
-    """List the installed packages that register something: what it is, or why they did not load."""
+    """List the installed packages that register plugins: what they register, or why they did not load."""
     from influbench.registry import installed
     from influbench.report.console import Console
     from influbench.report.plugins import print_plugins

@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 
 
-@click.command("report", short_help="Show again what a run or a study found.")
+@click.command("report", short_help="Show the result of a run or a study again.")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option(
-    "--details", is_flag=True, help="Of a run, show other statistics of each agreement: tau-b, top k, sign, ..."
+    "--details", is_flag=True, help="For a run, show other statistics of each agreement: tau-b, top k, sign, ..."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def report_command(directory: Path, details: bool, as_json: bool) -> None:
-    """Show again what the run or the study in DIRECTORY found."""
+    """Show the result of the run or the study in DIRECTORY again."""
     from influbench.report.details import print_details
     from influbench.report.terminal import print_report
     from influbench.results import Results, to_json
@@ -27,5 +27,7 @@ def report_command(directory: Path, details: bool, as_json: bool) -> None:
 
     if not isinstance(found, Results):
         print_study(Console(), found)
+    elif details:
+        print_details(Console(), found)
     else:
-        (print_details if details else print_report)(Console(), found)
+        print_report(Console(), found)

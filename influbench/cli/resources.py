@@ -1,4 +1,4 @@
-"""The options that say where trainings run and what they may take, the same for every command that trains."""
+"""The options for where trainings run and which resources they use, the same for every command that trains."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -21,10 +21,10 @@ _OPTIONS = (
         "-x",
         "--executor",
         metavar="NAME[SETTING=VALUE]",
-        help="Train on this executor, or on that of ./FILE.py:CLASS; see `influbench list`.  [here]",
+        help="Train on this executor, or on ./FILE.py:CLASS; see `influbench list`.  [here]",
     ),
     click.option("--memory", type=MEMORY, help="Memory for trainings in each process: 500MB, 4GB. Default: half."),
-    click.option("--device", default="cpu", help="Device that networks are trained on: cpu, cuda, cuda:1."),
+    click.option("--device", default="cpu", help="Device to train networks on: cpu, cuda, cuda:1."),
 )
 
 
@@ -40,7 +40,7 @@ class ResourceOptions:
 
     @contextmanager
     def opened(self) -> "Iterator[Resources]":
-        """The resources that they describe. On leaving, the executor is closed."""
+        """A context with the resources that they describe. On leaving, the executor is closed."""
         from influbench.resources import Resources
 
         with closing(self._executor()) as executor:
@@ -61,7 +61,7 @@ class ResourceOptions:
 
 
 def resource_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options to a command, which receives their values as one argument, `resources`."""
+    """Add the options to a command, which receives their values in one argument, `resources`."""
 
     @wraps(command)
     def with_resources(

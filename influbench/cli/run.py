@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from influbench.results import Failure, Forecast, Results
 
 
-@click.command("run", short_help="Train the truth and judge estimators by it.")
+@click.command("run", short_help="Measure the truth, and judge estimators by it.")
 @click.argument("plan", default="digits")
 @click.option(
     "-e",
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "estimators",
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
-    help="Judge this estimator instead of the plan's, or ./FILE.py:CLASS; repeatable; `all` takes every installed one.",
+    help="Judge this estimator, or ./FILE.py:CLASS, instead of the plan's; repeatable. `all`: every one.",
 )
 @click.option(
     "-j",
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "judges",
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
-    help="Hold estimates against this instead of the plan's judges, or ./FILE.py:CLASS; repeatable.",
+    help="Judge by this, or by ./FILE.py:CLASS, instead of by the plan's judges; repeatable.",
 )
 @click.option(
     "-d",
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "datasets",
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
-    help="Take this data set instead of the plan's, or ./FILE.npz, ./FILE.csv, ./FILE.py:CLASS; repeatable.",
+    help="Use this data set, or ./FILE.npz, ./FILE.csv, ./FILE.py:CLASS, instead of the plan's; repeatable.",
 )
 @click.option(
     "-m",
@@ -43,20 +43,22 @@ if TYPE_CHECKING:
     "models",
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
-    help="Train this model instead of the plan's, or ./FILE.py:CLASS; repeatable.",
+    help="Train this model, or ./FILE.py:CLASS, instead of the plan's; repeatable.",
 )
-@click.option("--seeds", type=click.IntRange(min=1), help="Seeds of the ground truth.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Number of seeds of the ground truth.")
 @click.option(
     "--reliability",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Add seeds until the ground truth of influence is this reliable.",
 )
-@click.option("--max-seeds", type=click.IntRange(min=2), help="Seeds at the most, with --reliability (default: 64).")
-@click.option("--repeats", type=click.IntRange(min=1), help="Run each estimator so often, with seeds of its own.")
-@click.option("--seed", type=click.IntRange(min=0), help="Root seed: data, labels, truth and estimators follow.")
+@click.option("--max-seeds", type=click.IntRange(min=2), help="Most seeds that --reliability may use (default: 64).")
+@click.option("--repeats", type=click.IntRange(min=1), help="Run each estimator this many times, with new seeds.")
+@click.option("--seed", type=click.IntRange(min=0), help="Root seed of data, labels, truth and estimators.")
 @resource_options
-@click.option("--truth", "truth_file", type=click.Path(path_type=Path), help="Take the ground truth from this export.")
-@click.option("--dry-run", is_flag=True, help="Tell trainings, time, memory and disk of the truth, and train nothing.")
+@click.option(
+    "--truth", "truth_file", type=click.Path(path_type=Path), help="Use the ground truth in this exported file."
+)
+@click.option("--dry-run", is_flag=True, help="Forecast the truth's trainings, time, memory and disk, and stop.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Run directory. Default: runs/PLAN-TIME.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor report.")
@@ -80,8 +82,8 @@ def run_command(
 ) -> None:
     """Run PLAN, a TOML file or the name of a plan that ships with influbench (default: digits).
 
-    Ground truth is stored as it is computed, in the folder that INFLUBENCH_CACHE names: an interrupted run goes on
-    where it stopped, and a second one starts with the estimators.
+    Ground truth is stored while it is computed, in the folder that INFLUBENCH_CACHE names: an interrupted run continues
+    where it stopped, and a second run starts with the estimators.
     """
     from influbench.engine import forecast, run
     from influbench.plan import read_plan

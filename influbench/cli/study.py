@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _Studies(click.Group):
-    """Studies by name. Listing them imports none of them, so that a broken one is an error only for who names it."""
+    """Studies by name. They are not imported to be listed, so that a broken one is an error only if it is named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         from influbench.registry import installed
@@ -33,13 +33,13 @@ class _Studies(click.Group):
             formatter.write_dl(sorted(rows.items()))
 
 
-@click.group("study", cls=_Studies, short_help="Ask what a table of agreements does not answer.")
+@click.group("study", cls=_Studies, short_help="Answer a question that agreements do not.")
 def study_command() -> None:
-    """Ask what a table of agreements does not answer.
+    """Answer a question that a table of agreements does not answer.
 
-    Each study is asked on the problems of a plan, which also says what decides. Trainings are stored as they are done,
-    where INFLUBENCH_CACHE names a folder: an interrupted study goes on where it stopped. What was found is written to a
-    directory, as by `influbench run`; `influbench report` shows it again.
+    A study runs on the problems of a plan, which also states what decides its claims. Trainings are stored as they
+    finish, in the folder that INFLUBENCH_CACHE names: an interrupted study continues where it stopped. The result is
+    written to a directory, as by `influbench run`; `influbench report` shows it again.
     """
 
 
@@ -70,15 +70,15 @@ def _own_option(option: "Option", parameter: str, study: str, taken: set[str]) -
 
 
 def _options(plan: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """What all studies take; `plan` is the one that is taken where none is named."""
+    """The arguments of every study. `plan` is the default plan."""
     given = (
         click.argument("plan", default=plan),
-        click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME[...]", help="Take this data set."),
+        click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME[...]", help="Use this data set."),
         click.option("-m", "--model", "models", multiple=True, metavar="NAME[...]", help="Train this model."),
-        click.option("--seeds", type=click.IntRange(min=1), help="Seeds of trainings without some train points."),
+        click.option("--seeds", type=click.IntRange(min=1), help="Number of seeds of trainings without some points."),
         resource_options,
         click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory. Default: runs/PLAN-TIME."),
-        click.option("--json", "as_json", is_flag=True, help="Print what was found as one JSON object."),
+        click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
         click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor report."),
     )
 
@@ -103,7 +103,7 @@ def _ask(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Ask, write what was found, and show it."""
+    """Run the study, write its result, and show it."""
     from influbench.plan import read_plan
     from influbench.registry import installed
     from influbench.report.console import Console
@@ -119,5 +119,5 @@ def _ask(
     if as_json:
         click.echo(to_json(record))
     elif not quiet:
-        print_study(Console(), record)
-        print_where(Console(), directory)
+        print_study(Console(), record, name=name)
+        print_where(Console(), directory, can_be_shown=name in installed().names("study"))

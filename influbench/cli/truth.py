@@ -26,7 +26,7 @@ def list_truths(as_json: bool) -> None:
         click.echo(json.dumps({"truths": [_record(truth) for truth in truths]}, indent=2))
         return
     for truth in truths:
-        problem = truth.about.get("problem", "of an unknown problem")
+        problem = truth.about.get("problem", "unknown problem")
         click.echo(f"{truth.key[:12]}  {truth.n_seeds:>3} seeds  {size(truth.n_bytes):>8}  {problem}")
     if not truths:
         click.echo("No ground truth is stored. `influbench run` computes one.")
@@ -35,7 +35,7 @@ def list_truths(as_json: bool) -> None:
 @truth_command.command("show")
 @click.argument("key")
 def show_truth(key: str) -> None:
-    """Show what the ground truth whose key begins with KEY is of."""
+    """Show the problem and size of the ground truth whose key begins with KEY."""
     click.echo(json.dumps(_record(_truths().find(key)), indent=2))
 
 
@@ -77,7 +77,7 @@ def clear_truths(keys: tuple[str, ...], everything: bool) -> None:
 @truth_command.command("verify")
 @click.argument("keys", nargs=-1)
 def verify_truths(keys: tuple[str, ...]) -> None:
-    """Read every shard of the named ground truths (or of all) and check its checksum; exit code 1 if one is damaged."""
+    """Verify the checksum of every shard of the named ground truths, or of all. Exit code 1 if one is damaged."""
     truths = _truths()
     chosen = [truths.find(key) for key in keys] if keys else truths.all()
     damaged = [reason for truth in chosen for reason in truths.damaged(truth)]

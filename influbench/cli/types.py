@@ -15,7 +15,7 @@ class _Memory(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?B|)", str(value).strip().upper())
         if match is None or not float(match[1]):
-            self.fail(f"{value!r} is no size; write for instance 500MB or 4GB", param, ctx)
+            self.fail(f"{value!r} is not a size; write for instance 500MB or 4GB", param, ctx)
         return int(float(match[1]) * _UNITS[match[2]])
 
 

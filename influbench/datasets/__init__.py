@@ -22,13 +22,13 @@ def influbench_datasets() -> list[Spec]:
         Spec(
             "breast_cancer",
             "influbench.datasets.tabular:BreastCancer",
-            "569 tumours by 30 measurements of cell nuclei, in 2 classes, shipped with scikit-learn",
+            "569 tumors by 30 measurements of cell nuclei, in 2 classes, shipped with scikit-learn",
             "Wolberg, Mangasarian, Street & Street 1993, doi 10.24432/C5DW2B",
         ),
         Spec(
             "diabetes",
             "influbench.datasets.tabular:Diabetes",
-            "442 patients by 10 measurements, regression on how the disease went on, shipped with scikit-learn",
+            "442 patients by 10 measurements, regression on the progress of the disease, shipped with scikit-learn",
             "Efron, Hastie, Johnstone & Tibshirani 2004, doi 10.1214/009053604000000067",
         ),
         Spec(
@@ -46,13 +46,13 @@ def influbench_datasets() -> list[Spec]:
         Spec(
             "cifar10",
             "influbench.datasets.vision:Cifar10",
-            "60,000 colour photographs of 32 x 32 pixels in 10 classes",
+            "60,000 color photographs of 32 x 32 pixels in 10 classes",
             "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images",
         ),
         Spec(
             "cifar100",
             "influbench.datasets.vision:Cifar100",
-            "60,000 colour photographs of 32 x 32 pixels in 100 classes",
+            "60,000 color photographs of 32 x 32 pixels in 100 classes",
             "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images",
         ),
     ]

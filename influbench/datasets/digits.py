@@ -12,7 +12,7 @@ from influbench.datasets.sizes import check_sizes
 
 @dataclass(frozen=True)
 class Digits(Dataset):
-    """1,797 handwritten digits of 8 x 8 pixels in [0, 1]; train and test points are drawn at random by the seed.
+    """1,797 handwritten digits of 8 x 8 pixels in [0, 1]; the seed draws train and test points at random.
 
     An example's id is its place in scikit-learn's order (Alpaydin & Kaynak 1998).
     """

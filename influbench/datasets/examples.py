@@ -1,4 +1,4 @@
-"""What a user's file holds, and which of it a seed draws."""
+"""The examples in a user's file, and the ones that a seed draws."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from influbench.datasets.pool import drawn_from
 from influbench.errors import DataError
 from influbench.seeds import derive, hash_integers
 
-_MOST_KINDS = 20
+_MOST_KINDS = 20  # with more kinds than this, whole numbers are probably counts or amounts, not classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +20,9 @@ class Examples:
     n_classes: int | None
 
     def drawn(self, n_train: int | None, n_test: int | None, *, seed: int, name: str) -> Data:
-        """So many train and test points, drawn by the seed; DataError where the file of this `name` has fewer.
+        """This many train and test points, drawn by the seed. DataError if the file of this `name` has fewer.
 
-        None takes all of given points in their order, and what is left of a pool: a third to test on, if both are None.
+        None means all given points in their order, or the rest of a pool; if both are None, a third is for testing.
         """
         if len(self.splits) == 1:
             (pool,) = self.splits
@@ -37,9 +37,9 @@ class Examples:
 
 
 def kinds_like_classes(labels: Tensor) -> int:
-    """How many numbers these float labels are, if classes may be meant: few whole ones, each of several examples.
+    """The number of different float labels if they may be classes: few whole numbers, each with several examples.
 
-    0 where it is a regression beyond doubt.
+    0 if they are clearly regression.
     """
     n_kinds = len(labels.unique())
     whole = bool((labels == labels.round()).all())

@@ -14,10 +14,10 @@ from influbench.errors import DataError
 
 @dataclass(frozen=True)
 class File(Dataset):
-    """Examples in the file at `path`: train and test points, or one pool of which the seed draws both.
+    """Examples in the file at `path`: train and test points, or one pool that the seed draws both from.
 
-    `n_train` and `n_test` draw so many. Without them, given train and test points are taken whole and in their order;
-    of a pool, a third is drawn to test on, or what the other number leaves.
+    `n_train` and `n_test` are numbers of points to draw. Without them, all given train and test points are used, in
+    their order; from a pool, a third is drawn for testing, or what the other number leaves.
     """
 
     path: str
@@ -29,7 +29,7 @@ class File(Dataset):
         check_sizes(**{name: size for name, size in sizes.items() if size is not None})
 
     def load(self, seed: int) -> Data:
-        """The train and test points of this seed. DataError if the file is missing, does not fit or holds too few."""
+        """The train and test points of this seed. DataError if the file is missing, wrong or too small."""
         path = Path(self.path).expanduser()
         try:
             examples = self.read(path)
@@ -41,18 +41,18 @@ class File(Dataset):
 
     @abstractmethod
     def read(self, path: Path) -> Examples:
-        """All that the file holds; DataError that begins with a verb or with a line where it does not fit."""
+        """Everything in the file. DataError that begins with a verb or a line if something in it is wrong."""
 
 
 @dataclass(frozen=True)
 class Npz(File):
     """The arrays of a .npz file, which numpy.savez writes. Nothing in it is scaled, and nothing pickled is read.
 
-    Either `train_inputs`, `train_labels`, `test_inputs` and `test_labels`, with `train_ids` and `test_ids` if examples
-    have ids; or a pool, `inputs` and `labels`, with `ids`. Inputs (n, ...) are floats. Labels (n,) are integers from 0
-    on, which are classes, or floats, which is regression, and so are whole numbers with `regression`; `n_classes` is
-    stored where some classes have no example. Without ids, an example's id is its row, and test points go on after
-    train points.
+    It has either `train_inputs`, `train_labels`, `test_inputs` and `test_labels`, with `train_ids` and `test_ids` if
+    examples have ids; or a pool, `inputs` and `labels`, with `ids`. Inputs (n, ...) are floats. Labels (n,) are
+    integers from 0 on for classes, and floats for regression; with `regression`, integers are regression as well. If
+    some classes do not have an example, the file also has `n_classes`. Without ids, an example's id is its row, and
+    test points are counted after train points.
     """
 
     regression: bool = False
@@ -65,11 +65,11 @@ class Npz(File):
 class Csv(File):
     """A table with a header: a column of labels, called `label`, and columns of numbers, which are the inputs.
 
-    Labels written as words or whole numbers are classes, in the order of the words or numbers; others are regression,
-    and so are whole numbers with `regression`. With `standardize`, each input, and the label of a regression, is
-    standardised by its mean and standard deviation over the whole file; a column of one value becomes 0. A column `id`
-    holds whole numbers, otherwise an example's id is its row; a column `split` says train or test, otherwise the file
-    is a pool.
+    Labels that are words or whole numbers are classes, in the order of the words or numbers. Other labels are
+    regression; with `regression`, whole numbers are regression as well. With `standardize`, each input, and the label
+    of a regression, is standardized by its mean and standard deviation over the whole file; a constant column becomes
+    0. A column `id` has whole numbers; without it, an example's id is its row. A column `split` has the words train and
+    test; without it, the file is a pool.
     """
 
     label: str = "label"
@@ -79,7 +79,7 @@ class Csv(File):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.label in (ID, SPLIT):
-            raise ValueError(f"label must not be {self.label!r}, which is another column")
+            raise ValueError(f"label must not be {self.label!r}, which has another meaning")
 
     def read(self, path: Path) -> Examples:
         return read_table(path, label=self.label, standardize=self.standardize, regression=self.regression)

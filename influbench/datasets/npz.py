@@ -1,4 +1,4 @@
-"""Examples in a .npz file. What is wrong with one is a DataError that begins with a verb."""
+"""Examples in a .npz file. A DataError here begins with a verb; the caller puts the file's name before it."""
 
 import struct
 import zipfile
@@ -19,17 +19,24 @@ from influbench.errors import DataError, did_you_mean
 
 Array = NDArray[Any]
 
-_POOL, _GIVEN = ("",), ("train_", "test_")  # what the names of arrays begin with
+_POOL, _GIVEN = ("",), ("train_", "test_")  # prefixes of the names of arrays
 _REQUIRED, _OPTIONAL = ("inputs", "labels"), ("ids",)
 _N_CLASSES = "n_classes"
 _DAMAGE = (
-    *(ValueError, TypeError, SyntaxError, TokenError, EOFError, MemoryError),  # of numpy, on bytes that are no array
-    *(zipfile.BadZipFile, zlib.error, struct.error, KeyError, NotImplementedError, RuntimeError),  # and of zipfile
+    *(
+        ValueError,
+        TypeError,
+        SyntaxError,
+        TokenError,
+        EOFError,
+        MemoryError,
+    ),  # from numpy, on bytes that are not an array
+    *(zipfile.BadZipFile, zlib.error, struct.error, KeyError, NotImplementedError, RuntimeError),  # and from zipfile
 )
 
 
 def read_npz(path: Path, *, regression: bool) -> Examples:
-    """The pool, or the train and test points, that the file holds; whole-number labels are classes or `regression`."""
+    """The pool, or the train and test points, in the file. With `regression`, integer labels become floats."""
     arrays, sides = _arrays(path)
     splits: list[Split] = []
     for side in sides:
@@ -42,8 +49,8 @@ def read_npz(path: Path, *, regression: bool) -> Examples:
     n_classes = _n_classes(labels_of_sides, sides, arrays.get(_N_CLASSES))
     if n_classes is None and not regression and (n_kinds := kinds_like_classes(torch.cat(labels_of_sides))):
         raise DataError(
-            f"holds {sides[0]}labels as floats that are {n_kinds} whole numbers; store classes as integers, by "
-            "labels.astype(int), or ask for a regression by [regression=true] behind its name"
+            f"holds {sides[0]}labels as floats that are {n_kinds} whole numbers; store classes as integers, with "
+            "labels.astype(int), or ask for regression with [regression=true] after its name"
         )
     return Examples(tuple(splits), n_classes)
 
@@ -61,7 +68,7 @@ def _arrays(path: Path) -> tuple[Mapping[str, Array], Sequence[str]]:
 
 
 def _sides(names: Sequence[str]) -> Sequence[str]:
-    """How the names of the arrays begin, once all are known."""
+    """The prefixes of the names of the arrays. DataError if an array is missing or not known."""
     found = [sides for sides in (_POOL, _GIVEN) if all(name in names for name in _with(sides, _REQUIRED))]
     if not found:
         pool, given = (", ".join(_with(sides, _REQUIRED)) for sides in (_POOL, _GIVEN))
@@ -94,11 +101,11 @@ def _read(archive: Any, name: str) -> Array:
 
 def _inputs(array: Array, name: str) -> Tensor:
     if array.dtype.kind in "iu":
-        raise DataError(f"holds {name} as {array.dtype}; store floats, of pixels {name} / 255: nothing is scaled here")
+        raise DataError(f"holds {name} as {array.dtype}; store floats, for pixels {name} / 255: nothing is scaled here")
     if array.dtype.kind != "f":
         raise DataError(f"holds {name} as {array.dtype}, expected floats")
     if array.ndim < 2 or not len(array):
-        raise DataError(f"holds {name} of shape {array.shape}, expected an axis of examples and further ones")
+        raise DataError(f"holds {name} of shape {array.shape}, expected an axis of examples and at least one more")
     return _floats(array)
 
 
@@ -116,7 +123,7 @@ def _floats(array: Array) -> Tensor:
 
 
 def _ids(array: Array | None, name: str, n: int, first: int) -> Tensor:
-    """The ids that are stored, or numbers from `first` on."""
+    """The stored ids, or numbers from `first` on."""
     if array is None:
         return torch.arange(first, first + n)
     if array.dtype.kind not in "iu":
@@ -125,14 +132,14 @@ def _ids(array: Array | None, name: str, n: int, first: int) -> Tensor:
         raise DataError(f"holds {name} of shape {array.shape}, expected ({n},)")
     ids, counts = np.unique(array.astype(np.int64), return_counts=True)
     if ids[0] < 0:
-        raise DataError(f"holds {ids[0]} in {name}, expected no negative ids")
+        raise DataError(f"holds {ids[0]} in {name}, expected ids of at least 0")
     if counts.max() > 1:
         raise DataError(f"holds {ids[counts.argmax()]} more than once in {name}")
     return torch.from_numpy(array.astype(np.int64))
 
 
 def _n_classes(labels: Sequence[Tensor], sides: Sequence[str], stored: Array | None) -> int | None:
-    """The number of classes, None for regression; every class has an example, unless their number is stored."""
+    """The number of classes, or None for regression. Every class has an example, unless their number is stored."""
     if stored is not None and (stored.dtype.kind not in "iu" or stored.size != 1):
         raise DataError(f"holds {_N_CLASSES} = {stored}, expected one integer")
     kinds = [one.is_floating_point() for one in labels]
@@ -158,4 +165,4 @@ def _n_classes(labels: Sequence[Tensor], sides: Sequence[str], stored: Array | N
 
 def _damaged(error: Exception | None = None) -> DataError:
     lines = str(error or "").splitlines()
-    return DataError(f"is damaged or no .npz file{f': {lines[0]}' if lines else ''}")
+    return DataError(f"is damaged or not a .npz file{f': {lines[0]}' if lines else ''}")

@@ -1,4 +1,4 @@
-"""Data sets without an official test set: train and test points are drawn from one pool of examples."""
+"""Data sets without an official test set: the seed draws train and test points from one pool."""
 
 from influbench.api import Split
 from influbench.errors import DataError
@@ -6,7 +6,7 @@ from influbench.seeds import derive, hash_integers
 
 
 def drawn_from(pool: Split, *, n_train: int, n_test: int, seed: int, name: str) -> tuple[Split, Split]:
-    """Disjoint train and test points, drawn by the seed; DataError where the pool of `name` holds too few."""
+    """Disjoint train and test points, drawn by the seed. DataError if the pool of `name` is too small."""
     if n_train + n_test > len(pool):
         raise DataError(
             f"{name} has {len(pool)} examples; n_train={n_train} and n_test={n_test} ask for {n_train + n_test}"

@@ -16,9 +16,9 @@ from influbench.datasets.sizes import check_sizes
 
 @dataclass(frozen=True)
 class Table(Dataset):
-    """Rows of measurements; train and test points are drawn at random by the seed.
+    """Rows of measurements; the seed draws train and test points at random.
 
-    Every column is standardised, by its mean and standard deviation over the whole table, so that an example's inputs
+    Every column is standardized by its mean and standard deviation over the whole table, so that an example's inputs
     do not depend on which others are drawn. An example's id is its row in scikit-learn's table.
     """
 
@@ -36,9 +36,9 @@ class Table(Dataset):
         """Disjoint train and test points of this seed. DataError if the table has fewer."""
         measurements, labels = type(self).source(return_X_y=True)
         if self.n_classes is None:
-            labels = _standardised(labels)
+            labels = _standardized(labels)
         table = Split(
-            torch.tensor(_standardised(measurements), dtype=torch.float32),
+            torch.tensor(_standardized(measurements), dtype=torch.float32),
             torch.tensor(labels, dtype=torch.float32 if self.n_classes is None else torch.int64),
             torch.arange(len(labels)),
         )
@@ -48,7 +48,7 @@ class Table(Dataset):
 
 @dataclass(frozen=True)
 class Wine(Table):
-    """178 wines of three growers by 13 chemical measurements, standardised (Aeberhard & Forina 1992)."""
+    """178 wines of three growers by 13 chemical measurements, standardized (Aeberhard & Forina 1992)."""
 
     name = "wine"
     source = staticmethod(load_wine)
@@ -60,7 +60,7 @@ class Wine(Table):
 
 @dataclass(frozen=True)
 class BreastCancer(Table):
-    """569 tumours, malignant (0) or benign (1), by 30 measurements of nuclei, standardised (Wolberg et al. 1993)."""
+    """569 tumors, malignant (0) or benign (1), by 30 measurements of nuclei, standardized (Wolberg et al. 1993)."""
 
     name = "breast_cancer"
     source = staticmethod(load_breast_cancer)
@@ -72,9 +72,9 @@ class BreastCancer(Table):
 
 @dataclass(frozen=True)
 class Diabetes(Table):
-    """442 patients by 10 measurements, and how their disease went on for a year, standardised (Efron et al. 2004).
+    """442 patients by 10 measurements, and the progress of their disease over a year, standardized (Efron et al. 2004).
 
-    Regression: there are neither classes nor memorization.
+    A regression, without classes and without memorization.
     """
 
     name = "diabetes"
@@ -85,5 +85,5 @@ class Diabetes(Table):
     n_test: int = 140
 
 
-def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standardized(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((values - values.mean(0)) / values.std(0))

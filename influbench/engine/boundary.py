@@ -1,9 +1,8 @@
-"""What plugins hand over is checked here, once; and what they do to what they were given is undone."""
+"""Checks of everything that plugins hand over, made once, and repair of whatever they did to what they were given."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import replace
 from numbers import Integral
 
 import torch
@@ -12,15 +11,6 @@ from torch import Tensor
 from influbench.api import Data, Estimate, Problem, Split
 from influbench.errors import DataError, EstimateError, printable
 from influbench.training.loop import Trainer
-
-
-def on_device(data: Data, device: torch.device) -> Data:
-    """The same data on a device."""
-
-    def moved(split: Split) -> Split:
-        return Split(split.inputs.to(device), split.labels.to(device), split.ids.to(device))
-
-    return replace(data, train=moved(data.train), test=moved(data.test))
 
 
 def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:
@@ -119,7 +109,7 @@ def _checked_labels(labels: Tensor, where: str, n_classes: int | None, dtype: to
 
 
 def _unreadable(tensor: Tensor) -> str | None:
-    """What keeps a tensor's values from being read, and what to do about it."""
+    """The reason why a tensor's values cannot be read, and what to do about it."""
     if tensor.layout is not torch.strided:
         return f"{tensor.layout}, expected a dense tensor; write .to_dense()"
     if tensor.is_meta:
@@ -185,7 +175,7 @@ def _replace_fields(record: object, fields: Mapping[str, object]) -> None:
 
 
 def _hold(fields: Mapping[str, object], copies: Mapping[str, Tensor]) -> bool:
-    """Whether these fields are tensors like the copies, with the same values."""
+    """True if these fields are tensors like the copies, with the same values."""
     return fields.keys() == copies.keys() and all(_is_copied(fields[name], copy) for name, copy in copies.items())
 
 

@@ -19,7 +19,7 @@ _SUFFIX = ".npz"
 
 @dataclass(frozen=True)
 class WrittenData:
-    """What was written: how many points of what."""
+    """The data that were written: how many points of what."""
 
     dataset: str
     random_labels: float
@@ -28,7 +28,7 @@ class WrittenData:
 
 
 def write_data(plan: Plan, path: Path, *, problem: str | None = None, registry: Registry | None = None) -> WrittenData:
-    """Write the train and test points of a problem as they are trained on, to a file that `datasets.files.Npz` reads.
+    """Write the train and test points of a problem, as a run trains on them, to a file that `datasets.files.Npz` reads.
 
     Random labels are drawn as in a run; which they are is not written. `problem` names one of a plan that has several
     with different data; UsageError if it is missing then.

@@ -1,4 +1,4 @@
-"""What was trained and judged, as records and in words."""
+"""Descriptions of what was trained and judged, as records and in words."""
 
 from influbench.engine.judgement import Bench
 from influbench.engine.obstacles import Obstacle
@@ -35,7 +35,7 @@ def problem_record(plan: Plan, prepared: Prepared) -> ProblemRecord:
 
 
 def about(plan: Plan, prepared: Prepared) -> dict[str, object]:
-    """What a stored truth is of, for people."""
+    """A description of a stored truth, for people."""
     record = problem_record(plan, prepared).model_dump(mode="json")
     del record["key"]
     return {"problem": record.pop("name"), "root_seed": plan.seed, "steps": list(plan.truth.steps), **record}

@@ -12,7 +12,7 @@ from influbench.registry import changed_on_import
 
 
 def estimated(estimator: Estimator, problem: TrainingProblem, *, who: str, steps: Sequence[int] = ()) -> list[Estimate]:
-    """What the estimator returns, checked, after each of `steps` if it can be traced; otherwise one estimate.
+    """The checked estimates of an estimator, after each of `steps` if it can be traced; otherwise one estimate.
 
     Raises what the estimator raises, and EstimateError where it owes something else or wrote into what it was given.
     `who` is whom a note names that had to put a setting back.
@@ -30,7 +30,7 @@ def estimated(estimator: Estimator, problem: TrainingProblem, *, who: str, steps
 
 
 def refusal(estimator: Estimator, problem: TrainingProblem, pristine: Pristine) -> str | None:
-    """Why the estimator cannot run on the problem, as it says itself, or None if it can.
+    """The estimator's own reason why it cannot run on the problem, or None if it can.
 
     Raises what the estimator raises, and EstimateError as above.
     """

@@ -1,4 +1,4 @@
-"""What the engine tells while it runs. It never prints: who listens draws."""
+"""Events that the engine reports while it runs. It never prints; listeners draw."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class ShardDone:
 
 @dataclass(frozen=True)
 class WorkExtended:
-    """What a judge trains is not yet enough, and more is trained; `standing` says why in a few words."""
+    """A judge's trainings do not suffice yet, and more are trained; `standing` says why in a few words."""
 
     judge: str
     standing: str
@@ -49,7 +49,7 @@ class TrainingsDone:
 
 @dataclass(frozen=True, eq=False)
 class EstimatorStarted:
-    """An estimator begins. What it spends, for each repeat, goes on counting while it runs."""
+    """An estimator begins. Its spending, for each repeat, keeps counting while it runs."""
 
     name: str
     index: int
@@ -57,7 +57,7 @@ class EstimatorStarted:
     spendings: tuple[Spending, ...]
 
     def share_done(self) -> float:
-        """How far it has come, as far as that shows in what it announced."""
+        """The share of its work that is done, judging by what it announced."""
         shares = [one.spent / one.announced if one.announced else 0.0 for one in self.spendings]
         return sum(shares) / len(shares)
 
@@ -79,7 +79,7 @@ class ProblemDone:
 
 @dataclass(frozen=True)
 class ProblemFailed:
-    """A problem of several whose ground truth could not be had; the others go on."""
+    """One of several problems that could not be run; the others still run."""
 
     failure: Failure
 

@@ -1,4 +1,4 @@
-"""What a ground truth will take, told before it is spent, from a few timed steps."""
+"""Forecasts of time, memory and disk for a plan, from a few timed steps."""
 
 import gc
 from collections.abc import Collection
@@ -18,6 +18,7 @@ from influbench.registry import Registry, installed
 from influbench.resources import Resources
 from influbench.results import Failure, Forecast
 from influbench.store.cache import Cache
+from influbench.store.truths import ExportedTruth
 from influbench.training.loop import Trainer
 
 _BYTES_PER_SHARD_HEADER = 2048
@@ -38,14 +39,14 @@ def forecast(
     registry, resources = registry or installed(), resources or Resources()
     named = set(plan.estimators) - {ALL}
     prepared, refused = prepare(resolved(plan, registry), registry, named=named, resources=resources)
-    in_file = frozenset[str]() if truth_file is None else fitting_truth(truth_file, prepared).places
+    exported = None if truth_file is None else fitting_truth(truth_file, prepared)
     with isolated():
-        return [_of_problem(problem, resources, in_file) for problem in prepared], refused
+        return [_of_problem(problem, resources, exported) for problem in prepared], refused
 
 
-def _of_problem(prepared: Prepared, resources: Resources, in_file: Collection[str]) -> Forecast:
+def _of_problem(prepared: Prepared, resources: Resources, exported: ExportedTruth | None) -> Forecast:
     trainer = prepared.trainer
-    pieces = _pieces(prepared, resources.cache, in_file)
+    pieces = _pieces(prepared, resources.cache, exported)
     missing = [piece for piece in pieces if not piece.is_stored]
     n_trainings = sum(piece.work.trainings_in(piece.name) for piece in missing)
     bytes_per_value = torch.empty(0, dtype=trainer.dtype).element_size()
@@ -72,8 +73,12 @@ class _Piece:
     is_stored: bool
 
 
-def _pieces(prepared: Prepared, cache: Cache, in_file: Collection[str]) -> list[_Piece]:
-    """Every shard that the judges ask for, each once. Those whose places are in a file are as good as stored."""
+def _pieces(prepared: Prepared, cache: Cache, exported: ExportedTruth | None) -> list[_Piece]:
+    """Every shard that the judges ask for, each once; those of an exported truth count as stored."""
+    ground_truth = prepared.judged.ground_truth
+    in_file: Collection[str] = ()
+    if exported is not None and exported.key == ground_truth.key:
+        in_file = {f"{ground_truth.folder}/{name}" for name in exported.shards}
     pieces: dict[str, _Piece] = {}
     for seat in prepared.seats:
         for work in seat.works:
@@ -84,7 +89,7 @@ def _pieces(prepared: Prepared, cache: Cache, in_file: Collection[str]) -> list[
 
 
 def _seconds(n_trainings: int, trainer: Trainer, executor: Executor) -> float:
-    """Time until this many trainings are done, from a few steps that are timed here and the start of the workers."""
+    """Time until this many trainings are done, from a few steps timed here and the start of the workers."""
     of_one = _seconds_per_training(trainer, one_thread=executor.one_thread)
     return n_trainings * of_one / executor.capacity() + _start_seconds(executor)
 

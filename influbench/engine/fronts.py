@@ -1,4 +1,4 @@
-"""Which estimators of a run are worth their cost."""
+"""The estimators of a run that are worth their cost."""
 
 from collections.abc import Iterable, Sequence
 

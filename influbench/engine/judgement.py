@@ -56,7 +56,7 @@ class Bench:
 
     @property
     def yardsticks(self) -> dict[str, Yardstick]:
-        """What scores are held against, by column."""
+        """The yardsticks that scores are held against, by column."""
         return {key: measured.yardstick for key, measured in self._measured.items()}
 
     def cell(self, estimator: str, name: str, estimates: Sequence[Estimate]) -> Cell:
@@ -76,7 +76,7 @@ class Bench:
         return empty.model_copy(update={"columns": columns})
 
     def held_apart(self, estimates: Sequence[Estimate]) -> dict[str, list[Tensor]]:
-        """Scores that judges derive from the estimates by rules of their own, as they are compared, by column."""
+        """Scores that judges derive from the estimates by rules of their own, ready to be compared, by column."""
         found = {}
         for key, measured in self._measured.items():
             if measured.seat.derives_scores:
@@ -86,7 +86,7 @@ class Bench:
         return found
 
     def compared(self, cells: Iterable[Cell]) -> tuple[tuple[Cell, ...], tuple[Comparison, ...]]:
-        """The cells with letters for what cannot be told apart, and all pairs of estimators."""
+        """The cells with letters for estimators that cannot be distinguished, and all pairs of estimators."""
         comparisons: list[Comparison] = []
         written: dict[str, dict[str, str]] = {}
         for key, agreements in self._agreements.items():
@@ -101,8 +101,8 @@ class Bench:
         return tuple(_column_record(measured) for measured in self._measured.values())
 
     def trust(self) -> dict[str, Trust]:
-        """How far the truth of each column can be trusted, for those whose truth is noisy."""
-        return {key: _trust(one.yardstick) for key, one in self._measured.items() if one.yardstick.noisy}
+        """The trust in each column's truth, for the columns where it can be known."""
+        return {key: _trust(one.yardstick) for key, one in self._measured.items() if one.yardstick.has_reliability}
 
     def _agreement(self, measured: _Measured, name: str, estimates: Sequence[Estimate]) -> Agreement | None:
         yardstick, seat = measured.yardstick, measured.seat
@@ -125,7 +125,7 @@ class Bench:
         )
 
     def _held(self, measured: _Measured, estimates: Sequence[Estimate]) -> list[Tensor] | None:
-        """The scores of every repeat as they are compared; None if the estimates have none for this column."""
+        """The scores of every repeat, ready to be compared; None if the estimates lack scores for this column."""
         with self._pristine.guarded("scores"):
             found = [measured.seat.held(estimate, measured.column, measured.yardstick) for estimate in estimates]
         held = [one for one in found if one is not None]
@@ -149,7 +149,7 @@ class Trace:
             self._cells[step].append(bench.cell(estimator, name, [of_repeat[place] for of_repeat in repeats]))
 
     def points(self) -> tuple[TracePoint, ...]:
-        """What was found; nothing if no estimator was traced."""
+        """The agreements after each step; empty if no estimator was traced."""
         if not any(self._cells.values()):
             return ()
         return tuple(
@@ -178,7 +178,7 @@ def unjudged(estimator: str, name: str, obstacle: Obstacle) -> Cell:
 
 
 def _incomplete(estimates: Sequence[Estimate]) -> str | None:
-    """Why repeats cannot be taken together: a quantity that only some of them have."""
+    """The reason why repeats cannot be combined: a quantity that only some of them have."""
     for quantity in _QUANTITIES:
         n_given = sum(getattr(estimate, quantity) is not None for estimate in estimates)
         if 0 < n_given < len(estimates):

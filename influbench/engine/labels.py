@@ -1,4 +1,4 @@
-"""Training labels drawn at random, as in data on which a network can only memorise."""
+"""Training labels drawn at random, as in data that a network can only memorize."""
 
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ from influbench.seeds import derive, hash_integers
 
 @dataclass(frozen=True, eq=False)
 class RandomLabels:
-    """Which train labels were drawn, and which of those differ from the true label (one in n_classes does not)."""
+    """The train labels that were drawn, and those that differ from the true label (one draw in n_classes does not)."""
 
     drawn: Tensor  # (n_train,) bool
     wrong: Tensor  # (n_train,) bool

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import torch
 
 from influbench.api import Data, Dataset, Estimator, Judge, Model, Recipe
-from influbench.engine.boundary import Pristine, checked_data, on_device
+from influbench.engine.boundary import Pristine, checked_data
 from influbench.engine.estimating import refusal
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, in_words
@@ -185,7 +185,7 @@ def _problem(
     rule = _rule(plan, recipe, registry, who=who)
     device = resources.torch_device()
     data, labels = problem_data(plan, problem, registry)
-    data = on_device(data, device)
+    data = data.to(device=device)
     if plan.problem.measure not in available(data.n_classes):
         raise PlanError(f"measure {plan.problem.measure!r} needs classes, and {problem.dataset} is for regression")
     trainer = Trainer(
@@ -253,7 +253,7 @@ def _seats(
 
 
 def _unasked(estimator: Estimator, asked: Collection[str]) -> Obstacle | None:
-    """What keeps an estimator from a run whose judges ask for nothing that it predicts."""
+    """The obstacle of an estimator in a run whose judges ask for nothing that it predicts."""
     if set(estimator.predicts) & set(asked):
         return None
     predicts = " and ".join(estimator.predicts)
@@ -299,7 +299,7 @@ def _check_rule(rule: UpdateRule, n_steps: int, registry: Registry) -> None:
 
 
 def _unsupported(who: str, estimator: Estimator, view: TrainingProblem, pristine: Pristine) -> Obstacle | None:
-    """What keeps the estimator from this problem, as it says itself, or what its answer raised."""
+    """The estimator's own reason why it cannot run on this problem, or the error that it raised instead."""
     try:
         reason = refusal(estimator, view, pristine)
     except Exception as error:
@@ -308,7 +308,7 @@ def _unsupported(who: str, estimator: Estimator, view: TrainingProblem, pristine
 
 
 def _of_model(who: str, call: Callable[[], T], *, noun: str = "model") -> T:
-    """What the code of a model, an optimizer or a schedule returns; ModelError with its name where it does not fit."""
+    """The result of code of a model, an optimizer or a schedule; ModelError with its name if it does not fit."""
     try:
         return _try(f"{noun} {who}", call)
     except ModelError as error:
@@ -316,7 +316,7 @@ def _of_model(who: str, call: Callable[[], T], *, noun: str = "model") -> T:
 
 
 def _try(who: str, call: Callable[[], T], *, seed: int | None = None) -> T:
-    """What a plugin's code returns; PluginError if it raises anything that is not ours."""
+    """The result of a plugin's code; PluginError if it raises anything that is not influbench's own."""
     try:
         with isolated(seed):
             return call()

@@ -40,7 +40,7 @@ class Rehearsal:
         """Before anything of the model has run."""
         train = trainer.data.train
         rows = torch.linspace(0, len(train) - 1, min(_N_EXAMPLES, len(train))).round().long().to(train.ids.device)
-        return cls(replace(trainer, dtype=torch.float64), rows, _in_float64(train.rows(rows)))
+        return cls(replace(trainer, dtype=torch.float64), rows, train.rows(rows).to(torch.float64))
 
     def shapes(self, n: int) -> list[tuple[int, ...]]:
         """Those that outputs on n examples may have."""
@@ -48,14 +48,14 @@ class Rehearsal:
         return [(n, 1), (n,)] if n_classes is None else [(n, n_classes)]
 
     def built(self, seed: int) -> tuple[object, Tensor]:
-        """What `build` returns under this random state, and torch's random state behind it."""
+        """The result of `build` under this random state, and torch's random state after it."""
         with isolated(seed):
             return self.trainer.model.build(self.trainer.data), torch.get_rng_state()
 
     @property
     def data_are_unchanged(self) -> bool:
-        """Whether the examples are still what they were."""
-        now = _in_float64(self.trainer.data.train.rows(self.rows))
+        """True if the examples are still the same."""
+        now = self.trainer.data.train.rows(self.rows).to(torch.float64)
         return torch.equal(now.inputs, self.examples.inputs) and torch.equal(now.labels, self.examples.labels)
 
     @cached_property
@@ -131,7 +131,7 @@ class _Watched:
         self._before = [(name, tensor, tensor._version, tensor.detach().clone()) for name, tensor in watched]
 
     def written(self) -> str | None:
-        """What was written into, if anything."""
+        """The names of what was written into."""
         for name, tensor, version, copy in self._before:
             if tensor._version != version or not same(tensor.detach(), copy):
                 return name
@@ -139,15 +139,10 @@ class _Watched:
 
 
 def same(tensor: Tensor, copy: Tensor) -> bool:
-    """Whether all values are the same, NaN being one."""
+    """True if all values are the same, where NaN equals NaN."""
     return tensor.shape == copy.shape and bool(((tensor == copy) | (tensor.isnan() & copy.isnan())).all())
 
 
 def has_floats(values: object) -> bool:
-    """Whether these are a tensor of real numbers."""
+    """True for a tensor of real numbers."""
     return isinstance(values, Tensor) and values.is_floating_point()
-
-
-def _in_float64(split: Split) -> Split:
-    labels = split.labels.double() if split.labels.is_floating_point() else split.labels
-    return Split(split.inputs.double(), labels, split.ids)

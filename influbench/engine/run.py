@@ -101,7 +101,7 @@ def _run_problem(
     ground_truth = prepared.judged.ground_truth
     if any(work.folder == ground_truth.folder for seat in prepared.seats for work in seat.works):
         Truths(resources.cache).describe(ground_truth.key, about(plan, prepared))
-    trained = yield from train_for(prepared.seats, resources)
+    trained = yield from train_for(prepared.seats, resources, problem=name)
     write_truth(target, name, data, prepared.labels, trained.result_in(ground_truth.folder))
     benches = _benches(prepared, trained)
     bench = benches[prepared.trainer.n_steps]
@@ -177,7 +177,7 @@ def _run_estimator(
 def _estimate(
     who: str, estimator: Estimator, problem: TrainingProblem, steps: Sequence[int]
 ) -> list[Estimate] | Obstacle:
-    """What the estimator returns, after each of `steps` if it can be traced; or what went wrong."""
+    """The estimates, after each of `steps` if the estimator can be traced; or what went wrong."""
     try:
         return estimated(estimator, problem, who=who, steps=steps)
     except Exception as error:

@@ -29,11 +29,11 @@ class Seat:
 
     @property
     def derives_scores(self) -> bool:
-        """Whether the judge has a rule of its own for what of an estimate is compared."""
+        """True if the judge has its own rule for the part of an estimate that is compared."""
         return self.judge is not None and type(self.judge).scores is not Judge.scores
 
     def yardsticks(self, trained: Sequence[Any], step: int) -> dict[str, Yardstick]:
-        """What scores are held against after this step, by column. Raises JudgeError, and whatever the judge raises."""
+        """The yardsticks after this step, by column. Raises JudgeError, and whatever the judge raises."""
         judge = self.judge
         assert judge is not None
         with isolated(self.problem.seed):
@@ -48,7 +48,7 @@ class Seat:
         return dict(found)
 
     def held(self, estimate: Estimate, column: Column, yardstick: Yardstick) -> Tensor | None:
-        """What of an estimate is compared in this column, (n_rows, n_columns). Raises as `yardsticks` does."""
+        """The part of an estimate that is compared in this column, (n_rows, n_columns). Raises as `yardsticks` does."""
         judge = self.judge
         assert judge is not None
         with isolated(self.problem.seed):
@@ -66,7 +66,7 @@ class Seat:
         return held
 
     def estimand(self, trained: Sequence[Any]) -> str:
-        """What scores are held against, in words."""
+        """The judge's estimand, in words."""
         judge = self.judge
         assert judge is not None
         with isolated(self.problem.seed):
@@ -91,7 +91,7 @@ def seated(name: str, supplied: str, judge: Judge, problem: JudgedProblem) -> Se
 
 
 def attempt(supplied: str, call: Callable[[], T]) -> T | Obstacle:
-    """What the call returns, or what it raised."""
+    """The result of the call, or the obstacle that it raised."""
     try:
         return call()
     except Exception as error:
@@ -99,7 +99,7 @@ def attempt(supplied: str, call: Callable[[], T]) -> T | Obstacle:
 
 
 def failure(supplied: str, error: Exception) -> Obstacle:
-    """What a judge raised, as a report says it."""
+    """A judge's error, as a report shows it."""
     return Obstacle("failed", in_words(error, supplied), whole_traceback())
 
 

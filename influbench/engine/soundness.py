@@ -1,4 +1,4 @@
-"""What a model must keep so that two trainings differ by the left-out example alone: seen before the first of them."""
+"""Requirements on a model, so that two trainings differ by the left-out example alone; checked before training."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from influbench.api import Model, Recipe
 from influbench.engine.rehearsal import Call, Rehearsal, has_floats, same
-from influbench.errors import ModelError, told
+from influbench.errors import ModelError, type_and_message
+from influbench.training.course import Batch
 from influbench.training.loop import Trainer
 
 _TOLERANCES = {torch.float64: 1e-5}  # of the largest value; a network may compute in less inside
@@ -17,7 +18,7 @@ _TOLERANCE = 1e-3  # in any other dtype
 
 @dataclass(frozen=True)
 class Fault:
-    """What was seen of a model that must not be, and how to mend it."""
+    """Something that a model must not do, as it was observed, and how to fix it."""
 
     seen: str
     remedy: str
@@ -28,9 +29,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class Requirement:
-    """What every model has to keep. `faults` finds what is wrong with one, of which the first is told.
+    """A promise that every model has to keep. `faults` finds what is wrong with a model; the first fault is reported.
 
-    `needs` names the requirement without which this one would tell the same fault again.
+    `needs` names the requirement without which this one would report the same fault again.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Requirement:
     needs: str | None = None
 
     def fault(self, rehearsal: Rehearsal) -> Fault | None:
-        """What is wrong, if anything. Raises what the model's own code raises."""
+        """The fault, if there is one. Raises whatever the model's own code raises."""
         return next(self.faults(rehearsal), None)
 
 
@@ -53,7 +54,7 @@ def check_model(trainer: Trainer) -> None:
     stack = {key: torch.stack([p, p]) for key, p in parameters.items()}
     rows = torch.arange(2, device=trainer.device)
     weights = torch.ones(2, 2, dtype=trainer.dtype, device=trainer.device)
-    trainer.update(stack, trainer.initial_state(stack), rows, weights, inputs=trainer.data.train.inputs)
+    trainer.update(stack, trainer.initial_state(stack), Batch(rows, weights))
 
 
 def checked_recipe(model: Model) -> Recipe:
@@ -108,7 +109,7 @@ def _of_outputs(rehearsal: Rehearsal) -> Iterator[Fault]:
     except (RuntimeError, ValueError) as error:
         if _runs_in_float32(rehearsal):
             yield Fault(
-                f"the model runs in float32 and not in float64, which is needed, too ({told(error)})",
+                f"the model runs in float32 and not in float64, which is needed, too ({type_and_message(error)})",
                 "make new tensors like the inputs, for instance by inputs.new_zeros(...)",
             )
         raise
@@ -223,7 +224,7 @@ REQUIREMENTS = [
         _of_outputs,
         needs="build",
     ),
-    Requirement("inputs", "leaves inputs, labels and parameters as they are", _of_inputs, needs="outputs"),
+    Requirement("inputs", "leaves inputs, labels and parameters unchanged", _of_inputs, needs="outputs"),
     Requirement(
         "calls", "gives the same outputs for the same inputs and parameters at every call", _of_calls, needs="inputs"
     ),
@@ -241,17 +242,16 @@ REQUIREMENTS = [
 
 
 def _storages(module: object) -> set[int]:
-    """Where the values of its trained parameters are."""
+    """The storage of its trained parameters."""
     parameters = module.parameters() if isinstance(module, nn.Module) else ()
     return {p.untyped_storage().data_ptr() for p in parameters if p.requires_grad and p.numel()}
 
 
 def _runs_in_float32(rehearsal: Rehearsal) -> bool:
-    trainer, examples = replace(rehearsal.trainer, dtype=torch.float32), rehearsal.examples
-    labels = examples.labels.float() if examples.labels.is_floating_point() else examples.labels
+    trainer, examples = replace(rehearsal.trainer, dtype=torch.float32), rehearsal.examples.to(torch.float32)
     try:
-        outputs = trainer.network.single(trainer.initial_parameters(0), examples.inputs.float())
-        trainer.model.loss(outputs, labels)
+        outputs = trainer.network.single(trainer.initial_parameters(0), examples.inputs)
+        trainer.model.loss(outputs, examples.labels)
     except (RuntimeError, ValueError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""What the judges of a problem train, before the estimators run. Trainings that several judges ask for run once."""
+"""Trainings for the judges of a problem, before the estimators run. Trainings that several judges share run once."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Finished:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What was trained for each judge, by its name and in the order it asked; and what kept others from it."""
+    """The trainings of each judge, by its name and in the order it asked, and the obstacles of judges without them."""
 
     by_judge: dict[str, list[Finished]]
     obstacles: dict[str, Obstacle]
@@ -47,8 +47,11 @@ class Trained:
         return None
 
 
-def train_for(seats: Sequence[Seat], resources: Resources) -> Generator[JudgeEvent, None, Trained]:
-    """Train what every judge needs. Our own errors are raised; anything else that is raised is that judge's failure."""
+def train_for(seats: Sequence[Seat], resources: Resources, *, problem: str) -> Generator[JudgeEvent, None, Trained]:
+    """Train what every judge needs. Our own errors are raised; anything else that is raised is that judge's failure.
+
+    `problem` is its name, for the sentence: a model that raises in training is not the judge's fault.
+    """
     done: dict[tuple[str, ...], Finished] = {}
     trained = Trained({}, {})
     for seat in seats:
@@ -59,7 +62,7 @@ def train_for(seats: Sequence[Seat], resources: Resources) -> Generator[JudgeEve
         except InflubenchError:
             raise
         except Exception as error:
-            trained.obstacles[seat.name] = failure(seat.supplied, error)
+            trained.obstacles[seat.name] = failure(f"training {problem} for {seat.supplied}", error)
     yield TrainingsDone()
     return trained
 

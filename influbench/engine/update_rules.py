@@ -1,4 +1,4 @@
-"""What an optimizer and a schedule must keep so that trainings are what they are said to be: seen on a few numbers."""
+"""Requirements on an optimizer and a schedule, so that trainings are what they claim to be; checked on few numbers."""
 
 from collections.abc import Iterator, Mapping
 from math import isfinite
@@ -13,7 +13,7 @@ from influbench.training.updates import Parameters, UpdateRule
 
 _SHAPES = {"weight": (4, 3), "bias": (4,)}  # a matrix and a vector: some optimizers treat them differently
 _N_REPLICAS = 2
-_N_STEPS = 3  # the first two begin running means; the third only goes on with them
+_N_STEPS = 3  # the first two begin running means; the third only continues them
 _STEP = 1e-6  # of the finite difference: its error is about 1e-10, of rounding as well as of curvature
 _AGREES = 1e-10  # of what is computed twice in float64
 _SLOPE_AGREES = 1e-5
@@ -187,7 +187,7 @@ def _is_stack(tensor: object) -> bool:
 
 
 def _malformed(what: str, found: object, expected: Parameters) -> Iterator[Fault]:
-    """How tensors by name differ in names, shapes or types from those expected, or that they are not finite."""
+    """The difference of named tensors from those expected in names, shapes or types, or that they are not finite."""
     if not isinstance(found, Mapping):
         yield Fault(f"{what} as {_noun(found)}", "return a dict of tensors by the parameters' names")
         return

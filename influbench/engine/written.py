@@ -1,4 +1,4 @@
-"""What a run writes of one problem besides its result: the mean truth, the scores, and what they are held against."""
+"""Files of one problem besides its result: the mean truth, the scores, and the yardsticks they are held against."""
 
 from collections.abc import Mapping, Sequence
 
@@ -36,7 +36,7 @@ def write_truth(target: RunDirectory, problem: str, data: Data, labels: RandomLa
 def score_tensors(
     data: Data, estimates: Sequence[Estimate], held_apart: Mapping[str, Sequence[Tensor]]
 ) -> dict[str, Tensor]:
-    """What is stored of the estimates, in the problem's dtype, with the ids of its rows and columns.
+    """The stored tensors of the estimates, in the problem's dtype, with the ids of rows and columns.
 
     Those of further repeats are named `influence@1`, `influence@2` and so on; scores that a judge derived by its own
     rule are named `column KEY`.
@@ -53,7 +53,7 @@ def score_tensors(
 
 
 def held_scores(tensors: Mapping[str, Tensor], key: str, quantity: str, yardstick: Yardstick) -> list[Tensor]:
-    """The scores of every repeat as they are compared in a column, from what is stored; empty if there are none."""
+    """The scores of every repeat, ready to be compared in a column, from stored tensors; empty without scores."""
     if own := _repeats(tensors, f"{_OWN}{key}"):
         return [one.double() for one in own]
     return [yardstick.held(one.double()) for one in _repeats(tensors, quantity)]

@@ -1,7 +1,7 @@
 """The derivative of a training by the weights of its examples: reverse mode through every step."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -58,8 +58,7 @@ def _derivatives(
     problem: Problem, trajectory: Trajectory, split: Split, measure: MeasureName
 ) -> Iterator[tuple[slice, Tensor]]:
     """Of the measure of each example, by every train point's weight: (n, n_train), some examples at a time."""
-    labels = split.labels.double() if split.labels.is_floating_point() else split.labels
-    split, at_a_time = replace(split, inputs=split.inputs.double(), labels=labels), trajectory.cotangents_at_a_time
+    split, at_a_time = split.to(torch.float64), trajectory.cotangents_at_a_time
     for start in range(0, len(split), at_a_time):
         rows = slice(start, start + at_a_time)
         gradients = measure_gradients_by_name(problem, trajectory.parameters, split.rows(rows), measure=measure)

@@ -1,4 +1,4 @@
-"""Where pieces of stored work are computed, one executor a file. Register a new one in the list below."""
+"""Executors, which compute the pieces of stored work, one in each file. Register a new one in the list below."""
 
 from influbench.api import Spec, hookimpl
 

@@ -1,4 +1,4 @@
-"""Pieces are computed on a Dask cluster."""
+"""An executor that computes pieces on a Dask cluster."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 T = TypeVar("T")
 
-_ADDRESS = re.compile(r"local:\d+|((tcp|tls)://)?[^/\s]+:\d+|(?!tcp:|tls:)\w+://\S+")  # the last: of other protocols
-_CONNECT_SECONDS = 5
+_ADDRESS = re.compile(r"local:\d+|((tcp|tls)://)?[^/\s]+:\d+|(?!tcp:|tls:)\w+://\S+")  # the last: other protocols
+_CONNECT_SECONDS = 5  # a scheduler that runs answers well within this; a user who mistyped should not wait
 
 
 @dataclass(frozen=True)
 class Dask(Executor):
-    """A Dask cluster that is running ("tcp://head:8786"), or one that is started on this machine ("local:4").
+    """A running Dask cluster ("tcp://head:8786"), or one that is started on this machine ("local:4").
 
     Each piece computes with one torch thread, and a worker process computes one piece at a time, however many threads
-    Dask gives it: start workers with `--nthreads 1`, and as many of them as there are cores.
+    Dask gives it: start one worker per core, with `--nthreads 1`.
     """
 
     address: str
 
     def __post_init__(self) -> None:
-        """UsageError if it is not an address, whether or not anything is left to be trained."""
+        """Raise UsageError if it is not an address, even if nothing is left to train."""
         kind, _, n_workers = self.address.partition(":")
         if kind == "local" and not (n_workers.isdigit() and int(n_workers) >= 1):
             raise UsageError(
@@ -49,13 +49,13 @@ class Dask(Executor):
             )
 
     def capacity(self) -> int:
-        """Worker processes that the cluster has now; of those on this machine, no more than it has cores."""
+        """The number of worker processes that the cluster has now; on this machine, at most its number of cores."""
         if self._n_local is not None:
             return min(self._n_local, psutil.cpu_count() or 1)
-        return max(1, len(self._client.nthreads()))  # a cluster may have none yet
+        return max(1, len(self._client.nthreads()))  # a cluster may not have any workers yet
 
     def run(self, function: Callable[[S, str], T], shared: S, items: Sequence[str]) -> Iterator[tuple[str, T]]:
-        """Dask runs again what is lost with a worker; what raises is tried again here."""
+        """Dask reruns a piece that is lost with a worker; a piece that raises is retried here."""
         if not items:
             return
         from distributed import as_completed
@@ -80,7 +80,7 @@ class Dask(Executor):
                 running.add(again)
 
     def close(self) -> None:
-        """Leave the cluster, and stop it if it was started here."""
+        """Disconnect from the cluster, and stop it if it was started here."""
         self._opened.close()
 
     @property
@@ -111,7 +111,8 @@ class Dask(Executor):
         return client
 
 
-_ONE_AT_A_TIME = Lock()  # in each worker process: two pieces would set torch's random state for each other
+# in each worker process: two pieces at a time would change each other's torch random state
+_ONE_AT_A_TIME = Lock()
 
 
 def _on_worker(function: Callable[[S, str], T], shared: S, item: str) -> T:

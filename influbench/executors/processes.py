@@ -1,4 +1,4 @@
-"""Pieces are computed in processes on this machine."""
+"""An executor that computes pieces in processes on this machine."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,19 +16,19 @@ import torch
 from loky import get_reusable_executor
 
 from influbench.api import Executor
-from influbench.errors import EscapedError, TrainingError, told
+from influbench.errors import EscapedError, TrainingError, type_and_message
 from influbench.executors.retries import ATTEMPTS, is_final
 from influbench.isolation import isolated
 
 S = TypeVar("S")
 T = TypeVar("T")
 
-_IDLE_SECONDS = 300
+_IDLE_SECONDS = 300  # long enough that the next run of a session finds its processes, which take seconds to start
 
 
 @dataclass(frozen=True)
 class LocalProcesses(Executor):
-    """Processes on this machine, each with one torch thread. They are kept from one call to the next."""
+    """Processes on this machine, each with one torch thread. They stay alive between calls."""
 
     n_workers: int
 
@@ -37,11 +37,11 @@ class LocalProcesses(Executor):
             raise ValueError(f"n_workers must be at least 1, got {self.n_workers}")
 
     def capacity(self) -> int:
-        """The processes, but no more than the machine has cores."""
+        """The number of processes, at most the number of cores."""
         return min(self.n_workers, psutil.cpu_count() or 1)
 
     def run(self, function: Callable[[S, str], T], shared: S, items: Sequence[str]) -> Iterator[tuple[str, T]]:
-        """As many pieces at a time as there are workers; a broken pool is replaced."""
+        """One piece at a time for each worker. A broken pool is replaced."""
         attempts, pending = dict.fromkeys(items, 0), list(items)
         with TemporaryDirectory(prefix="influbench-") as folder:
             content = cloudpickle.dumps(shared)
@@ -66,7 +66,7 @@ class LocalProcesses(Executor):
         pool, waiting, running = self._pool(), items[::-1], dict[Future[T], str]()
         try:
             while waiting or running:
-                while waiting and len(running) <= self.n_workers:  # one waits, so that no worker does
+                while waiting and len(running) <= self.n_workers:  # one piece waits, so that a worker does not
                     item = waiting.pop()
                     attempts[item] += 1
                     running[pool.submit(_on_shared, function, place, item)] = item
@@ -92,22 +92,22 @@ _SHARED: dict[str, Any] = {}
 
 
 def _on_shared(function: Callable[[Any, str], T], place: str, item: str) -> T:
-    """In a worker process: what all pieces share is read once, and kept until another run shares something else."""
+    """Compute in a worker process. What all pieces share is read once, and kept until a run shares something else."""
     content = Path(place).name
     if content not in _SHARED:
         _SHARED.clear()
-        with isolated():  # it imports plugins
+        with isolated():  # because it imports plugins
             _SHARED[content] = cloudpickle.loads(Path(place).read_bytes())
     try:
         return function(_SHARED[content], item)
     except Exception as error:
         if _can_be_sent(error):
             raise
-        raise EscapedError(told(error)) from error
+        raise EscapedError(type_and_message(error)) from error
 
 
 def _can_be_sent(error: Exception) -> bool:
-    """Whether another process can read it: an exception with arguments of its own often cannot be made again."""
+    """True if another process can read the error; one with arguments of its own often cannot be unpickled."""
     try:
         cloudpickle.loads(cloudpickle.dumps(error))
     except Exception:
@@ -116,6 +116,6 @@ def _can_be_sent(error: Exception) -> bool:
 
 
 def _prepare_worker() -> None:
-    """In a worker process, whose standard output is that of the run: only reports go there."""
+    """Prepare a worker process. Its standard output is the output of the run, which is for reports only."""
     sys.stdout = sys.stderr
     torch.set_num_threads(1)

@@ -1,10 +1,10 @@
-"""Which errors of a piece are final, and which are tried again."""
+"""The rule that decides which errors of a piece are final, and which are retried."""
 
 from influbench.errors import InflubenchError
 
-ATTEMPTS = 3  # a network that hiccups twice loses nothing, and a fault in the code is not computed for ever
+ATTEMPTS = 3  # two hiccups of a computer network do no damage, and a fault in the code is not retried forever
 
 
 def is_final(error: BaseException, attempts: int) -> bool:
-    """Our own errors say what is wrong and would come again."""
+    """True if a retry is pointless: our own errors say what is wrong and would occur again."""
     return isinstance(error, InflubenchError) or attempts >= ATTEMPTS

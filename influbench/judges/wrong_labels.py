@@ -12,7 +12,7 @@ WRONG_LABELS = Column("wrong_labels", "wrong labels\n(AUROC)", "memorization")
 
 @dataclass(frozen=True)
 class WrongLabels(Judge):
-    """How well memorization scores find the train labels that were drawn at random and are not the true ones.
+    """The train labels that were drawn at random and are wrong, which memorization scores should find.
 
     The column holds the area under the ROC curve: the chance that a wrong label has a higher score than a right one.
     """

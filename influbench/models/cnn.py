@@ -25,7 +25,7 @@ class Cnn(Model):
         return Recipe(learning_rate=0.05, momentum=0.9, epochs=10)
 
     def build(self, data: Data) -> nn.Module:
-        """Torch's default initialisation."""
+        """A module with torch's default initialization."""
         n_channels, height, width = check_images(data, smallest=2 ** len(self.channels))
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise((n_channels, *self.channels)):

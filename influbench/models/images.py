@@ -1,11 +1,11 @@
-"""What models of images ask of their data."""
+"""The check that models of images make on their data."""
 
 from influbench.api import Data
 from influbench.errors import ModelError
 
 
 def check_images(data: Data, *, smallest: int) -> tuple[int, int, int]:
-    """(channels, height, width) of the inputs; ModelError if they are no images, or smaller than `smallest`."""
+    """(channels, height, width) of the inputs. ModelError if they are not images, or are smaller than `smallest`."""
     shape = tuple(data.train.inputs.shape[1:])
     if len(shape) != 3 or min(shape[1:]) < smallest:
         raise ModelError(

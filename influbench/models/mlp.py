@@ -24,7 +24,7 @@ class Mlp(Model):
         return Recipe(learning_rate=0.1, momentum=0.9)
 
     def build(self, data: Data) -> nn.Module:
-        """Flatten, then linear layers with ReLU between them, torch's default initialisation."""
+        """Flatten, then linear layers with ReLU between them, with torch's default initialization."""
         widths = [data.train.inputs[0].numel(), *self.hidden]
         layers = [layer for n_in, n_out in pairwise(widths) for layer in (nn.Linear(n_in, n_out), nn.ReLU())]
         return nn.Sequential(nn.Flatten(), *layers, nn.Linear(widths[-1], data.n_classes or 1))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from influbench.api import Data, Model, Recipe
 from influbench.models.images import check_images
 
-_CHANNELS_PER_GROUP = 8
+_CHANNELS_PER_GROUP = 8  # it divides the default widths 16, 32 and 64
 
 
 class _Block(nn.Module):
@@ -35,8 +35,8 @@ class _Block(nn.Module):
 class Resnet(Model):
     """A convolution, then stages of residual blocks that double the channels and halve the image, then a linear layer.
 
-    `norm` is "group" (8 channels a group; Wu & He 2018) or "batch", with which leaving one example out would change the
-    others, so that it is refused unless the plan's [training] has `replace_batch_norm = true`.
+    `norm` is "group" (8 channels per group; Wu & He 2018) or "batch". With "batch", leaving one example out would
+    change the outputs of the others, so it is an error unless the plan's [training] has `replace_batch_norm = true`.
     """
 
     width: int = 16
@@ -55,7 +55,7 @@ class Resnet(Model):
         return Recipe(learning_rate=0.05, momentum=0.9, schedule="cosine", epochs=10)
 
     def build(self, data: Data) -> nn.Module:
-        """Torch's default initialisation."""
+        """A module with torch's default initialization."""
         n_channels, _, _ = check_images(data, smallest=2 ** (len(self.blocks) - 1))
         layers: list[nn.Module] = [
             nn.Conv2d(n_channels, self.width, 3, padding=1, bias=False),

@@ -20,7 +20,7 @@ from torch.func import functional_call
 
 Layers = Mapping[str, nn.Module]  # by name, in the order they run
 OfNetwork = Mapping[str, Tensor]  # the parameters of one network, by name
-Factors = Mapping[str, Tensor]  # site -> factors (I, n_units)
+Factors = Mapping[str, Tensor]  # of each site, (..., n_units); here (I, n_units), a row for each mask
 Pairs = tuple[Tensor, Tensor]  # (I, n, ...) under each mask, and under its complement
 OfMasks = Callable[[Factors], Pairs]
 
@@ -148,22 +148,22 @@ def _linear_in_factors(
     return None
 
 
-def _of_pairs(layers: Layers, parameters: OfNetwork, pairs: Tensor, masks: Factors, *, gate: str) -> Tensor:
+def _of_pairs(layers: Layers, parameters: OfNetwork, pairs: Tensor, factors: Factors, *, gate: str) -> Tensor:
     """The remaining layers on (I or 1, n, ...), which the factors of `gate`, if it is a site, multiply first."""
-    if gate in masks:
-        pairs = pairs * aligned(masks[gate][:, None], pairs)
-    of_pairs = {name: factors.repeat_interleave(pairs.shape[1], 0) for name, factors in masks.items() if name in layers}
+    if gate in factors:
+        pairs = pairs * aligned(factors[gate][:, None], pairs)
+    of_pairs = {name: own.repeat_interleave(pairs.shape[1], 0) for name, own in factors.items() if name in layers}
     outputs = _in_turn(layers, parameters, pairs.flatten(0, 1), of_pairs)
     return outputs.reshape(*pairs.shape[:2], *outputs.shape[1:])
 
 
-def _in_turn(layers: Layers, parameters: OfNetwork, activations: Tensor, masks: Factors) -> Tensor:
-    """Layers one after the other on (n, ...), with masks of (n, n_units)."""
+def _in_turn(layers: Layers, parameters: OfNetwork, activations: Tensor, factors: Factors) -> Tensor:
+    """Layers one after the other on (n, ...), with factors of (n, n_units)."""
     for name, layer in layers.items():
         own = {key.removeprefix(f"{name}."): p for key, p in parameters.items() if key.startswith(f"{name}.")}
         activations = functional_call(layer, own, (activations,)) if own else layer(activations)
-        if name in masks:
-            activations = activations * aligned(masks[name], activations)
+        if name in factors:
+            activations = activations * aligned(factors[name], activations)
     return activations
 
 

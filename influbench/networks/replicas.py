@@ -16,10 +16,9 @@ from torch.func import functional_call, vmap
 
 from influbench.errors import ModelError, did_you_mean
 from influbench.networks.convolution import in_onednn_layout, pooled_first
-from influbench.networks.crossing import ELEMENTWISE, Pairs, aligned, crossed, halves, sequence
+from influbench.networks.crossing import ELEMENTWISE, Factors, Pairs, aligned, crossed, halves, sequence
 
 Parameters = Mapping[str, Tensor]
-SiteMasks = Mapping[str, Tensor]  # site -> factors (R, n, n_units)
 Chain = list[tuple[str, nn.Module]]
 Path = Literal["stacked", "vmap", "loop"]
 
@@ -79,28 +78,29 @@ class Replicas:
         self,
         parameters: Parameters,
         inputs: Tensor,
-        masks: SiteMasks | None = None,
+        factors: Factors | None = None,
         *,
         differentiable_twice: bool = False,
     ) -> Tensor:
-        """Outputs (R, n, ...) on inputs that all replicas share, (1, n, ...), or on their own, (R, n, ...)."""
-        masks = masks or {}
-        chain = self._chain_for(inputs, masks)
+        """Outputs (R, n, ...) on inputs that all replicas share, (1, n, ...), or on their own, (R, n, ...).
+
+        Those of each site that has `factors` (R, n, n_units) are multiplied by them.
+        """
+        factors = factors or {}
+        chain = self._chain_for(inputs, factors)
         if chain is None:
-            return self._one_by_one(parameters, inputs, masks, differentiable_twice=differentiable_twice)
+            return self._one_by_one(parameters, inputs, factors, differentiable_twice=differentiable_twice)
         activations = inputs.flatten(2).mT  # features first: (R or 1, n_features, n)
         for name, layer in chain:
             activations = _stacked(layer, name, parameters, activations)
-            if name in masks:
-                activations = activations * masks[name].mT
+            if name in factors:
+                activations = activations * factors[name].mT
         return activations.mT
 
-    def crossed(
-        self, parameters: Parameters, inputs: Tensor, own: SiteMasks, p: float
-    ) -> Iterator[tuple[slice, Pairs]]:
+    def crossed(self, parameters: Parameters, inputs: Tensor, own: Factors, p: float) -> Iterator[tuple[slice, Pairs]]:
         """Outputs of one network on inputs (n, ...) under each of I masks (I, n_units) and its complement.
 
-        Some of the masks at a time, (rows, n, ...) each. Factors are 0 or 1 / p. See training.crossing.
+        Some of the masks at a time, (rows, n, ...) each. Factors are 0 or 1 / p. See networks.crossing.
         """
         layers = sequence(self._pooled_first)
         if layers is not None and own.keys() <= layers.keys():
@@ -112,7 +112,7 @@ class Replicas:
             rows = slice(start, min(start + at_a_time, n_masks))
             pairs = inputs.repeat(rows.stop - start, *[1] * (inputs.ndim - 1))[None]
             of_pairs = [
-                {site: factors[rows].repeat_interleave(n, 0)[None] for site, factors in half.items()}
+                {site: of_masks[rows].repeat_interleave(n, 0)[None] for site, of_masks in half.items()}
                 for half in halves(own, p)
             ]
             first, second = (self._one_by_one(stack, pairs, half)[0].unflatten(0, (-1, n)) for half in of_pairs)
@@ -144,45 +144,45 @@ class Replicas:
                 handle.remove()
         return units
 
-    def single(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks | None = None) -> Tensor:
+    def single(self, parameters: Parameters, inputs: Tensor, factors: Factors | None = None) -> Tensor:
         """Outputs of one network, whose parameters and factors have no replica axis, on inputs (n, ...)."""
-        with _gated(self._module, masks or {}):
+        with _gated(self._module, factors or {}):
             outputs: Tensor = functional_call(self._module, dict(parameters), (inputs,))
         return outputs
 
-    def _chain_for(self, inputs: Tensor, masks: SiteMasks) -> Chain | None:
+    def _chain_for(self, inputs: Tensor, factors: Factors) -> Chain | None:
         """The chain, if it fits: flat inputs or a flattening first layer, and every site a layer (not a container)."""
         if not self._chain:
             return None
         flat = inputs.ndim == 3 or isinstance(self._chain[0][1], nn.Flatten)
-        return self._chain if flat and masks.keys() <= {name for name, _ in self._chain} else None
+        return self._chain if flat and factors.keys() <= {name for name, _ in self._chain} else None
 
     def _general_path(self, device: torch.device) -> Literal["vmap", "loop"]:
         return "vmap" if self._vmaps and not (self._convolves and device.type == "cpu") else "loop"
 
     def _one_by_one(
-        self, parameters: Parameters, inputs: Tensor, masks: SiteMasks, *, differentiable_twice: bool = False
+        self, parameters: Parameters, inputs: Tensor, factors: Factors, *, differentiable_twice: bool = False
     ) -> Tensor:
         """Every replica runs the whole module."""
         if self._general_path(inputs.device) == "vmap":
-            return self._by_vmap(parameters, inputs, masks)
+            return self._by_vmap(parameters, inputs, factors)
         images_in_float32 = inputs.ndim == 5 and inputs.dtype == torch.float32 and inputs.device.type == "cpu"
-        if masks:
-            return self._by_loop(self._module_for(masks), parameters, inputs, masks, layout=_channels_last)
+        if factors:
+            return self._by_loop(self._module_for(factors), parameters, inputs, factors, layout=_channels_last)
         if self._in_onednn_layout is not None and images_in_float32 and not differentiable_twice:
             return self._by_loop(self._in_onednn_layout, parameters, inputs, {}, layout=lambda tensor: tensor)
         return self._by_loop(self._pooled_first, parameters, inputs, {}, layout=_channels_last)
 
-    def _module_for(self, masks: SiteMasks) -> nn.Module:
+    def _module_for(self, factors: Factors) -> nn.Module:
         """The module, or the one that pools first: factors that are not negative commute with ReLU and maximum."""
-        return self._pooled_first if all((factors >= 0).all() for factors in masks.values()) else self._module
+        return self._pooled_first if all((of_site >= 0).all() for of_site in factors.values()) else self._module
 
     def _by_loop(
         self,
         module: nn.Module,
         parameters: Parameters,
         inputs: Tensor,
-        masks: SiteMasks,
+        factors: Factors,
         *,
         layout: Callable[[Tensor], Tensor],
     ) -> Tensor:
@@ -191,18 +191,18 @@ class Replicas:
         outputs = []
         for replica in range(len(next(iter(parameters.values())))):
             own = {name: layout(p[replica]) for name, p in parameters.items()}
-            with _gated(module, {site: factors[replica] for site, factors in masks.items()}):
+            with _gated(module, {site: of_site[replica] for site, of_site in factors.items()}):
                 outputs.append(functional_call(module, own, (laid_out[replica % len(laid_out)],)))
         return torch.stack(outputs)
 
-    def _by_vmap(self, parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
-        def one(parameters: Parameters, inputs: Tensor, masks: SiteMasks) -> Tensor:
-            return self.single(parameters, inputs, masks)
+    def _by_vmap(self, parameters: Parameters, inputs: Tensor, factors: Factors) -> Tensor:
+        def one(parameters: Parameters, inputs: Tensor, factors: Factors) -> Tensor:
+            return self.single(parameters, inputs, factors)
 
         if len(inputs) == 1:
-            outputs: Tensor = vmap(one, in_dims=(0, None, 0))(dict(parameters), inputs[0], dict(masks))
+            outputs: Tensor = vmap(one, in_dims=(0, None, 0))(dict(parameters), inputs[0], dict(factors))
         else:
-            outputs = vmap(one)(dict(parameters), inputs, dict(masks))
+            outputs = vmap(one)(dict(parameters), inputs, dict(factors))
         return outputs
 
 
@@ -249,14 +249,14 @@ def _channels_last(images: Tensor) -> Tensor:
 
 
 @contextmanager
-def _gated(module: nn.Module, masks: SiteMasks) -> Iterator[None]:
+def _gated(module: nn.Module, factors: Factors) -> Iterator[None]:
     """Within, the output of each site is multiplied by its factors (n, n_units)."""
 
-    def gate(factors: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-        return lambda _module, _inputs, output: output * aligned(factors, output)
+    def gate(of_site: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+        return lambda _module, _inputs, output: output * aligned(of_site, output)
 
-    parts = dict(module.named_modules()) if masks else {}
-    handles = [parts[site].register_forward_hook(gate(factors)) for site, factors in masks.items()]
+    parts = dict(module.named_modules()) if factors else {}
+    handles = [parts[site].register_forward_hook(gate(of_site)) for site, of_site in factors.items()]
     try:
         yield
     finally:

@@ -1,11 +1,11 @@
-"""Names for what a caller gives as it is: names, paths, instances and classes."""
+"""Names for the things that a caller passes: names, paths, instances and classes."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from influbench.errors import UsageError, told
+from influbench.errors import UsageError, type_and_message
 from influbench.isolation import isolated
 from influbench.registry import Kind, Registry
 from influbench.registry.entries import CONTRACTS, NOUNS
@@ -40,7 +40,7 @@ def _check_apart(kind: Kind, given: Counter[str]) -> None:
         owner = twice[0].partition("[")[0]
         raise UsageError(
             f"{NOUNS[kind]} {twice[0]} is given twice; leave one out, or, where the two differ, give {owner} a field "
-            "of a number or a text that tells them apart in reports"
+            "of a number or a text that distinguishes them in reports"
         )
 
 
@@ -56,12 +56,12 @@ def _is_name(thing: object) -> bool:
 
 
 def _is_one(kind: Kind, given: object) -> bool:
-    """Whether this is one thing, or arrays and tables, which go on over rows or columns and are none."""
+    """True for one thing, and for arrays and tables, which iterate over rows or columns but are not several things."""
     return isinstance(given, (str, Path, type, Mapping, CONTRACTS[kind])) or hasattr(given, "shape")
 
 
 def _seen(thing: object) -> str:
-    """What was given, in a word: not the content of arrays."""
+    """The thing that was passed, in a word: not the content of arrays."""
     if isinstance(thing, type):
         return f"the class {thing.__name__}"
     return repr(thing) if isinstance(thing, int | float | None) else f"a {type(thing).__name__}"
@@ -82,11 +82,13 @@ def _instance(kind: Kind, thing: object) -> Any:
         )
     parameters = getattr(owner, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen:
-        raise UsageError(f"{owner.__name__} is no frozen dataclass; write @dataclass(frozen=True) above it")
+        raise UsageError(f"{owner.__name__} is not a frozen dataclass; write @dataclass(frozen=True) above it")
     if owner is not thing:
         return thing
     try:
         with isolated():
             return owner()
     except Exception as error:
-        raise UsageError(f"{owner.__name__}() raised {told(error)}; give an instance in place of the class") from error
+        raise UsageError(
+            f"{owner.__name__}() raised {type_and_message(error)}; give an instance in place of the class"
+        ) from error

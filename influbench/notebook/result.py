@@ -1,4 +1,4 @@
-"""What a run found, for Python."""
+"""The findings of a run, for Python."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def read(directory: str | Path) -> "Result":
-    """What the run in this directory found."""
+    """The findings of the run in this directory."""
     return Result(Path(directory), read_result(Path(directory)))
 
 
@@ -36,9 +36,9 @@ def read(directory: str | Path) -> "Result":
 class Row:
     """One estimator's agreement on one problem in one column: a row of `Result.frame()`.
 
-    `value` is in the column's `unit`, with the ends of its 95% interval; None where there is none. `of_ceiling` is its
+    `value` is in the column's `unit`, with the ends of its 95% interval; None if it is unknown. `of_ceiling` is its
     share of the noise `ceiling`; ceiling and reliability are those of the column's truth. Estimators that share one of
-    the `letters` cannot be told apart. `trainings` is the cost in ordinary trainings.
+    the `letters` cannot be distinguished. `trainings` is the cost in ordinary trainings.
     """
 
     problem: str
@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Explanation(Shown):
-    """Who helps and hurts one point of a run. It shows itself as `influbench explain` does.
+    """The points that help and hurt one point of a run. It shows itself as `influbench explain` does.
 
     `record` is all of it, as `influbench explain --json` prints it.
     """
@@ -80,7 +80,7 @@ class Explanation(Shown):
 
 @dataclass(frozen=True, repr=False)
 class Result(Shown):
-    """What a run found. It shows itself as the report, in a terminal by rich and in a notebook as HTML.
+    """The findings of a run. It shows itself as the report, in a terminal by rich and in a notebook as HTML.
 
     `record` is all of it, as in result.json.
     """
@@ -118,9 +118,10 @@ class Result(Shown):
     def explain(
         self, *, test: int | None = None, train: int | None = None, k: int = 5, problem: str | None = None
     ) -> Explanation:
-        """Who helps and hurts the test point, or what the train point does, of this id, as `influbench explain` tells.
+        """The points that help and hurt the test point of this id, or the effects of the train point of this id.
 
-        The k strongest of each kind. UsageError unless one point is chosen that the problem has.
+        The k strongest of each kind, as `influbench explain` shows them. UsageError unless one point is chosen that the
+        problem has.
         """
         check_counts(k=k)
         stored = read_stored(self.directory, self._problem(problem).problem.name)
@@ -135,9 +136,9 @@ class Result(Shown):
         k: int = 5,
         problem: str | None = None,
     ) -> Path:
-        """Draw what is memorised, and who helps and hurts test points, by the truth or an estimator; the file's path.
+        """Draw what is memorized, and who helps and hurts test points, by the truth or an estimator; the file's path.
 
-        As `influbench gallery`, whose default file it is. UsageError where the inputs are no pictures.
+        As `influbench gallery`, whose default file it is. UsageError if the inputs are not pictures.
         """
         check_counts(k=k)
         stored = read_stored(self.directory, self._problem(problem).problem.name)

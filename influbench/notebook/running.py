@@ -46,11 +46,11 @@ def run(
 
     Trainings run in this process, in `workers` processes, or on an `executor`: "dask[address=tcp://head:8786]", for
     instance, or an instance of your own, which is left open. They take up to `memory` bytes in each process, on a
-    `device`. `resources` give all of that at once, and the cache; their executor is left open. `truth_file` is a truth
+    `device`. `resources` say all of that at once, and which cache; their executor is left open. `truth_file` is a truth
     that `influbench truth export` wrote.
 
-    Raises `influbench.errors.UsageError` where a name or a value is wrong, before anything is trained, and where an
-    estimator that is named here cannot run on any problem.
+    Raises `influbench.errors.UsageError` where a name or a value is wrong, before anything is trained,
+    and where an estimator that is named here cannot run on any problem.
     """
     registry, chosen = names_of(installed(), "estimator", estimators)
     registry, judged = names_of(registry, "judge", judges)

@@ -1,4 +1,4 @@
-"""What shows itself as a report: in a terminal by rich, in a notebook as HTML, and as text."""
+"""Objects that show themselves as a report: in a terminal by rich, in a notebook as HTML, and as text."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from influbench.report.console import Console
 
 _PAGE_WIDTH = 140
 
-# A notebook brings colours of its own for text and background.
+# A notebook brings its own colors for text and background.
 _HTML = '<pre style="font-family: monospace; line-height: 1.3; white-space: pre; overflow-x: auto">{code}</pre>'
 
 
@@ -20,7 +20,7 @@ class Shown(ABC):
 
     @abstractmethod
     def _report(self, width: int) -> Iterator[RenderableType]:
-        """The parts of the report, for so many columns."""
+        """The parts of the report, for this many columns of text."""
 
     def __str__(self) -> str:
         text = StringIO()

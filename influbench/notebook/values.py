@@ -4,7 +4,7 @@ from influbench.errors import UsageError
 
 
 def check_counts(*, of: str = "", **numbers: object) -> None:
-    """UsageError that names the first that is no whole number from 1 on; None is left to what is called.
+    """UsageError that names the first value that is not a whole number from 1; None is left to the function called.
 
     `of` is what is counted, where that does not go without saying.
     """

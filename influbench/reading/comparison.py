@@ -37,14 +37,14 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of it, and 
 
 @dataclass(frozen=True, eq=False)
 class _Scores:
-    """What one run stored of one estimator on one problem."""
+    """The stored tensors of one run for one estimator on one problem."""
 
     run: str
     name: str
     tensors: Mapping[str, Tensor]
 
     def equal(self, other: "_Scores") -> bool:
-        """Whether the two are of one version: the same scores, or the same in every repeat of both."""
+        """True if the two are one version: the same scores, or the same in every repeat of both."""
         return all(_same(self._repeats(name), other._repeats(name)) for name in ("influence", "memorization"))
 
     def _repeats(self, quantity: str) -> list[Tensor]:
@@ -66,13 +66,13 @@ class _Problem:
     yardsticks: Mapping[str, Yardstick]  # by column
     scores: list[_Scores]
 
-    def estimations(self, column: ColumnRecord, labelled: Mapping[str, _Scores]) -> Estimations:
-        """Of each labelled estimator that has a value in this column."""
+    def estimations(self, column: ColumnRecord, labeled: Mapping[str, _Scores]) -> Estimations:
+        """Of each labeled estimator that has a value in this column."""
         yardstick = self.yardsticks.get(column.key)
         if yardstick is None:
             return {}
         found = {}
-        for label, scores in labelled.items():
+        for label, scores in labeled.items():
             held = held_scores(scores.tensors, column.key, column.quantity, yardstick)
             value = yardstick.agreement(held).value if held else None
             if value is not None:
@@ -86,7 +86,7 @@ def compare(
     estimators: Collection[str] = (),
     progress: Progress = lambda _what, _done, _all: None,
 ) -> ComparedRuns:
-    """What these runs say of the estimators that they share, or of the named ones.
+    """A comparison, over these runs, of the estimators that they share, or of the named ones.
 
     An estimator of one name whose scores differ between runs of the same problem is listed once for each run, as
     NAME@RUN. UsageError where there is nothing to compare.
@@ -100,14 +100,14 @@ def compare(
             by_key.setdefault(result.problem.key, []).append((run, result))
     problems = [_read(key, results, paths, estimators) for key, results in by_key.items()]
     versioned = _versioned(problems)
-    labelled = [_labelled(problem, versioned) for problem in problems]
+    labeled = [_labeled(problem, versioned) for problem in problems]
     every_result = [result for results in by_key.values() for _, result in results]
     _check_names(estimators, [cell.name for result in every_result for cell in result.cells])
-    if len({label for of_problem in labelled for label in of_problem}) < 2:
-        raise UsageError("there are no two estimators with scores to compare; name more runs or more estimators")
+    if len({label for of_problem in labeled for label in of_problem}) < 2:
+        raise UsageError("fewer than two estimators have scores to compare; name more runs or more estimators")
     columns = _columns(every_result)
     of_problems: list[dict[str, Estimations]] = []
-    for problem, of_labels in zip(problems, labelled, strict=True):
+    for problem, of_labels in zip(problems, labeled, strict=True):
         progress("comparing problems", len(of_problems), len(problems))
         of_problems.append({column.key: problem.estimations(column, of_labels) for column in columns})
     compared = [_column(column, problems, [of[column.key] for of in of_problems]) for column in columns]
@@ -115,7 +115,7 @@ def compare(
         runs=tuple(paths),
         problems=tuple(problem.record for problem in problems),
         columns=tuple(column for column in compared if column is not None),
-        versions=tuple(_versions(versioned, labelled)),
+        versions=tuple(_versions(versioned, labeled)),
     )
 
 
@@ -206,7 +206,7 @@ def _versioned(problems: Sequence[_Problem]) -> set[str]:
     }
 
 
-def _labelled(problem: _Problem, versioned: Collection[str]) -> dict[str, _Scores]:
+def _labeled(problem: _Problem, versioned: Collection[str]) -> dict[str, _Scores]:
     return {_label(one, versioned): one for one in problem.scores}
 
 
@@ -214,9 +214,9 @@ def _label(scores: _Scores, versioned: Collection[str]) -> str:
     return f"{scores.name}@{scores.run}" if scores.name in versioned else scores.name
 
 
-def _versions(versioned: Collection[str], labelled: Sequence[Mapping[str, _Scores]]) -> list[tuple[str, ...]]:
+def _versions(versioned: Collection[str], labeled: Sequence[Mapping[str, _Scores]]) -> list[tuple[str, ...]]:
     """The labels of each versioned name, in the order of the runs."""
-    every = {label: scores.name for of_problem in labelled for label, scores in of_problem.items()}
+    every = {label: scores.name for of_problem in labeled for label, scores in of_problem.items()}
     return [tuple(label for label, of in every.items() if of == name) for name in sorted(versioned)]
 
 
@@ -262,7 +262,7 @@ def _column(
 
 
 def _measurement(column: ColumnRecord) -> Measurement:
-    """How the column's values are compared; a statistic that this influbench does not know is read as a correlation."""
+    """The measurement of a column; a statistic that this influbench does not know is read as a correlation."""
     known = {name: measurement for name, measurement in MEASUREMENTS.items() if name == column.statistic}
     return next(iter(known.values()), MEASUREMENTS["spearman"])
 

@@ -1,4 +1,4 @@
-"""What a run says of one point: who helps and hurts it, and by whose account."""
+"""Explanations of one point of a run: who helps and hurts it, and by whose account."""
 
 from collections.abc import Mapping
 
@@ -12,9 +12,9 @@ from influbench.statistics.retrieval import membership
 
 
 def explain_point(stored: Stored, *, test: int | None, train: int | None, k: int = 5) -> Explanation:
-    """What is said of the test point or of the train point of this id, of which one is given.
+    """The explanation of the test point or of the train point of this id; pass one of the two.
 
-    UsageError if none or both are, or if there is no such point.
+    UsageError if none or both are, or if the problem lacks that point.
     """
     if test is not None and train is None:
         return explain_test(stored, test, k=k)
@@ -100,7 +100,7 @@ def _strongest(stored: Stored, side: Side, effects: Tensor, truth: Tensor | None
 
 
 def _membership(effects: Tensor, k: int) -> Tensor:
-    """How far each point is among the k largest effects above 0, (n,) in [0, 1]."""
+    """The membership of each point among the k largest effects above 0, (n,) in [0, 1]."""
     n_members = min(k, int((effects > 0).sum()))
     return membership(effects[:, None], n_members)[:, 0] if n_members else torch.zeros(len(effects))
 

@@ -1,4 +1,4 @@
-"""The pictures behind a run's scores: what is memorised, and who helps and hurts chosen test points."""
+"""The pictures behind a run's scores: what is memorized, and who helps and hurts chosen test points."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from influbench.results import Point, Side
 from influbench.store.run_directory import PLAN, file_name
 
 _DECISIONS = 4  # test points that are shown where none is named
-_CHANNELS = (1, 3)  # grey, or red, green and blue
+_CHANNELS = (1, 3)  # gray, or red, green and blue
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A point with what it looks like, and its memorization or its influence on a test point.
 
-    `of_probability` tells that the score is a difference of probabilities, and in no other unit.
+    `of_probability` is True if the score is a difference of probabilities, and not in another unit.
     """
 
     point: Point
@@ -45,9 +45,9 @@ class Decision:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """What is drawn of one problem of a run, by the truth or an estimator.
+    """The pictures of one problem of a run, by the truth or an estimator.
 
-    `most` and `least` memorised, or `decisions`, are empty where that account does not speak of them.
+    `most` and `least` memorized, or `decisions`, are empty where that account lacks them.
     `black` and `white` are the values of inputs that are drawn so; what is between them is drawn in proportion.
     """
 
@@ -63,11 +63,11 @@ class Gallery:
 def gallery(
     stored: Stored, *, by: str = TRUTH, tests: Sequence[int] = (), k: int = 5, registry: Registry | None = None
 ) -> Gallery:
-    """The 2 k most and least memorised train points, and the k strongest proponents and opponents of test points.
+    """The 2 k most and least memorized train points, and the k strongest proponents and opponents of test points.
 
     `by` is whose scores these are: "truth", or an estimator of the run. `tests` are ids; without them, the test points
     of the largest total absolute influence by the truth, whoever is drawn. The data are loaded again from the run's
-    plan. UsageError where they are no pictures, or not the points that the scores are of.
+    plan. UsageError if they are not pictures, or not the points that the scores cover.
     """
     scores = stored.account(by)
     columns = [stored.row("test", test_id) for test_id in tests] or stored.most_affected(_DECISIONS).tolist()
@@ -103,7 +103,7 @@ def gallery(
 
 
 def gallery_file(directory: Path, by: str) -> Path:
-    """Where a gallery of the run in this directory is drawn unless its user names another file."""
+    """The file of a gallery of the run in this directory, unless the user names another one."""
     return directory / ("gallery.png" if by == TRUTH else f"gallery-{file_name(by)}.png")
 
 
@@ -125,12 +125,12 @@ def _data(stored: Stored, registry: Registry) -> Data:
 
 
 def _look(stored: Stored, data: Data) -> tuple[Callable[[Side, int], Tensor], float, float]:
-    """What a point looks like, (height, width, channels) uint8, and which values are drawn black and white."""
+    """The pixels of a point, (height, width, channels) uint8, and the values that are drawn black and white."""
     splits = {"train": data.train.inputs, "test": data.test.inputs}
     shape = tuple(data.train.inputs.shape[1:])
     if not (len(shape) == 2 or (len(shape) == 3 and shape[0] in _CHANNELS)):
         raise UsageError(
-            f"{stored.result.problem.dataset} has inputs of shape {shape}, which are no pictures; a gallery needs "
+            f"{stored.result.problem.dataset} has inputs of shape {shape}, which are not pictures; a gallery needs "
             "(height, width), (1, height, width) or (3, height, width)"
         )
     low = min(float(inputs.min()) for inputs in splits.values())

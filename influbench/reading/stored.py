@@ -1,4 +1,4 @@
-"""What a run stored of one problem: the truth and the scores of every estimator, on the same points."""
+"""The stored truth of one problem and the scores of every estimator, on the same points."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Stored:
     """One problem of a run.
 
     `truth` holds ids, labels, `influence` (n_train, n_test) and, but for regression, `memorization` (n_train,), means
-    over seeds; each of `estimates` holds those of the two that it speaks of, with further repeats as `influence@1`.
+    over seeds; each of `estimates` holds those of the two that it predicts, with further repeats as `influence@1`.
     """
 
     directory: Path
@@ -35,7 +35,7 @@ class Stored:
 
     @property
     def trust(self) -> Trust:
-        """How far the truth of influence can be trusted."""
+        """The trust in the truth of influence."""
         return self.result.trust["influence"]
 
     @property
@@ -55,7 +55,7 @@ class Stored:
         return Point(id=int(self.truth[f"{side}_ids"][row]), label=label, wrong=wrong)
 
     def row(self, side: Side, point_id: int) -> int:
-        """The row of the train or test point of this id. UsageError, with a known id, if there is none."""
+        """The row of the train or test point of this id. UsageError, with a known id, if no point has it."""
         ids = self.truth[f"{side}_ids"].tolist()
         if point_id in ids:
             return int(ids.index(point_id))
@@ -67,22 +67,22 @@ class Stored:
         )
 
     def example(self, side: Side) -> int:
-        """The id of a point that is worth a look: the most affected test point, the most memorised train point."""
+        """The id of a point that is worth a look: the most affected test point, the most memorized train point."""
         (row,) = (self.most_affected() if side == "test" else self.most_affecting()).tolist()
         return self.point(side, row).id
 
     def most_affected(self, n: int = 1) -> Tensor:
-        """Rows of the test points of the largest total absolute influence, largest first, (n,) if there are so many."""
+        """Rows of the test points of the largest total absolute influence, largest first, (n,) or fewer."""
         return self.truth["influence"].abs().sum(0).argsort(descending=True, stable=True)[:n]
 
     def most_affecting(self, n: int = 1) -> Tensor:
-        """Rows of the most memorised train points, or of those of most influence for regression, likewise."""
+        """Rows of the most memorized train points, or of those of most influence for regression, likewise."""
         values = self.truth.get("memorization", self.truth["influence"].abs().sum(1))
         return values.argsort(descending=True, stable=True)[:n]
 
 
 def place_of_scores(result: Result, name: str) -> str:
-    """Where a run's directory holds the scores of an estimator, or of "truth". UsageError, with why, if nowhere."""
+    """The place of an estimator's scores, or of "truth", in a run directory. UsageError, with the reason, if none."""
     if name == TRUTH:
         return scores_place(result.problem.name, TRUTH)
     cells = [cell for cell in result.cells if cell.name == name]
@@ -98,7 +98,7 @@ def place_of_scores(result: Result, name: str) -> str:
 
 
 def read_stored(directory: Path, problem: str | None = None) -> Stored:
-    """What the run in this directory stored of this problem, which need not be named where there is one.
+    """The stored tensors of this problem of the run in this directory; a run of one problem needs no name.
 
     UsageError where no scores are stored, as in a run of which only the result was kept.
     """

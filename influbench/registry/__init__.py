@@ -1,4 +1,4 @@
-"""Finds plugins, and makes what a user names: `tracin[n_checkpoints=3]`."""
+"""Find plugins, and create the ones that a user names: `tracin[n_checkpoints=3]`."""
 
 from influbench.registry.catalogue import Registry
 from influbench.registry.discovery import collect, installed

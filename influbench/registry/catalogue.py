@@ -1,4 +1,4 @@
-"""All that can be named, and how what is named is made. Nothing is imported before it is used."""
+"""The registry of everything that can be named, and how it is created. Nothing is imported before it is used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from influbench.errors import (
     UsageError,
     did_you_mean,
     first_line,
-    told,
+    type_and_message,
 )
 from influbench.isolation import isolated
 from influbench.registry.entries import CONTRACTS, NOUNS, Broken, Distribution, Entry, Kind, Remark, kind_of
@@ -22,14 +22,14 @@ from influbench.registry.imports import importing
 from influbench.registry.parameters import changed_parameters, filled
 from influbench.registry.selectors import Selector
 
-_FEW_NAMES = 8  # that fit into a sentence
+_FEW_NAMES = 8  # names that still fit into one sentence
 
 
 @dataclass(frozen=True)
 class Registry:
-    """All that is registered, by kind and name, what could not be, and what is to be said of it.
+    """Everything that is registered, the plugins that did not load, and remarks on those that did.
 
-    `made` are instances that stand for what is named, by kind and written selector.
+    `made` holds instances that exist already, by kind and selector as it is written; `create` returns these.
     """
 
     entries: tuple[Entry, ...]
@@ -43,13 +43,13 @@ class Registry:
         return sorted({entry.spec.name for entry in self.entries if entry.kind == kind})
 
     def distributions(self) -> list[Distribution]:
-        """Who registers something, or tried to: influbench first, then by name."""
-        told_of: tuple[Entry | Broken | Remark, ...] = (*self.entries, *self.broken, *self.remarks)
-        found = {one.distribution for one in told_of}
+        """The packages that register something or tried to: influbench first, then by name."""
+        records: tuple[Entry | Broken | Remark, ...] = (*self.entries, *self.broken, *self.remarks)
+        found = {record.distribution for record in records}
         return sorted(found, key=lambda one: (not one.is_influbench, one.name, one.version))
 
     def clashes(self, kind: Kind) -> dict[str, list[Distribution]]:
-        """Names of a kind that are registered more than once, with who did."""
+        """Names of a kind that are registered more than once, each with the packages that register it."""
         owners: dict[str, list[Distribution]] = {}
         for entry in self.entries:
             if entry.kind == kind:
@@ -57,7 +57,7 @@ class Registry:
         return {name: who for name, who in owners.items() if len(who) > 1}
 
     def entry(self, kind: Kind, name: str) -> Entry:
-        """The one entry of this name, which may be that of a file."""
+        """The one entry of this name, which may name a file. UsageError unless there is exactly one."""
         found = [entry for entry in self.entries if entry.kind == kind and entry.spec.name == name]
         if not found and (of_file := entry_of_file(kind, name)):
             return of_file
@@ -66,25 +66,26 @@ class Registry:
             raise UnknownNameError(f"unknown {NOUNS[kind]} {name!r}{hint}")
         if len(found) > 1:
             owners = sorted({str(entry.distribution) for entry in found})
-            remedy = "uninstall one of them" if len(owners) > 1 else "give one of the two another name there"
+            remedy = "uninstall one of them" if len(owners) > 1 else "register one of the two under another name"
             raise UsageError(f"{NOUNS[kind]} {name!r} is registered by {' and '.join(owners)}; {remedy}")
         return found[0]
 
     def names_with(self, kind: Kind, name: str) -> list[str]:
-        """Registered names of a kind, and `name` if it is a file that holds one of that kind."""
+        """Registered names of a kind, and also `name` if it names a file that holds one of that kind."""
+        names = self.names(kind)
         if is_file(name):
-            return [*self.names(kind), *([name] if kind_of(class_in_file(name)) == kind else [])]
-        return [*self.names(kind), *([name] if entry_of_file(kind, name) else [])]
+            return [*names, name] if kind_of(class_in_file(name)) == kind else names
+        return [*names, name] if entry_of_file(kind, name) else names
 
     def supplied(self, kind: Kind, selector: Selector) -> str:
-        """A selector, with who supplies what it names unless influbench does."""
+        """A selector, followed by the package that supplies the plugin unless that is influbench."""
         distribution = self.entry(kind, selector.name).distribution
         return str(selector) if distribution.is_influbench else f"{selector} ({distribution})"
 
     def with_instance(self, kind: Kind, instance: object) -> tuple["Registry", str]:
         """This registry with a name for an instance, and that name.
 
-        It is the registered selector where the class is registered, and the class with its parameters where it is not.
+        The name is the registered selector if the class is registered, else the name of the class with its parameters.
         """
         owner = type(instance)
         target = f"{owner.__module__}:{owner.__qualname__}"
@@ -101,7 +102,7 @@ class Registry:
         return replace(self, entries=entries, made={**self.made, (kind, written_name): instance}), written_name
 
     def load(self, kind: Kind, name: str) -> type:
-        """The class of this name, imported now."""
+        """The class of this name, which is imported now."""
         entry = self.entry(kind, name)
         if is_file(entry.spec.target):
             return _checked_class(entry, class_in_file(entry.spec.target, kind))
@@ -124,16 +125,16 @@ class Registry:
         except ValueError as error:
             raise UsageError(f"{selector}: {first_line(error)}") from error
         except Exception as error:
-            raise PluginError(f"{who} raised {told(error)}") from error
+            raise PluginError(f"{who} raised {type_and_message(error)}") from error
 
     def _choices(self, kind: Kind) -> str:
-        """What a name of this kind may be, where there are few, and why one may be unknown."""
+        """The names of this kind if there are only a few, and the reason why one may be unknown."""
         names = self.names(kind)
         listed = f"; known are {', '.join(names)}" if 0 < len(names) <= _FEW_NAMES else ""
         return listed + self.excuse()
 
     def excuse(self) -> str:
-        """Why a name may be unknown, for the end of a sentence that says so."""
+        """The reason why a name may be unknown, as the end of an error sentence; empty if every plugin loaded."""
         if not self.broken:
             return ""
         names = ", ".join(sorted({broken.distribution.name for broken in self.broken}))
@@ -147,7 +148,8 @@ def _import(entry: Entry) -> object:
             return getattr(import_module(module), name)
     except Exception as error:
         raise PluginError(
-            f"{entry.spec.name!r} of {entry.distribution} cannot be imported from {entry.spec.target!r}: {told(error)}"
+            f"{entry.spec.name!r} of {entry.distribution} cannot be imported from {entry.spec.target!r}: "
+            f"{type_and_message(error)}"
         ) from error
 
 
@@ -160,7 +162,7 @@ def _checked_class(entry: Entry, loaded: object) -> type:
     parameters = getattr(loaded, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen:
         raise PluginError(
-            f"{entry.spec.target!r} of {entry.distribution} is no frozen dataclass; write "
+            f"{entry.spec.target!r} of {entry.distribution} is not a frozen dataclass; write "
             "@dataclass(frozen=True) above it"
         )
     return loaded

@@ -1,4 +1,4 @@
-"""What a plugin registers, and who registered it."""
+"""Records of what plugins register, and of the packages that register it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,12 +6,12 @@ from typing import Literal
 
 from influbench.api import Dataset, Estimator, Executor, Judge, Model, Optimizer, Schedule, Spec, Study
 
-Kind = Literal["estimator", "dataset", "model", "judge", "optimizer", "schedule", "executor", "study"]
+Kind = Literal["estimator", "dataset", "model", "judge", "optimizer", "schedule", "study", "executor"]
 
 
 @dataclass(frozen=True)
 class Role:
-    """What the plugins of a kind are called, one and several, and the class of the contract that each inherits."""
+    """The singular and plural nouns for plugins of a kind, and the class of the contract that each inherits."""
 
     noun: str
     nouns: str
@@ -19,7 +19,7 @@ class Role:
 
     @property
     def key(self) -> str:
-        """The word for all of them in JSON and, behind `influbench_`, the hook that registers them: `datasets`."""
+        """The key for all of them in JSON and, after `influbench_`, the hook that registers them: `datasets`."""
         return self.nouns.replace(" ", "")
 
     @property
@@ -28,7 +28,7 @@ class Role:
         return f"influbench_{self.key}"
 
 
-# All that a new kind of plugin needs here is its word in Kind and its line in this table; api.Hooks has its hook.
+# A new kind of plugin needs a word in Kind, a line in this table, and a hook in api.Hooks.
 ROLES: dict[Kind, Role] = {
     "estimator": Role("estimator", "estimators", Estimator),
     "dataset": Role("data set", "data sets", Dataset),
@@ -36,8 +36,8 @@ ROLES: dict[Kind, Role] = {
     "judge": Role("judge", "judges", Judge),
     "optimizer": Role("optimizer", "optimizers", Optimizer),
     "schedule": Role("schedule", "schedules", Schedule),
-    "executor": Role("executor", "executors", Executor),
     "study": Role("study", "studies", Study),
+    "executor": Role("executor", "executors", Executor),
 }
 KINDS: tuple[Kind, ...] = tuple(ROLES)
 NOUNS: Mapping[str, str] = {kind: role.noun for kind, role in ROLES.items()}
@@ -45,7 +45,7 @@ CONTRACTS: dict[Kind, type] = {kind: role.contract for kind, role in ROLES.items
 
 
 def kind_of(owner: object) -> Kind | None:
-    """Which kind of plugin a class is, if any."""
+    """The kind of plugin that a class is, or None."""
     if not isinstance(owner, type):
         return None
     return next((kind for kind, contract in CONTRACTS.items() if issubclass(owner, contract)), None)
@@ -53,14 +53,14 @@ def kind_of(owner: object) -> Kind | None:
 
 @dataclass(frozen=True)
 class Distribution:
-    """An installed package that registers something, or a file or a session that a class was taken from."""
+    """An installed package that registers something, or a file or session that a class comes from."""
 
     name: str
     version: str = ""
 
     @property
     def is_influbench(self) -> bool:
-        """Whether it is influbench's own, and not a stranger's."""
+        """True if this is influbench and not another package."""
         return self.name == "influbench"
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that can be named. `preset` are parameters that its name has set."""
+    """One thing that can be named. `preset` has the parameters that the name itself sets."""
 
     kind: Kind
     spec: Spec
@@ -79,7 +79,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin that could not be used, and why."""
+    """A plugin that cannot be used, and the reason."""
 
     distribution: Distribution
     entry_point: str
@@ -88,7 +88,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Remark:
-    """What is to be said of a plugin that loaded: what of it cannot be used, or what it did."""
+    """A remark on a plugin that loaded: which part of it cannot be used, or which setting of the process it changed."""
 
     distribution: Distribution
     text: str

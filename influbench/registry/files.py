@@ -1,4 +1,4 @@
-"""Things that are named by a file: a class in `./mine.py:Mine`, the data in `./cats.npz` or `./cats.csv`."""
+"""Plugins that are named by a file: a class in `./mine.py:Mine`, the data in `./cats.npz` or `./cats.csv`."""
 
 import re
 import sys
@@ -11,7 +11,7 @@ from types import ModuleType
 import cloudpickle
 
 from influbench.api import Spec
-from influbench.errors import PluginError, UsageError, did_you_mean, told
+from influbench.errors import PluginError, UsageError, did_you_mean, type_and_message
 from influbench.registry.entries import NOUNS, Distribution, Entry, Kind, kind_of
 from influbench.registry.imports import importing
 from influbench.registry.selectors import Selector
@@ -22,7 +22,7 @@ _DATA = {".npz": "influbench.datasets.files:Npz", ".csv": "influbench.datasets.f
 
 
 def entry_of_file(kind: Kind, name: str) -> Entry | None:
-    """The entry of something that is named by a file, or None where `name` is no such name."""
+    """The entry of a plugin that is named by a file, or None if `name` does not name a file."""
     path = Path(name.rpartition(":")[0] if _CLASS.fullmatch(name) else name)
     if _CLASS.fullmatch(name):
         return Entry(kind, Spec(name, name, ""), Distribution(str(path)))
@@ -31,31 +31,33 @@ def entry_of_file(kind: Kind, name: str) -> Entry | None:
     if kind == "dataset" and path.suffix in _DATA:
         return Entry(kind, Spec(name, _DATA[path.suffix], ""), Distribution(str(path)), {"path": name})
     if kind == "dataset" and path.suffix and ("/" in name or path.is_file()):
-        raise UsageError(f"{name} is no data set; those in files end in {' or '.join(_DATA)}, see numpy.savez")
+        raise UsageError(
+            f"{name} is not a data set; a data set in a file ends in {' or '.join(_DATA)}, see numpy.savez"
+        )
     return None
 
 
 def how_to_name(kind: Kind, name: str) -> str:
-    """What a file is named by that was named otherwise, for an error; empty where no file seems to be meant."""
+    """A hint for an error on how to name a file; empty if the user does not seem to mean a file."""
     if kind == "estimator" and Path(name).suffix.lower() in _SCORES:
         return f"; scores in a file are {Selector('from_file', {'path': name})}"
     return f"; a class in a file is ./FILE.py:{name.rpartition(':')[2]}" if ":" in name else ""
 
 
 def is_file(target: str) -> bool:
-    """Whether a target is a class in a file, and not one of an installed module."""
+    """True if a target is a class in a file and not in an installed module."""
     return _CLASS.fullmatch(target) is not None
 
 
 def is_of_file(name: str) -> bool:
-    """Whether a name ends as those of files do."""
+    """True if a name has the suffix of a file."""
     return Path(name).suffix in (".py", *_DATA)
 
 
 def class_in_file(target: str, kind: Kind | None = None) -> object:
-    """What has this name in this file, which is run now. UsageError where there is no such file or name.
+    """The object of this name in this file, which is run now. UsageError if the file or the name does not exist.
 
-    The error names those that the file has, of this kind or of any.
+    The error lists the classes in the file, of this kind or of any.
     """
     match = _CLASS.fullmatch(target)
     assert match is not None
@@ -69,7 +71,7 @@ def class_in_file(target: str, kind: Kind | None = None) -> object:
 
 
 def _run(path: Path) -> ModuleType:
-    """The module that this file is: run again when its content has changed, and sent whole to other processes."""
+    """The module in this file: it is run again when its content has changed, and sent whole to other processes."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -82,7 +84,7 @@ def _run(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, str(path.resolve().parent))  # as when it is run as a script, for the files beside it
+    sys.path.insert(0, str(path.resolve().parent))  # as Python does for a script, which imports the files next to it
     try:
         with importing(name):
             spec.loader.exec_module(module)
@@ -90,7 +92,7 @@ def _run(path: Path) -> ModuleType:
         del sys.modules[name]
         if not isinstance(error, Exception):
             raise
-        raise PluginError(f"{path} cannot be imported: {told(error)}") from error
+        raise PluginError(f"{path} cannot be imported: {type_and_message(error)}") from error
     finally:
         sys.path.remove(str(path.resolve().parent))
     cloudpickle.register_pickle_by_value(module)
@@ -103,6 +105,6 @@ def _is_plugin_of(module: ModuleType, value: object, kind: Kind | None) -> bool:
 
 
 def description(owner: type) -> str:
-    """A class's docstring, unless it is the one that dataclasses make of the fields."""
+    """A class's docstring, or an empty string if it is the one that dataclasses generate from the fields."""
     text = getdoc(owner) or ""
     return "" if text.startswith(f"{owner.__name__}(") else text

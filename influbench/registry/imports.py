@@ -1,16 +1,16 @@
-"""Where a stranger's module is imported: apart from the process, and with what it changed there remembered."""
+"""Import other people's modules: isolated from the process, and with a record of what they changed in it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from influbench.isolation import isolated
 
-_CHANGED: dict[str, list[str]] = {}  # by package, as long as the process has it imported
+_CHANGED: dict[str, list[str]] = {}  # settings by package, for as long as the process lives
 
 
 @contextmanager
 def importing(module: str) -> Iterator[list[str]]:
-    """Within, this module is imported. The list tells afterwards which settings of the process were put back."""
+    """A context to import this module in. Afterwards, the list has the settings of the process that were put back."""
     try:
         with isolated() as put_back:
             yield put_back
@@ -20,7 +20,7 @@ def importing(module: str) -> Iterator[list[str]]:
 
 
 def changed_on_import(owner: type) -> list[str]:
-    """Settings of the process that importing a class's package changed, and that were put back."""
+    """Settings of the process that changed when a class's package was imported, and that were put back."""
     return _CHANGED.get(_package(owner.__module__), [])
 
 

@@ -6,18 +6,19 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from influbench.errors import PluginError, UnknownNameError, UsageError, did_you_mean, told
+from influbench.errors import PluginError, UnknownNameError, UsageError, did_you_mean, type_and_message
 from influbench.registry.entries import CONTRACTS
 from influbench.registry.selectors import Selector, written
 
-# names of submodules of a sequence are digits
+# the names of submodules of an nn.Sequential are digits
 _NUMBERS_AS_WORDS = ConfigDict(coerce_numbers_to_str=True)
 
 
 def filled(owner: type, selector: Selector, preset: Mapping[str, object], *, who: str) -> dict[str, object]:
-    """Values for the fields of a class: those preset, and the selector's, each checked against its field's type.
+    """Values for the fields of a class: the preset ones, and the selector's, each checked against its field's type.
 
-    UsageError where one is unknown, does not fit or is missing. `who` is told of where the class itself is at fault.
+    UsageError if a parameter is unknown, does not fit or is missing. If the class itself is at fault, the error names
+    `who`.
     """
     known = [f.name for f in fields(owner) if f.init and f.name not in preset]
     values = dict(preset)
@@ -48,11 +49,10 @@ def _required(a_field: Any) -> bool:
 
 
 def _hint(owner: type, key: str, known: list[str]) -> str:
-    """What may have been meant by a parameter that is none: that of another name, or a field that is none yet."""
+    """A hint on an unknown parameter: a similar name, or an attribute that needs a type to be a field."""
     value = getattr(owner, key, None)
-    if (
-        _is_plain(value) and not key.startswith("_") and not any(hasattr(one, key) for one in CONTRACTS.values())
-    ):  # what the contract declares is no parameter
+    is_of_contract = any(hasattr(contract, key) for contract in CONTRACTS.values())  # declared there, not a parameter
+    if _is_plain(value) and not key.startswith("_") and not is_of_contract:
         return f"; a field needs a type: write `{key}: {type(value).__name__} = {value!r}` in {owner.__name__}"
     return did_you_mean(key, known) or f"; it has {', '.join(known) or 'none'}"
 
@@ -61,7 +61,7 @@ def _type(owner: type, key: str, *, who: str) -> Any:
     try:
         return get_type_hints(owner)[key]
     except Exception as error:
-        raise PluginError(f"{who}: the types of its fields cannot be read: {told(error)}") from error
+        raise PluginError(f"{who}: the types of its fields cannot be read: {type_and_message(error)}") from error
 
 
 def _checked(owner: str, key: str, value: object, hint: Any) -> object:

@@ -1,23 +1,23 @@
-"""What a hook returns, checked once, so that everything that is registered can be named, listed and imported."""
+"""Check once what a hook returns, so that everything that is registered can be named, listed and imported."""
 
 import re
 from dataclasses import replace
 from inspect import iscoroutine
 
 from influbench.api import API_VERSION, Spec
-from influbench.errors import PluginError, printable
+from influbench.errors import PluginError, printable, with_article
 from influbench.registry.entries import NOUNS, ROLES, Kind
 from influbench.registry.files import is_of_file
 
 _NAME = re.compile(r"\w[\w.-]*")
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-_RESERVED = "all"  # every estimator, where a user names estimators
-# the keys of every plan, beside which a study has a table of its own name
+_RESERVED = "all"  # the word for every estimator, where a user names estimators
+# The keys of every plan. A study has a table of its own name next to them, so it cannot have one of these names.
 PLAN_KEYS = ("name", "summary", "seed", "repeats", "estimators", "judges", "problem", "training", "truth")
 
 
 def checked_specs(kind: Kind, returned: object) -> list[Spec]:
-    """The records that a hook of this kind returned; PluginError that says what to write where it returned others."""
+    """The records that a hook of this kind returned. PluginError that says what to write if it returned others."""
     hook, remedy = ROLES[kind].hook, "return a list of influbench.Spec"
     if iscoroutine(returned):
         returned.close()
@@ -32,15 +32,15 @@ def checked_specs(kind: Kind, returned: object) -> list[Spec]:
 
 def _check(kind: Kind, spec: Spec) -> None:
     if not isinstance(spec.name, str):
-        raise PluginError(f"the name of a Spec is {_a(spec.name)}; write a text")
+        raise PluginError(f"the name of a Spec is {_a(spec.name)}; write a string")
     what = f"the Spec of {NOUNS[kind]} {spec.name!r}"
-    for field, expected in (("target", "'package.module:Class'"), ("summary", "a text"), ("reference", "a text")):
+    for field, expected in (("target", "'package.module:Class'"), ("summary", "a string"), ("reference", "a string")):
         if not isinstance(value := getattr(spec, field), str):
             raise PluginError(f"{what} has {_a(value)} as its {field}; write {expected}")
     if spec.api_version != API_VERSION:
         raise PluginError(
-            f"{spec.name!r} was written for plugin contract {spec.api_version!r}, this is {API_VERSION}; "
-            "install a version of it that fits"
+            f"{spec.name!r} was written for plugin contract {spec.api_version!r}, but this is {API_VERSION}; "
+            "install a version of it for this contract"
         )
     if not _NAME.fullmatch(spec.name) or is_of_file(spec.name) or spec.name == _RESERVED:
         raise PluginError(
@@ -48,11 +48,10 @@ def _check(kind: Kind, spec: Spec) -> None:
             f"with no .py, .npz or .csv at the end, and not {_RESERVED!r}"
         )
     if kind == "study" and spec.name in PLAN_KEYS:
-        raise PluginError(f"study {spec.name!r} has the name of a key of every plan; register it by another")
+        raise PluginError(f"study {spec.name!r} has the name of a key of every plan; register it under another name")
     if not _TARGET.fullmatch(spec.target) or spec.target.partition(":")[0].endswith(".py"):
         raise PluginError(f"{what} has target {spec.target!r}; write 'package.module:Class'")
 
 
 def _a(value: object) -> str:
-    name = type(value).__name__
-    return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+    return "None" if value is None else with_article(type(value).__name__)

@@ -1,4 +1,4 @@
-"""What a user writes to name a thing and to set its parameters: `tracin[n_checkpoints=3]`."""
+"""Selectors, by which a user names a plugin and sets its parameters: `tracin[n_checkpoints=3]`."""
 
 import ast
 import re
@@ -41,7 +41,7 @@ def parse_selector(text: str) -> Selector:
 
 
 def _split(inside: str) -> list[str]:
-    """Split at commas that stand outside of brackets and quotes."""
+    """Split at the commas outside brackets and quotes."""
     parts, depth, quote, start = [], 0, "", 0
     for at, character in enumerate(inside):
         if quote:

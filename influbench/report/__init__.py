@@ -1,1 +1,1 @@
-"""What a reader sees. Reads the files of a run directory and nothing else."""
+"""Reports for readers, made from the files of a run directory and nothing else."""

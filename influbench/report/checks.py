@@ -1,4 +1,4 @@
-"""What `influbench check` found, as a table."""
+"""The findings of `influbench check`, as a table."""
 
 from rich.console import Console
 from rich.padding import Padding
@@ -13,7 +13,7 @@ _STYLES = {"passed": "green", "failed": "bold red", "exempt": "yellow", "not app
 
 
 def print_checks(console: Console, checked: CheckedPlugin) -> None:
-    """Print one plugin's outcomes; under each that failed, what was seen and how to mend it."""
+    """Print one plugin's outcomes; under each that failed, what was seen and how to fix it."""
     kind = NOUNS.get(checked.kind, checked.kind)
     console.print(Text.assemble((checked.name, "bold"), f"  {kind} of {checked.distribution}"), soft_wrap=True)
     console.print()
@@ -34,7 +34,7 @@ def _told(outcome: CheckOutcome) -> Text:
     if outcome.detail:
         told.append(f"\n{outcome.detail}", style=_STYLES[outcome.status])
     if outcome.remedy:
-        told.append(f"\nTo mend: {outcome.remedy}.")
+        told.append(f"\nTo fix: {outcome.remedy}.")
     return told
 
 

@@ -1,4 +1,4 @@
-"""What a study claims, with its verdicts, as a table."""
+"""The claims of a study with their verdicts, as a table."""
 
 from collections.abc import Sequence
 

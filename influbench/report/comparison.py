@@ -15,6 +15,8 @@ from influbench.results import ComparedColumn, ComparedRuns, OverProblems, Stati
 _WIDTHS, _WIDTHS_WITH_RANKS = (18, 14), (20, 20)  # characters beside the columns of means, and of each
 _WIDTH_OF_NAMES, _WIDTH_OF_VALUES = 32, 6  # columns of text for a problem's name, and for each estimator beside it
 
+_USUAL_UNIT = "Spearman's rank correlation"
+
 
 def print_comparison(console: Console, compared: ComparedRuns) -> None:
     """Print who agrees better: means and ranks first, then every problem, as wide as the console."""
@@ -130,7 +132,7 @@ def _versions(compared: ComparedRuns) -> Iterator[str]:
             for one in column.comparisons:
                 if one.first in versions and one.second in versions:
                     difference = one.difference
-                    verdict = "clearly apart" if one.is_clear else "not told apart"
+                    verdict = "clearly apart" if one.is_clear else "not clearly apart"
                     yield (
                         f"{column.name}: {one.first} minus {one.second} = "
                         f"{decimal(difference.value)} {interval(difference)}, {verdict}."
@@ -138,13 +140,15 @@ def _versions(compared: ComparedRuns) -> Iterator[str]:
 
 
 def _notes(compared: ComparedRuns, *, several: bool) -> Iterator[str]:
-    shared = "Letters: estimators that share one in a column cannot be told apart there; those that share none can."
+    others = ", ".join(f"{one.name}: {one.unit}" for one in compared.columns if one.unit != _USUAL_UNIT)
+    yield f"All agreements are {_USUAL_UNIT}s{f' ({others})' if others else ''}."
+    shared = "Letters: estimators that share one in a column cannot be distinguished there; those that share none can."
     if not several:
-        yield f"Spearman's correlation with the truth, with its 95 % interval over train and test points. {shared}"
+        yield f"Agreement with the truth, with its 95% interval over train and test points. {shared}"
         return
     yield (
-        "mean: of Spearman's correlations over the problems on which all estimators of the column have a value, with "
-        f"the 95 % interval over their train and test points; the problems are taken as they are. {shared}"
+        "mean: of agreements over the problems on which all estimators of the column have a value, with the 95% "
+        f"interval over their train and test points; the interval does not cover the choice of problems. {shared}"
     )
     yield (
         "rank: 1 is the best; mean over the same problems, within bounds from who is clearly better and worse. "

@@ -1,4 +1,4 @@
-"""Where reports are printed."""
+"""The console that reports are printed on."""
 
 import rich.console
 

@@ -23,7 +23,7 @@ class Note:
 
 
 def facts(result: Result) -> dict[str, str]:
-    """What was trained and what judges, by a word for each."""
+    """The facts about training and judges, by a word for each."""
     problem = result.problem
     rows = {"problem": f"{problem.dataset}, {problem.model}", "training": _training(result)}
     for judge in result.judges:
@@ -48,7 +48,7 @@ def in_order(result: Result) -> list[Cell]:
 
 
 def few(column: ColumnRecord) -> str:
-    """Which points the column rests on, where they are fewer than ten; empty otherwise."""
+    """The points that the column rests on, if they are fewer than ten; empty otherwise."""
     sizes = [(column.n_rows, column.rows), (column.n_columns, "test points")]
     return " and ".join(f"{n} {noun}" for n, noun in sizes if n is not None and n < FEW)
 
@@ -62,7 +62,7 @@ def seeds_needed(trust: Trust) -> str:
 
 
 def notes(result: Result) -> Iterator[Note]:
-    """What is said below the tables: failures first, then limits, then how to read them."""
+    """The notes below the tables: failures first, then limits, then how to read them."""
     yield from _failures(result)
     yield from _undefined(result)
     yield from _of_estimators(result)
@@ -132,7 +132,7 @@ def _undefined(result: Result) -> Iterator[Note]:
 
 
 def _of_estimators(result: Result) -> Iterator[Note]:
-    """What estimators say themselves; variants of one estimator that say the same, together."""
+    """The estimators' own notes; equal notes of several variants of one estimator are one note."""
     names: dict[tuple[str, str], set[str]] = {}
     for cell in result.cells:
         for note in cell.notes:
@@ -146,7 +146,7 @@ def _limits(result: Result) -> Iterator[Note]:
     trusts = [(column, result.trust[column.key]) for column in result.columns if column.key in result.trust]
     if any(trust.n_seeds == 1 for _, trust in trusts):
         yield Note(
-            "One seed cannot show its own noise: there is no reliability and no ceiling. Use at least two seeds.",
+            "One seed cannot show its own noise, so reliability and ceiling are unknown. Use at least two seeds.",
             "warning",
         )
     for column, trust in trusts:
@@ -159,7 +159,7 @@ def _limits(result: Result) -> Iterator[Note]:
         if points := few(column):
             yield Note(f"! {column.name}: only {points}; do not rely on intervals from fewer than ten.", "warning")
     if result.problem.n_classes is None:
-        yield Note("Regression: there are no classes to look within, and no memorization score.")
+        yield Note("Regression has neither classes to look within nor a memorization score.")
 
 
 def _legend(result: Result) -> Iterator[Note]:
@@ -172,8 +172,8 @@ def _legend(result: Result) -> Iterator[Note]:
     )
     if result.comparisons:
         yield Note(
-            "Letters: estimators that share one in a column cannot be told apart there; those that share none can (all "
-            "differences at once, with 95%, on the same points)."
+            "Letters: estimators that share one in a column cannot be distinguished there; those that share none can "
+            "(all differences at once, with 95%, on the same points)."
         )
     yield Note(
         "trainings: what the estimator spent in training, in units of one ordinary training, stored or not. What it "

@@ -25,7 +25,7 @@ class Chart:
 def drawn(chart: Chart, steps: Sequence[int]) -> Text:
     """The chart as lines of characters: its title, the frame, and its legend.
 
-    Neighbouring steps stand equally far apart, however many there are between them. Where several curves meet there is
+    Neighboring steps stand equally far apart, however many there are between them. Where several curves meet there is
     a star.
     """
     bottom = min(0.0, *(min(curve) for curve in chart.curves.values()))

@@ -15,12 +15,12 @@ from influbench.results import ColumnRecord, Details, Result, Results, Statistic
 _NAME = 16  # characters of the column of names at the least
 _OF_TEST_POINTS = (
     "quarters: of the test points' Spearman correlations. sig.: share of them that is not 0 (false discovery rate 5%). "
-    "centred: without the means of rows and columns. pooled: over all pairs at once."
+    "centered: without the means of rows and columns. pooled: over all pairs at once."
 )
 _OF_TRAIN_POINTS = "most: Spearman among the fifth of the train points that is memorized most."
 _NOTE = (
     "top k: overlap of the {k} highest, 0 by chance and 1 at best. sign, AUROC: of the effects that are clearly not 0 "
-    "by a paired test over seeds ({clear}), the share with the right sign; and how well scores tell the clear "
+    "by a paired test over seeds ({clear}), the share with the right sign; and how well scores separate the clear "
     "proponents ({proponents}) from the rest. Intervals are in result.json."
 )
 
@@ -75,7 +75,7 @@ def _values(column: ColumnRecord, details: Details) -> Iterator[tuple[str, str]]
         yield "median\nquarters", _quarters(details.quartiles) if details.quartiles else UNKNOWN
         share = details.share_significant
         yield "sig.", UNKNOWN if share is None else f"{100 * share:.0f}%"
-        yield "centred", _decimal(details.double_centred_spearman)
+        yield "centered", _decimal(details.double_centered_spearman)
         yield "pooled", _decimal(details.pooled)
     else:
         yield "most", _decimal(details.among_most)

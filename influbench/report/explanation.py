@@ -26,7 +26,7 @@ def print_explanation(console: Console, explanation: Explanation) -> None:
 
 
 def explanation_report(explanation: Explanation, *, width: int) -> Iterator[RenderableType]:
-    """The parts of what is said of a point, for so many columns."""
+    """The parts of the report on one point, for this many columns of text."""
     yield Text()
     yield Padding(_header(explanation), (0, 2))
     yield Text()
@@ -65,7 +65,7 @@ def label(point: Point) -> str:
 
 def _memorization(explanation: Explanation) -> Table:
     table = new_table()
-    table.add_column("  How memorised is it?", min_width=_NAME)
+    table.add_column("  How memorized is it?", min_width=_NAME)
     table.add_column("score", no_wrap=True, justify="right")
     table.add_column("rank", no_wrap=True, justify="right")
     for account in explanation.memorization:
@@ -133,6 +133,6 @@ def _notes(explanation: Explanation) -> Iterator[str]:
     if any(point.wrong for found in every for point in found.points):
         yield "!: a train label that was drawn at random, and is wrong."
     if explanation.memorization:
-        yield f"rank: 1 is the most memorised of {count(explanation.n_train, 'train point')}."
+        yield f"rank: 1 is the most memorized of {count(explanation.n_train, 'train point')}."
     for note in explanation.notes:
         yield f"{note}."

@@ -1,4 +1,4 @@
-"""What a run will take, as a table."""
+"""The forecast of a run, as a table."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ def print_forecasts(console: Console, forecasts: Sequence[Forecast], refused: Se
         table.add_row(
             Name(one.problem),
             f"{one.n_trainings:,}",
-            f"{100 * one.n_shards_stored / one.n_shards:.0f} %",
+            f"{100 * one.n_shards_stored / one.n_shards:.0f}%",
             seconds(one.seconds),
             size(one.memory_bytes),
             size(one.disk_bytes),

@@ -1,4 +1,4 @@
-"""A contact sheet of a run: its most and least memorised train points, and who helps and hurts some test points."""
+"""A contact sheet of a run: its most and least memorized train points, and who helps and hurts some test points."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class Tile:
     top: int
     picture: Picture
     scale: int
-    stride: int  # of the picture's pixels, the first of so many is drawn
+    stride: int  # of the picture's pixels, one in this many is drawn
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Bar:
 
 @dataclass(eq=False)
 class Sheet:
-    """What stands where; it grows downwards."""
+    """The layout of everything drawn; it grows downward."""
 
     width: int
     height: int = _MARGIN
@@ -86,15 +86,15 @@ def write_gallery(gallery: Gallery, path: Path) -> None:
 
 
 def sheet(gallery: Gallery) -> Sheet:
-    """Where everything stands: tiles in columns as wide as the widest caption."""
+    """The layout of a gallery: tiles in columns as wide as the widest caption."""
     pitch = max([*map(_extent, _pictures(gallery)), *(_width(title, _TEXT) for title, _ in _GROUPS)]) + _GAP
     k = max([1, *(max(len(one.proponents), len(one.opponents)) for one in gallery.decisions)])
     n_columns = max(2 * k + 1, len(gallery.most))
     made = Sheet(2 * _MARGIN + n_columns * pitch - _GAP + 2 * _GROUP)
     _write_title(made, gallery)
     below = _below("each", gallery, _MEMORIZATION)
-    _place_memorised(made, "Most memorised train points", below, gallery.most, pitch=pitch)
-    _place_memorised(made, "Least memorised train points", below, gallery.least, pitch=pitch)
+    _place_memorized(made, "Most memorized train points", below, gallery.most, pitch=pitch)
+    _place_memorized(made, "Least memorized train points", below, gallery.least, pitch=pitch)
     _place_decisions(made, gallery, k=k, pitch=pitch)
     _write_legend(made, gallery)
     made.height += _MARGIN
@@ -158,13 +158,13 @@ def _write_legend(made: Sheet, gallery: Gallery) -> None:
 
 
 def _below(point: str, gallery: Gallery, effect: str) -> str:
-    """What the numbers are: the truth's effect, or an estimator's score for it."""
+    """The meaning of the numbers: the truth's effect, or an estimator's score for it."""
     of_truth = gallery.by == TRUTH
     return f"Below {point}: {effect if of_truth else f'the score of {gallery.by}, in units of its own'}, and its id."
 
 
-def _place_memorised(made: Sheet, title: str, below: str, pictures: Sequence[Picture], *, pitch: int) -> None:
-    """A section of one row, from margin to margin; nothing where nothing is told."""
+def _place_memorized(made: Sheet, title: str, below: str, pictures: Sequence[Picture], *, pitch: int) -> None:
+    """A section of one row, from margin to margin; nothing if its tiles are empty."""
     if not pictures:
         return
     _write_heading(made, title, below)
@@ -228,14 +228,14 @@ def _pictures(gallery: Gallery) -> Iterator[Picture]:
 
 
 def _extent(picture: Picture) -> int:
-    """How wide the picture is with its caption."""
+    """The width of the picture with its caption."""
     scale, stride = _scale(picture)
     captions = (_width(text, _TEXT) for text, _ in _caption(picture))
     return max(-(-picture.pixels.shape[1] // stride) * scale, *captions)
 
 
 def _scale(picture: Picture) -> tuple[int, int]:
-    """How often each pixel is repeated, and one of how many is drawn."""
+    """The number of times each pixel is repeated, and the stride at which pixels are drawn."""
     longest = max(picture.pixels.shape[:2])
     return max(1, _TILE // longest), -(-longest // _LARGEST)
 

@@ -7,7 +7,7 @@ from rich.measure import Measurement
 from rich.text import Text
 
 _BEHIND = (" ", "[,", "_=/.:-")  # a name is broken behind one of these, of the first if there is one, or else anywhere
-_LEAST = 12  # characters that a name is not squeezed below by what stands beside it
+_LEAST = 12  # characters that a name is not squeezed below by the columns beside it
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Name:
 
 
 def broken(name: str, width: int) -> list[str]:
-    """The name in lines of at most so many characters."""
+    """The name in lines of at most this many characters."""
     lines = []
     while len(name) > width:
         place = _place(name, width)

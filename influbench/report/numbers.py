@@ -22,7 +22,7 @@ def effect(value: float) -> str:
 
 
 def interval(statistic: Statistic) -> str:
-    """The 95 % interval in brackets."""
+    """The 95% interval in brackets."""
     if statistic.low is None or statistic.high is None:
         return ""
     return f"[{decimal(statistic.low)}, {decimal(statistic.high)}]"
@@ -30,7 +30,7 @@ def interval(statistic: Statistic) -> str:
 
 def share(statistic: Statistic) -> str:
     """A fraction as a percentage."""
-    return "" if statistic.value is None else f"{round(100 * statistic.value)} %"  # an int: never -0
+    return "" if statistic.value is None else f"{round(100 * statistic.value)}%"  # an int: never -0
 
 
 def seconds(value: float | None) -> str:

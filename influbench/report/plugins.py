@@ -1,4 +1,4 @@
-"""Which packages register what."""
+"""The packages that register plugins, and what they register."""
 
 from collections.abc import Iterator
 

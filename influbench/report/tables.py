@@ -1,4 +1,4 @@
-"""What the tables of all reports have in common."""
+"""Common parts of the tables of all reports."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar

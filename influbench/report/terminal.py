@@ -17,7 +17,8 @@ from influbench.report.trace import trace_tables
 from influbench.results import Agreement, Cell, ColumnRecord, Result, Results, Trust
 
 _WIDE, _WIDE_COLUMN = 54, 28  # characters that a row needs to fit on one line, besides its columns and for each
-_NARROW, _NARROW_COLUMN = 26, 16  # and to fit on two
+_NARROW, _NARROW_COLUMN = 28, 16  # and to fit on two
+_GAP = 2  # characters between columns
 _TRUST, _TRUST_COLUMN = 21, 19
 _STATUS_STYLE = {"ok": "green", "unsupported": "yellow", "failed": "red"}
 _TONES = {"plain": "dim", "warning": "yellow", "failure": "red"}
@@ -34,15 +35,19 @@ def report(results: Results, *, width: int) -> Iterator[RenderableType]:
     several = len(results.results) + len(results.failures) > 1
     for one in results.results:
         if several:
-            yield Rule(one.problem.name, style="dim")
+            yield _heading(one.problem.name)
         yield _problem_report(one, width=width)
     for failure in results.failures:
-        yield Rule(failure.problem, style="dim")
+        yield _heading(failure.problem)
         yield Text(f"{failure.status}: {failure.reason}", style="red" if failure.status == "failed" else "yellow")
 
 
+def _heading(problem: str) -> Rule:
+    return Rule(Text(problem), style="dim")  # as a str, its brackets would be read as markup
+
+
 def _problem_report(result: Result, *, width: int) -> Group:
-    wide = width >= _WIDE + _WIDE_COLUMN * len(result.columns)
+    wide = width >= _WIDE + sum(_widths(result, wide=True))
     return Group(
         Text(),
         _header(result),
@@ -65,7 +70,7 @@ def _header(result: Result) -> Table:
 
 
 def _trust_tables(result: Result, *, width: int) -> Iterator[RenderableType]:
-    """How far each column's truth can be trusted: in one table if that fits."""
+    """The trust in each column's truth: in one table if that fits."""
     columns = [column for column in result.columns if column.key in result.trust]
     for shown in side_by_side(columns, [_TRUST_COLUMN] * len(columns), width - _TRUST):
         yield _trust_table(result, shown)
@@ -101,11 +106,21 @@ def _seeds_needed(trust: Trust) -> Text:
 
 
 def _agreement_tables(result: Result, *, width: int, wide: bool) -> Iterator[RenderableType]:
-    """Who agrees how well: in one table if that fits."""
-    widths = [_WIDE_COLUMN if wide else _NARROW_COLUMN] * len(result.columns)
-    for shown in side_by_side(result.columns, widths, width - (_WIDE if wide else _NARROW)):
+    """The agreement of each estimator: in one table if that fits."""
+    room = width - (_WIDE if wide else _NARROW)
+    for shown in side_by_side(result.columns, _widths(result, wide=wide), room):
         yield _agreement_table(result, shown, wide=wide)
         yield Text()
+
+
+def _widths(result: Result, *, wide: bool) -> list[int]:
+    """Characters that each column of agreements takes: more than usual where a value has many letters."""
+    widths = []
+    for column in result.columns:
+        texts = [_agreement(cell.columns.get(column.key), wide=wide).plain for cell in result.cells]
+        lines = "\n".join(texts).split("\n")
+        widths.append(max(_WIDE_COLUMN if wide else _NARROW_COLUMN, _GAP + max(map(len, lines))))
+    return widths
 
 
 def _agreement_table(result: Result, columns: Sequence[ColumnRecord], *, wide: bool) -> Table:

@@ -1,4 +1,4 @@
-"""How agreement changes during training, in a terminal."""
+"""Agreement as it changes during training, in a terminal."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Where what was found is written."""
+"""The place where a run was written."""
 
 from pathlib import Path
 
@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.text import Text
 
 
-def print_where(console: Console, directory: Path) -> None:
-    """Print the last line of what is shown after a run or a study."""
+def print_where(console: Console, directory: Path, *, can_be_shown: bool = True) -> None:
+    """Print the last line of what is shown after a run or a study, which may be one that no package brings."""
+    again = f"; `influbench report {directory}` shows it again" if can_be_shown else ""
     console.print()
-    console.print(Text(f"  Written to {directory}; `influbench report {directory}` shows it again."), soft_wrap=True)
+    console.print(Text(f"  Written to {directory}{again}."), soft_wrap=True)

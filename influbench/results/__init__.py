@@ -1,4 +1,4 @@
-"""What is found, as records: the schemas of what is written and printed. They hold numbers and words, no tensors."""
+"""Findings as records: the schemas of what is written and printed. They hold numbers and words, but not tensors."""
 
 from influbench.results.checks import CheckedPlugin, CheckOutcome
 from influbench.results.claims import Claim, Verdict

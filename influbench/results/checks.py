@@ -1,4 +1,4 @@
-"""What `influbench check` finds."""
+"""The findings of `influbench check`."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from influbench.results.records import Record
 
 
 class CheckOutcome(Record):
-    """Whether a plugin keeps one promise of the contract; `detail` is what was seen, or why it was not looked at."""
+    """The outcome of one promise of the contract; `detail` is what was seen, or why it was not looked at."""
 
     name: str
     promise: str
@@ -18,7 +18,7 @@ class CheckOutcome(Record):
 
 
 class CheckedPlugin(Record):
-    """What `influbench check` finds about one plugin."""
+    """The findings of `influbench check` about one plugin."""
 
     schema_name: Literal["influbench.check/1"] = Field(default="influbench.check/1", alias="schema")
     kind: str

@@ -1,4 +1,4 @@
-"""What a study says of a claim."""
+"""The verdict of a study on a claim."""
 
 from typing import Literal
 

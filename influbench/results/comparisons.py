@@ -1,4 +1,4 @@
-"""What `influbench compare` finds."""
+"""The findings of `influbench compare`."""
 
 from typing import Literal
 
@@ -23,7 +23,7 @@ class OverProblems(Record):
 
     `mean` is the mean agreement over the problems in common. `rank` is its mean rank there, 1 the best; its interval
     counts who is clearly better and who is clearly worse (Mogstad, Romano, Shaikh, Wilhelm 2024). Estimators that share
-    a letter cannot be told apart by their means. `not_clearly_behind` is where none is clearly better.
+    a letter cannot be distinguished by their means. `not_clearly_behind` is where none is clearly better.
     """
 
     name: str
@@ -35,7 +35,7 @@ class OverProblems(Record):
 
 
 class ComparedColumn(Record):
-    """Who agrees better, in one column of the report; `in_common` are places of the problems on which all have a value.
+    """The order of estimators in one column; `in_common` are places of the problems on which all have a value.
 
     `comparisons` are all pairs, by their means over the problems in common, with intervals that hold at once.
     """
@@ -55,7 +55,7 @@ class ComparedColumn(Record):
 
 
 class ComparedRuns(Record):
-    """What `influbench compare` finds. `versions` holds the labels of one estimator's scores in different runs."""
+    """The findings of `influbench compare`. `versions` holds the labels of one estimator's scores in different runs."""
 
     schema_name: Literal["influbench.comparison/2"] = Field(default="influbench.comparison/2", alias="schema")
     runs: tuple[str, ...]

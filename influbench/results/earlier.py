@@ -40,7 +40,7 @@ _UNKNOWN = {"value": None, "low": None, "high": None}
 
 
 def is_earlier(raw: Mapping[str, Any]) -> bool:
-    """Whether this is a result of a schema that `current` reads."""
+    """True for a result of a schema that `current` reads."""
     return raw.get("schema") in ("influbench.result/1", "influbench.results/1", "influbench.comparison/1")
 
 
@@ -170,7 +170,7 @@ def _cell(old: list[Raw], keys: list[str], sizes: Mapping[str, int], n_test: int
 
 
 def _agreements(cell: Raw, keys: list[str], sizes: Mapping[str, int], n_test: int) -> Raw:
-    """What one cell of schema 1 says in each of the columns of its quantity."""
+    """The agreements of one cell of schema 1 in each of the columns of its quantity."""
     found: Raw = {}
     for key in keys:
         quantity, value, of_ceiling, letters, n_undefined = _FIELDS[key]
@@ -184,7 +184,8 @@ def _agreements(cell: Raw, keys: list[str], sizes: Mapping[str, int], n_test: in
             "n_undefined": cell.get(n_undefined, 0) if n_undefined else 0,
         }
         if key in ("influence", "memorization") and cell.get("details") is not None:
-            agreement["details"] = {**cell["details"], "pooled": cell["pooled_spearman"]}
+            details = _renamed(cell["details"], "double_centred_spearman", "double_centered_spearman")
+            agreement["details"] = {**details, "pooled": cell["pooled_spearman"]}
         found[key] = agreement
     return found
 

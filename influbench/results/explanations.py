@@ -1,4 +1,4 @@
-"""What `influbench explain` finds."""
+"""The findings of `influbench explain`."""
 
 from typing import Literal
 
@@ -36,7 +36,7 @@ class Strongest(Record):
 
 
 class Account(Record):
-    """Who helps and who hurts, as the truth or one estimator has it. Estimators have units of their own."""
+    """The points that help and hurt, by the truth or one estimator. Estimators have units of their own."""
 
     name: str
     helps: Strongest

@@ -1,11 +1,11 @@
-"""What a run will take."""
+"""Forecasts of runs."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a problem's ground truth will take, before it is trained. Seconds and bytes are predictions."""
+    """The cost of what a problem's judges train, before it is trained. Seconds and bytes are predictions."""
 
     problem: str
     n_trainings: int

@@ -1,4 +1,4 @@
-"""What a run found: the schema of result.json."""
+"""The findings of a run: the schema of result.json."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ class LabelNoise(Record):
 
 
 class ProblemRecord(Record):
-    """What was trained, on what.
+    """The problem: what was trained, on what.
 
     Problems with one `key` are the same, down to the bytes of data and initial parameters.
     """
@@ -45,7 +45,7 @@ class CurvePoint(Record):
 
 
 class Trust(Record):
-    """How far a column's truth can be trusted; see influbench.statistics.reliability.
+    """The trust in a column's truth; see influbench.statistics.reliability.
 
     `seeds_needed` are for a reliability of .5, .8 and .9; null if more than there are.
     """
@@ -111,7 +111,7 @@ class Details(Record):
 
     quartiles: tuple[float, float, float] | None = None
     share_significant: float | None = None
-    double_centred_spearman: Statistic = UNKNOWN
+    double_centered_spearman: Statistic = UNKNOWN
     pooled: Statistic = UNKNOWN
     kendall: Statistic = UNKNOWN
     pearson: Statistic = UNKNOWN
@@ -126,11 +126,11 @@ class Details(Record):
 
 
 class Agreement(Record):
-    """How well one estimator does in one column.
+    """The agreement of one estimator in one column.
 
     `value` is the mean over test points (one statistic where there is one column); `n` counts pairs (null where an
     earlier version did not), and `n_undefined` test points without a value because scores or truth are constant there.
-    Estimators that share a letter cannot be told apart in this column. `failure` says what the judge raised on these
+    Estimators that share a letter cannot be distinguished in this column. `failure` says what the judge raised on these
     scores.
     """
 
@@ -217,7 +217,7 @@ class Failure(Record):
 
 
 class Results(Record):
-    """What a run found: the results of its problems, in the plan's order, and the problems that failed."""
+    """The findings of a run: the results of its problems, in the plan's order, and the problems that failed."""
 
     schema_name: Literal["influbench.results/2"] = Field(default="influbench.results/2", alias="schema")
     plan: str
@@ -227,7 +227,7 @@ class Results(Record):
 
     @property
     def has_failed(self) -> bool:
-        """Whether a cell, a judge, a column of a cell or a whole problem failed."""
+        """True if a cell, a judge, a column of a cell or a whole problem failed."""
         return any(one.status == "failed" for one in self.failures) or any(map(_has_failed, self.results))
 
 

@@ -169,13 +169,13 @@ def _comparisons(table: Tensor) -> Tensor:
     return above.to(torch.int8) - below.to(torch.int8)
 
 
-def double_centred(table: Tensor) -> Tensor:
+def double_centered(table: Tensor) -> Tensor:
     """The table without the means of its rows and columns: which point matters for which, beyond what holds for all."""
     return table - table.mean(0) - table.mean(1, keepdim=True) + table.mean()
 
 
 def _standardised(table: Tensor) -> Tensor:
-    centred = table - table.mean(0)
-    variance = centred.square().mean(0)
+    centered = table - table.mean(0)
+    variance = centered.square().mean(0)
     constant = (table == table[:1]).all(0)
-    return centred / torch.where(constant, torch.nan, variance.sqrt())
+    return centered / torch.where(constant, torch.nan, variance.sqrt())

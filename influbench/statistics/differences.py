@@ -76,11 +76,12 @@ def _pair(first: str, second: str, estimations: Mapping[str, Estimation]) -> _Pa
 def letters(names: list[str], found: list[Difference]) -> dict[str, str]:
     """Compact letter display: names share a letter if, and only if, they cannot be told apart (Piepho 2004).
 
-    `names` in descending order of value, so that the best have "a".
+    `names` in descending order of value, so that the best have "a". Pairs are taken in the order of `found`, the best
+    with all others first: in no order at all, the groups on the way are exponentially many.
     """
-    apart = {frozenset((one.first, one.second)) for one in found if one.is_clear}
+    apart = [(one.first, one.second) for one in found if one.is_clear]
     groups = [set(names)]
-    for first, second in map(tuple, apart):
+    for first, second in apart:
         split = [group for group in groups if {first, second} <= group]
         groups = [group for group in groups if group not in split]
         groups += [group - {one} for group in split for one in (first, second)]

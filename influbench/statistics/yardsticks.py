@@ -12,7 +12,7 @@ from influbench.results import UNKNOWN, Details, Statistic
 from influbench.statistics.correlation import (
     Block,
     ColumnStatistic,
-    double_centred,
+    double_centered,
     kendall,
     mean_over_columns,
     pearson,
@@ -84,6 +84,11 @@ class Yardstick:
         return MEASUREMENTS[self.statistic]
 
     @property
+    def has_reliability(self) -> bool:
+        """Whether the truth has noise whose share in it can be known: only of rank correlations."""
+        return self.noisy and self.statistic == "spearman"
+
+    @property
     def n_pairs(self) -> int:
         """Pairs of a row and a column that are compared."""
         return sum(len(block.rows) * len(block.columns) for block in self.blocks)
@@ -109,8 +114,8 @@ class Yardstick:
 
     @cached_property
     def reliability(self) -> Reliability:
-        """How far the truth itself can be trusted; nothing is known of it where the truth is not noisy."""
-        if not self.noisy or self.statistic != "spearman":
+        """How far the truth itself can be trusted; empty unless `has_reliability`."""
+        if not self.has_reliability:
             return Reliability(None, None, {}, len(self.effects))
         return reliability(self.effects, self.blocks)
 
@@ -163,8 +168,8 @@ class Yardstick:
         return {
             "quartiles": quartiles and tuple(quartiles),
             "share_significant": share_significant(values, len(self.mean)),
-            "double_centred_spearman": self._by(
-                spearman, [double_centred(scores) for scores in repeats], truth=double_centred(self.mean)
+            "double_centered_spearman": self._by(
+                spearman, [double_centered(scores) for scores in repeats], truth=double_centered(self.mean)
             ),
             "pooled": _over_repeats(repeats, lambda scores: pooled(spearman, scores, self.mean)),
         }

@@ -1,1 +1,1 @@
-"""What is written to disk: arrays as safetensors, always whole, never as pickle."""
+"""Files on disk: arrays as safetensors, always written whole, never pickled."""

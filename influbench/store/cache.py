@@ -1,4 +1,4 @@
-"""Where ground truth is kept between runs, found by content."""
+"""The cache of stored trainings between runs, found by content."""
 
 import os
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ VARIABLE = "INFLUBENCH_CACHE"
 
 
 class Cache:
-    """A folder of arrays by name. Several processes may share it: the first one to write a name wins."""
+    """A folder of arrays by name. Several processes may share it: the first to write a name wins."""
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
 
     def read(self, name: str) -> Arrays | None:
-        """What is stored under `name`, or None. StoreError if it is damaged."""
+        """The arrays stored under `name`, or None. StoreError if they are damaged."""
         path = self._path(name)
         with named(path):
             return read_arrays(path) if path.exists() else None
 
     def holds(self, name: str) -> bool:
-        """Whether something is stored under `name`, whole or damaged."""
+        """True if something is stored under `name`, whole or damaged."""
         return self._path(name).exists()
 
     def write(self, name: str, arrays: Arrays) -> None:
@@ -49,14 +49,14 @@ def default_cache() -> Cache:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"the cache folder {root} cannot be made ({error.strerror}); name another in {VARIABLE}"
+            f"the cache folder {root} cannot be created ({error.strerror}); set {VARIABLE} to another folder"
         ) from None
     return Cache(root)
 
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """What the file system refuses, as one sentence with the file's name."""
+    """A context that turns an error of the file system into one sentence that names the file."""
     try:
         yield
     except OSError as error:

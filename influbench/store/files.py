@@ -1,4 +1,4 @@
-"""Whole files or none: a temporary file, fsync, then a rename. Arrays carry a checksum."""
+"""Write a file whole or not at all: a temporary file, fsync, then a rename. Arrays have a checksum."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -19,14 +19,14 @@ _CHECKSUM = "checksum"
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """Named tensors with what is said about them."""
+    """Named tensors, with notes about them."""
 
     tensors: Mapping[str, Tensor]
     notes: Mapping[str, str]
 
 
 def write_bytes(path: Path, content: bytes, *, keep_existing: bool = False) -> None:
-    """Put `content` at `path` in one step. With `keep_existing` the first file that was written stays."""
+    """Write `content` to `path` in one step. With `keep_existing`, a file that is already there stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{token_hex(8)}")
     try:
@@ -44,9 +44,11 @@ def write_bytes(path: Path, content: bytes, *, keep_existing: bool = False) -> N
 
 @contextmanager
 def named_by_a_user(path: Path) -> Iterator[None]:
-    """Within, the file that a user named is written; UsageError where its folder is missing or it cannot be written."""
+    """A context to write a file that the user named. UsageError if its folder is missing or it cannot be written."""
     if not path.parent.is_dir():
-        raise UsageError(f"cannot write {path}: there is no folder {path.parent}; make it, or name another file")
+        raise UsageError(
+            f"cannot write {path}: the folder {path.parent} does not exist; create it, or name another file"
+        )
     try:
         yield
     except OSError as error:
@@ -60,7 +62,7 @@ def write_arrays(path: Path, arrays: Arrays, *, keep_existing: bool = False) -> 
 
 
 def read_arrays(path: Path) -> Arrays:
-    """The arrays at `path`; StoreError if the file is cut short or a bit of it has changed."""
+    """The arrays at `path`. StoreError if the file is truncated or any bit of it has changed."""
     try:
         with safe_open(path, framework="pt") as file:
             notes = dict(file.metadata() or {})
@@ -68,7 +70,7 @@ def read_arrays(path: Path) -> Arrays:
     except SafetensorError as error:
         raise StoreError(f"{path} is damaged: {error}") from error
     if notes.pop(_CHECKSUM, None) != _checksum(tensors):
-        raise StoreError(f"{path} is damaged: its checksum does not fit its content")
+        raise StoreError(f"{path} is damaged: its checksum does not match its content")
     return Arrays(tensors, notes)
 
 

@@ -1,4 +1,4 @@
-"""A run's directory: plan.toml replays it, environment.json says where it ran, result.json what it found."""
+"""A run's directory: plan.toml replays it, environment.json records where it ran, result.json has the result."""
 
 import json
 import os
@@ -24,19 +24,19 @@ from influbench.results import Record, Results, earlier, to_json
 from influbench.store.files import Arrays, read_arrays, write_arrays, write_bytes
 
 PLAN, ENVIRONMENT, RESULT = "plan.toml", "environment.json", "result.json"
-_LONGEST = 180  # characters of a name that a file carries; file systems take 255, with suffix and temporary name
+_LONGEST = 180  # characters; file systems allow 255, which has to hold the suffix and the temporary name as well
 
 
 class RunDirectory:
-    """Where one run or study of a plan is written, file by file, each whole."""
+    """The directory that one run or study of a plan is written to, file by file, each whole."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def begin(self, plan: Plan) -> None:
-        """Make the directory and write the plan; what a former run of the same plan found is removed.
+        """Create the directory and write the plan. The result of an earlier run of the same plan is removed.
 
-        A directory that holds another plan's run, or anything else, is refused.
+        UsageError if the directory holds another plan's run, or anything else.
         """
         content = plan.to_toml().encode()
         try:
@@ -48,7 +48,7 @@ class RunDirectory:
             raise UsageError(f"cannot write to {self.path}: {error.strerror}; name another directory with -o") from None
 
     def withdraw(self) -> None:
-        """Take back what `begin` wrote if nothing was found since, so that a corrected plan finds the place free."""
+        """Remove what `begin` wrote if nothing was added since, so that a corrected plan can use the directory."""
         if {file.name for file in self.path.iterdir()} == {PLAN, ENVIRONMENT}:
             (self.path / PLAN).unlink()
             (self.path / ENVIRONMENT).unlink()
@@ -60,16 +60,16 @@ class RunDirectory:
             if existing.read_bytes() != plan.to_toml().encode() and read_plan(str(existing)) != plan:
                 raise UsageError(f"{self.path} holds the run of another plan; name another directory with -o")
         elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise UsageError(f"{self.path} exists and is no run directory; name another directory with -o")
+            raise UsageError(f"{self.path} exists and is not a run directory; name another directory with -o")
 
     def write_scores(self, problem: str, name: str, tensors: dict[str, Tensor]) -> str:
-        """Store tensors for one estimator (or the truth) of a problem; returns the file's place in the directory."""
+        """Store tensors of one estimator (or the truth) of a problem. Return the file's place in the directory."""
         place = scores_place(problem, name)
         write_arrays(self.path / place, Arrays(tensors, {"problem": problem, "name": name}))
         return place
 
     def write_yardsticks(self, problem: str, arrays: Arrays) -> None:
-        """Store what the scores of a problem are held against."""
+        """Store the yardsticks that the scores of a problem are compared with."""
         write_arrays(self.path / yardsticks_place(problem), arrays)
 
     def write_result(self, result: Record) -> None:
@@ -77,20 +77,20 @@ class RunDirectory:
 
 
 def read_result(directory: Path) -> Results:
-    """What the run in this directory found. UsageError where it is a study's."""
+    """The result of the run in this directory. UsageError if it holds a study."""
     found = read_found(directory)
     if not isinstance(found, Results):
-        raise UsageError(f"{directory} holds a study, and this takes a run; `influbench report {directory}` shows it")
+        raise UsageError(f"{directory} holds a study and not a run; `influbench report {directory}` shows it")
     return found
 
 
 def read_found(directory: Path) -> Record:
-    """What the run or the study in this directory found. UsageError where it is of a study that is not installed."""
+    """The result of the run or study in this directory. UsageError if the study is not installed."""
     path = directory / RESULT
     if not path.is_file():
         if (directory / PLAN).is_file():
             raise UsageError(f"{directory} holds a run that did not finish; run its {PLAN} again with -o {directory}")
-        raise UsageError(f"{directory} is no run directory: it has no {RESULT}")
+        raise UsageError(f"{directory} is not a run directory: it has no {RESULT}")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if earlier.is_earlier(raw):
@@ -101,7 +101,7 @@ def read_found(directory: Path) -> Record:
 
 
 def _record_class(directory: Path, schema: object) -> type[Record]:
-    """The class of records with this schema: those of runs, or of a registered study."""
+    """The class of the records with this schema, of runs or of a registered study."""
     if schema == Results.model_fields["schema_name"].default or not isinstance(schema, str):
         return Results
     name = study_of_schema(schema, installed())
@@ -110,15 +110,15 @@ def _record_class(directory: Path, schema: object) -> type[Record]:
         record: type[Record] = study.record
         return record
     if schema.startswith("influbench."):
-        return Results  # of another version, which does not fit
+        return Results  # of another version, so that reading it is an error
     raise UsageError(
-        f"{directory} holds what a study found ({schema}) that no installed package brings; install the one that does, "
-        f"among those that its {ENVIRONMENT} names{installed().excuse()}"
+        f"{directory} holds the result of a study ({schema}) that is not installed; install its package, one of the "
+        f"plugins in its {ENVIRONMENT}{installed().excuse()}"
     )
 
 
 def read_scores(directory: Path, place: str) -> dict[str, Tensor]:
-    """The tensors that a run stored at this place of its directory."""
+    """The tensors that a run stored at this place in its directory."""
     path = directory / place
     if not path.is_file():
         raise UsageError(f"{directory} does not hold {place}: only a whole run directory holds its scores")
@@ -126,12 +126,12 @@ def read_scores(directory: Path, place: str) -> dict[str, Tensor]:
 
 
 def scores_place(problem: str, name: str) -> str:
-    """Where the scores of one estimator (or "truth") of a problem are stored, in the directory."""
+    """The place in the directory of the scores of one estimator (or "truth") of a problem."""
     return f"scores/{file_name(problem)}/{file_name(name)}.safetensors"
 
 
 def read_yardsticks(directory: Path, problem: str) -> Arrays:
-    """What the scores of a problem were held against. UsageError where the run did not store it."""
+    """The yardsticks that the scores of a problem were compared with. UsageError if the run did not store them."""
     path = directory / yardsticks_place(problem)
     if not path.is_file():
         raise UsageError(f"{directory} was written by an earlier influbench; run its {PLAN} again")
@@ -139,17 +139,17 @@ def read_yardsticks(directory: Path, problem: str) -> Arrays:
 
 
 def yardsticks_place(problem: str) -> str:
-    """Where the yardsticks of a problem are stored, in the directory."""
+    """The place in the directory of the yardsticks of a problem."""
     return f"yardsticks/{file_name(problem)}.safetensors"
 
 
 def truth_beside(place: str) -> str:
-    """Where a problem's truth is stored, from the place of an estimator's scores."""
+    """The place of a problem's truth, from the place of an estimator's scores."""
     return str(PurePosixPath(place).with_name("truth.safetensors"))
 
 
 def new_directory(plan_name: str) -> Path:
-    """A new folder below `runs`, named by plan and time."""
+    """A new folder in `runs`, named after the plan and the time."""
     stem = f"{plan_name}-{datetime.now():%Y%m%d-%H%M%S}"
     for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
         path = Path("runs") / f"{stem}{suffix}"
@@ -158,13 +158,13 @@ def new_directory(plan_name: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise UsageError(f"cannot make {path}: {error.strerror}; name a directory with -o") from None
+            raise UsageError(f"cannot create {path}: {error.strerror}; name a directory with -o") from None
         return path
-    raise UsageError(f"runs holds a thousand runs of this second ({stem}); name a directory with -o")
+    raise UsageError(f"runs already holds a thousand runs named {stem}; name a directory with -o")
 
 
 def environment() -> dict[str, object]:
-    """What a reader needs to judge the figures: versions, processor, threads."""
+    """The facts that a reader needs to judge the numbers: versions, processor, threads."""
     packages = ("torch", "numpy", "scipy", "scikit-learn")
     return {
         "influbench": __version__,
@@ -181,11 +181,14 @@ def environment() -> dict[str, object]:
 
 
 def _plugins() -> dict[str, str]:
-    """Versions of the packages that register something besides influbench, and of what they require."""
+    """Versions of the packages besides influbench that register something, and of the packages that they require."""
     registered = {one.name: one.version for one in installed().distributions() if one.name != "influbench"}
-    required = [line for name in registered for line in _requirements(name) if "extra ==" not in line]
+    required: list[str] = []
+    for name in registered:
+        required += [line for line in _requirements(name) if "extra ==" not in line]
     wanted = {match[0] for line in required if (match := re.match(r"[\w.-]+", line))} - {"influbench"}
-    return dict(sorted((registered | {name: found for name in wanted if (found := _version(name))}).items()))
+    versions = {name: found for name in wanted if (found := _version(name))}
+    return dict(sorted((registered | versions).items()))
 
 
 def _requirements(package: str) -> list[str]:
@@ -211,7 +214,7 @@ def _processor() -> str:
 
 
 def file_name(name: str) -> str:
-    """`name` as one file name, different for different names; what is too long ends in its hash."""
+    """`name` as a file name, different for different names. A name that is too long ends in its hash."""
     quoted = quote(name, safe="=[],")
     if len(quoted) <= _LONGEST:
         return quoted

@@ -1,4 +1,4 @@
-"""The ground truths in a cache: what is there, and how it travels to another lab as one file."""
+"""The ground truths in a cache, and their export to another lab as one file."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ _FOLDER, _ABOUT, _FORMAT = "truth", "about.json", "influbench.truth/1"
 
 @dataclass(frozen=True)
 class StoredTruth:
-    """One truth of the cache. `about` says of what, in words; the key is what it is found by."""
+    """One truth in the cache. It is found by `key`; `about` describes its problem in words."""
 
     key: str
     about: dict[str, object]
@@ -26,49 +26,55 @@ class StoredTruth:
 
     @property
     def n_seeds(self) -> int:
-        """Seeds of which at least one shard is stored."""
+        """Seeds with at least one stored shard."""
         return len({name.partition("/")[0] for name in self.shards})
 
 
 @dataclass(frozen=True)
 class ExportedTruth:
-    """What a file that another lab exported holds, without its tensors."""
+    """The contents of a file that another lab exported, without the tensors."""
 
     key: str
     problem: str
-    places: frozenset[str]  # of its shards in a cache
+    shards: frozenset[str]
 
 
 class Truths:
-    """The ground truths of a cache."""
+    """The ground truths in a cache."""
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
 
     def describe(self, key: str, about: dict[str, object]) -> None:
-        """Note what the truth of this key is of, where that is not noted yet."""
+        """Store a description of the problem of this key's truth, unless one is stored already."""
         path = self._folder(key) / _ABOUT
         with named(path):
             if not path.exists():
                 write_bytes(path, (json.dumps(about, indent=2) + "\n").encode())
 
     def all(self) -> list[StoredTruth]:
-        """Every truth that is stored, in the order of keys."""
+        """Every stored truth, in the order of the keys."""
         root = self._cache.root / _FOLDER
-        return [self._stored(folder) for folder in sorted(root.iterdir()) if folder.is_dir()] if root.is_dir() else []
+        if not root.is_dir():
+            return []
+        return [self._stored(folder) for folder in sorted(root.iterdir()) if folder.is_dir()]
 
     def find(self, prefix: str) -> StoredTruth:
-        """The one truth whose key begins with `prefix`."""
+        """The one truth whose key begins with `prefix`. UnknownNameError if there is not exactly one."""
         found = [truth for truth in self.all() if truth.key.startswith(prefix)]
-        if len(found) != 1:
-            problem = (
-                f"{len(found)} stored truths have keys that begin with" if found else "no stored truth has the key"
+        if not found:
+            raise UnknownNameError(
+                f"no stored truth has a key that begins with {prefix!r}; see `influbench truth list`"
             )
-            raise UnknownNameError(f"{problem} {prefix!r}; see `influbench truth list`")
+        if len(found) > 1:
+            n = len(found)
+            raise UnknownNameError(
+                f"{n} stored truths have keys that begin with {prefix!r}; see `influbench truth list`"
+            )
         return found[0]
 
     def export(self, truth: StoredTruth, path: Path) -> None:
-        """Write the whole truth as one file, with its key and a checksum."""
+        """Write the whole truth to one file, with its key and a checksum."""
         tensors: dict[str, Tensor] = {}
         seconds: dict[str, dict[str, str]] = {}
         for name in truth.shards:
@@ -85,7 +91,7 @@ class Truths:
             write_arrays(path, Arrays(tensors, notes))
 
     def take(self, path: Path) -> tuple[str, int]:
-        """Store what another lab exported: its key, and how many of its shards were not here before."""
+        """Store the truth that another lab exported. Return its key, and how many of its shards are new here."""
         file, notes = _read_export(path)
         n_new = 0
         for name, of_shard in json.loads(notes["shards"]).items():
@@ -102,7 +108,7 @@ class Truths:
         shutil.rmtree(self._folder(truth.key))
 
     def damaged(self, truth: StoredTruth) -> Iterator[str]:
-        """Reads every shard; the reason for each one that is damaged."""
+        """Read every shard, and yield the reason for each one that is damaged."""
         for name in truth.shards:
             try:
                 self._cache.read(f"{_FOLDER}/{truth.key}/{name}")
@@ -123,17 +129,16 @@ class Truths:
 
 
 def exported_truth(path: Path) -> ExportedTruth:
-    """The truth in this file. UsageError or StoreError if it holds none, or is damaged."""
+    """The truth in this file. UsageError if it does not hold one, StoreError if it is damaged."""
     _, notes = _read_export(path)
     problem = str(json.loads(notes["about"]).get("problem", "another problem"))
-    places = frozenset(f"{_FOLDER}/{notes['key']}/{name}" for name in json.loads(notes["shards"]))
-    return ExportedTruth(notes["key"], problem, places)
+    return ExportedTruth(notes["key"], problem, frozenset(json.loads(notes["shards"])))
 
 
 def _read_export(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+        raise UsageError(f"the file {path} does not exist")
     file = read_arrays(path)
     if file.notes.get("format") != _FORMAT:
-        raise UsageError(f"{path} is no exported truth; `influbench truth export` writes one")
+        raise UsageError(f"{path} is not an exported truth; `influbench truth export` writes one")
     return dict(file.tensors), dict(file.notes)

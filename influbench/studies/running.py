@@ -71,7 +71,9 @@ def ask(
     registry, resources = registry or installed(), resources or Resources()
     study, who = settings_of(plan, name, registry), registry.supplied("study", Selector(name, {}))
     _check_record(study, who)
-    planned: Plan = _called(who, lambda: study.planned(resolved(plan, registry)))
+    planned: object = _called(who, lambda: study.planned(resolved(plan, registry)))
+    if not isinstance(planned, Plan):
+        raise PluginError(f"study {who} planned {type(planned).__name__}, expected a Plan; return plan.changed(...)")
     subjects = subjects_of(planned, registry, study=name, resources=resources, progress=progress)
     _called(who, lambda: study.check(planned, subjects))
     check_estimators(subjects)
@@ -84,15 +86,14 @@ def ask(
 
 def settings_of(plan: Plan, name: str, registry: Registry) -> Study[Any]:
     """The study of this name, with the settings of the plan's table [name]."""
-    owner = registry.load("study", name)
-    settings: Study[Any] = plan.studies.get(name) or filled_from_table(owner, {}, name=name)
-    return settings
+    owner: type[Study[Any]] = registry.load("study", name)
+    return plan.studies[name] if name in plan.studies else filled_from_table(owner, {}, name=name)
 
 
 def with_options(plan: Plan, name: str, values: Mapping[str, object], registry: Registry) -> Plan:
     """The plan with what a study's options replace, by what they replace. UsageError where a value does not fit."""
     settings = settings_of(plan, name, registry)
-    keys = [field.name for field in fields(settings)]  # type: ignore[arg-type]
+    keys = [field.name for field in fields(settings) if field.init]  # type: ignore[arg-type]
     if "estimators" not in keys and "estimators" in values:
         plan = plan.changed(estimators=tuple(values["estimators"]))  # type: ignore[arg-type]
     given = {key: value for key, value in values.items() if key in keys}
@@ -108,11 +109,10 @@ def with_options(plan: Plan, name: str, values: Mapping[str, object], registry: 
         raise UsageError(f"{name}: {first_line(error)}") from error
 
 
-def print_study(console: Console, record: Record, registry: Registry | None = None) -> None:
-    """Print what a study found, as wide as the console."""
+def print_study(console: Console, record: Record, *, name: str = "", registry: Registry | None = None) -> None:
+    """Print what a study found, as wide as the console. Without a name, it is the one with the record's schema."""
     registry = registry or installed()
-    name = study_of_schema(record.schema_name, registry)  # type: ignore[attr-defined]
-    assert name is not None
+    name = name or study_of_schema(record.schema_name, registry) or ""  # type: ignore[attr-defined]
     study, who = registry.load("study", name), registry.supplied("study", Selector(name, {}))
     for part in _called(who, lambda: list(study.report(record, width=console.width))):  # type: ignore[attr-defined]
         console.print(part)

@@ -7,7 +7,7 @@ from traceback import extract_tb
 from typing import Any
 from unittest import SkipTest
 
-from influbench.errors import EscapedError, InflubenchError, PluginError, did_you_mean, told
+from influbench.errors import EscapedError, InflubenchError, PluginError, did_you_mean, type_and_message
 from influbench.isolation import isolated
 from influbench.registry import changed_on_import
 from influbench.results import CheckOutcome
@@ -112,7 +112,7 @@ def described(error: Exception) -> str:
         return str(error)
     raised = error.__cause__ if isinstance(error, EscapedError) and error.__cause__ else error
     frame = extract_tb(raised.__traceback__)[-1]
-    return f"{told(raised)} ({Path(frame.filename).name}, line {frame.lineno})"
+    return f"{type_and_message(raised)} ({Path(frame.filename).name}, line {frame.lineno})"
 
 
 def assert_unchanged(changed: Sequence[str], owner: type, what: str) -> None:

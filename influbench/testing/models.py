@@ -118,9 +118,9 @@ def _hold(requirement: Requirement, rehearsal: Rehearsal) -> None:
 def _trains_in_a_stack(subject: _Subject) -> None:
     """Two networks that are trained together end where each of them ends alone."""
     for trainer in subject.trainers():
-        together = trainer.train([1, 2]).parameters()
+        together = trainer.train(trainer.course(seeds=[1, 2])).parameters()
         for replica, seed in enumerate((1, 2)):
-            alone = trainer.train([seed]).parameters()
+            alone = trainer.train(trainer.course(seeds=[seed])).parameters()
             if any(not _close(together[name][replica], p[0]) for name, p in alone.items()):
                 raise ContractError(
                     "a network trained in a stack is another than the same trained alone",

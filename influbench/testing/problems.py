@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from influbench.api import Data, Dataset, MeasureName, Model, Recipe, Split
-from influbench.engine.boundary import checked_data, on_device
+from influbench.engine.boundary import checked_data
 from influbench.isolation import isolated
 from influbench.models.mlp import Mlp
 from influbench.problem import TrainingProblem
@@ -57,16 +57,6 @@ def pictures(n_train: int = 12, n_test: int = 4, *, n_classes: int = 2, size: in
     return _split(Split(inputs, labels, _ids(n, generator)), n_train, n_classes)
 
 
-def in_dtype(data: Data, dtype: torch.dtype) -> Data:
-    """The same data with inputs, and labels of regression, in this dtype."""
-
-    def cast(split: Split) -> Split:
-        labels = split.labels.to(dtype) if data.n_classes is None else split.labels
-        return Split(split.inputs.to(dtype), labels, split.ids)
-
-    return Data(cast(data.train), cast(data.test), data.n_classes)
-
-
 def permuted(data: Data, order: Tensor) -> Data:
     """The same examples with the train points in another order."""
     return Data(data.train.rows(order), data.test, data.n_classes)
@@ -101,7 +91,7 @@ def small_trainer(
     """The training behind `small_problem`. The recipe's names are those of `registry`, or of all that is installed."""
     settings = {"learning_rate": 0.1, "momentum": 0.9, "batch_size": 6, "epochs": 2, **recipe}
     return Trainer(
-        on_device(in_dtype(data or blobs(), dtype), torch.device(device)),
+        (data or blobs()).to(dtype, torch.device(device)),
         model or Mlp(hidden=(8,)),
         update_rule(Recipe(**settings), registry),  # type: ignore[arg-type]
         measure,
@@ -136,7 +126,7 @@ def small_judged_problem(
     data: Data | None = None, *, steps: Sequence[int] = (), n_seeds: int = 2, n_wrong: int = 0
 ) -> TruthProblem:
     """A problem as a judge is given it, of `small_problem`'s size; the first `n_wrong` train labels count as wrong."""
-    trainer = small_trainer(data)
+    trainer = small_trainer(data, learning_rate=0.01)  # at which no subset of the small problems diverges
     wrong = torch.arange(len(trainer.data.train)) < n_wrong
     return TruthProblem(GroundTruth(trainer, 1, steps, n_seeds=n_seeds), wrong)
 

@@ -7,7 +7,7 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
-from influbench.api import Data, Optimizer, Schedule
+from influbench.api import Optimizer, Schedule
 from influbench.isolation import isolated
 from influbench.measures import example_losses
 from influbench.training import VERSION
@@ -33,42 +33,26 @@ def digest(*parts: object) -> str:
 
 
 def training_key(trainer: Trainer, seed: int) -> str:
-    """Key of everything that decides a training of this seed, but for weights and masks.
+    """Key of everything that decides a training of this seed, but for what its course says (weights, masks, ...).
 
     Besides data, model, recipe and initial parameters it holds what the network *does* before training (outputs,
     losses and gradients on one batch), so that an edited `forward` or `loss` is another key; and likewise the learning
     rates of a stranger's schedule, and what a stranger's optimizer does. VERSION speaks for the built-in ones.
     """
     with isolated():
-        parameters, behaviour = trainer.initial_parameters(seed), list(_behaviour(trainer, seed))
-        behaviour += _of_strangers(trainer.rule, trainer.n_steps)
-    return digest(
-        VERSION,
-        repr(trainer.model),
-        trainer.recipe,
-        str(trainer.dtype),
-        seed,
-        *_tensors(trainer.data),
-        *(item for name in sorted(parameters) for item in (name, parameters[name])),
-        *behaviour,
-    )
-
-
-def _tensors(data: Data) -> Iterator[object]:
-    for split in (data.train, data.test):
-        yield from (split.inputs, split.labels, split.ids)
-    yield data.n_classes
+        behaviour = (*_behaviour(trainer, seed), *_of_strangers(trainer.rule, trainer.n_steps))
+        return digest(VERSION, *trainer.decided_by(seed), *behaviour)
 
 
 def _behaviour(trainer: Trainer, seed: int) -> Iterator[object]:
     """Outputs, losses and gradients of the network before training, in float64."""
     precise = replace(trainer, dtype=torch.float64)
-    batch = trainer.data.train.rows(slice(0, _BATCH))
+    batch = trainer.data.train.rows(slice(0, _BATCH)).to(torch.float64)
     for scale in _SCALES:
         parameters = {name: scale * p for name, p in precise.initial_parameters(seed).items()}
         leaves = [parameters[name].requires_grad_() for name in sorted(precise.network.trainable)]
         with torch.enable_grad():
-            outputs = precise.network.single(parameters, batch.inputs.double())
+            outputs = precise.network.single(parameters, batch.inputs)
             losses = example_losses(trainer.model, outputs, batch.labels)
             gradients = torch.autograd.grad(losses.sum(), leaves, allow_unused=True)
         for values in (outputs, losses, *gradients):

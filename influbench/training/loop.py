@@ -3,23 +3,24 @@
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from time import perf_counter
 
 import torch
 from torch import Tensor
 
-from influbench.api import Data, Masks, MeasureName, Model, Normalizer, Optimizer, OptimizerState, Recipe
+from influbench.api import Data, Masks, MeasureName, Model, Normalizer, Optimizer, OptimizerState, Recipe, Split
 from influbench.errors import ModelError
 from influbench.measures import example_losses
 from influbench.networks.batch_norm import with_group_norm
 from influbench.networks.modules import freeze_into_buffers, take_parameters
-from influbench.networks.replicas import Parameters, Replicas, SiteMasks
+from influbench.networks.replicas import Parameters, Replicas
 from influbench.process import settings_kept
 from influbench.seeds import derive
 from influbench.training.batches import batch_rows, steps_per_training
-from influbench.training.runs import StackedRuns, site_masks
+from influbench.training.course import Batch, Course
+from influbench.training.runs import StackedRuns
 from influbench.training.updates import UpdateRule
 from influbench.training.width import (
     LOOPED_WIDTHS,
@@ -69,7 +70,7 @@ class Trainer:
         """The model's module, ready to run in replicas."""
         module = self._build(0)
         network = Replicas(module)
-        network.probe(dict(module.named_parameters()), self.data.train.inputs[:2].to(self.dtype, copy=True))
+        network.probe(dict(module.named_parameters()), self.data.train.rows(slice(0, 2)).to(self.dtype).inputs.clone())
         return network
 
     @cached_property
@@ -125,6 +126,19 @@ class Trainer:
             seconds.append(perf_counter() - start)
         return min(seconds)
 
+    def decided_by(self, seed: int) -> Iterator[object]:
+        """All that decides a training of this seed besides what its course says, for content keys.
+
+        What `model` does is only named here; see `fingerprint.training_key`.
+        """
+        yield from (repr(self.model), self.recipe, str(self.dtype), seed)
+        for split in (self.data.train, self.data.test):
+            yield from (split.inputs, split.labels, split.ids)
+        yield self.data.n_classes
+        parameters = self.initial_parameters(seed)
+        for name in sorted(parameters):
+            yield from (name, parameters[name])
+
     def initial_parameters(self, seed: int) -> Parameters:
         """Parameters of one network before training, as the model draws them under this seed."""
         return {name: p.detach() for name, p in self._build(seed).named_parameters()}
@@ -144,35 +158,37 @@ class Trainer:
     def _trained(self, parameters: Parameters, frozen: Collection[str]) -> dict[str, Tensor]:
         return {name: p for name, p in parameters.items() if name in self.network.trainable and name not in frozen}
 
-    def train(
+    def course(
         self,
-        seeds: Sequence[int],
         weights: Tensor | None = None,
         *,
+        seeds: Sequence[int],
         masks: Masks | None = None,
-        checkpoints: Sequence[int] = (),
+        checkpoints: Collection[int] = (),
         normalizer: Normalizer = "batch",
         frozen: Collection[str] = (),
-        spend: Spend = lambda _examples: None,
-    ) -> StackedRuns:
-        """One network per seed; see `api.Problem.train`. `spend` is told the example-gradients of every step."""
-        kept_steps = {*checkpoints, self.n_steps}
-        weights = self._weights(weights, len(seeds))
-        batches = batch_rows(self.recipe, self.data.train.ids, seeds)
+    ) -> Course:
+        """The training of one network per seed; see `api.Problem.train` for the rest."""
+        ids = self.data.train.ids
+        return Course(
+            weights=self._weights(weights, len(seeds)),
+            seeds=seeds,
+            batches=batch_rows(self.recipe, ids, seeds),
+            ids=ids,
+            masks=masks,
+            checkpoints=checkpoints,
+            normalizer=normalizer,
+            frozen=frozenset(frozen),
+        )
+
+    def train(self, course: Course, *, spend: Spend = lambda _examples: None) -> StackedRuns:
+        """The networks of a course. `spend` is told the example-gradients of every step."""
+        kept_steps = course.kept_steps
         stacks: list[dict[int, Parameters]] = []
         start = 0
-        while start < len(seeds):
-            stack = slice(start, min(start + self.stack_width, len(seeds)))
-            trajectory = self._trajectory(
-                seeds[stack],
-                [rows if rows.ndim == 1 else rows[stack] for rows in batches],
-                weights[stack],
-                masks=masks,
-                replicas=stack,
-                normalizer=normalizer,
-                frozen=frozen,
-                spend=spend,
-            )
+        while start < course.n_replicas:
+            stack = slice(start, min(start + self.stack_width, course.n_replicas))
+            trajectory = self._trajectory(course.part(stack), spend)
             try:
                 stacks.append({step: _copied(parameters) for step, parameters in trajectory if step in kept_steps})
             except (RuntimeError, MemoryError) as error:
@@ -181,17 +197,15 @@ class Trainer:
                 self.__dict__["stack_width"] = self.stack_width // 2
             else:
                 start = stack.stop
-        kept = {step: _concatenated([stack[step] for stack in stacks]) for step in kept_steps}
-        return self._runs(kept, weights, [rows.expand(len(seeds), -1) for rows in batches])
+        return self._runs(course, {step: _concatenated([stack[step] for stack in stacks]) for step in kept_steps})
 
-    def _runs(self, kept: dict[int, Parameters], weights: Tensor, batches: Sequence[Tensor]) -> StackedRuns:
+    def _runs(self, course: Course, kept: dict[int, Parameters]) -> StackedRuns:
         return StackedRuns(
             self.network,
             self.model,
             self.measure,
+            course=course,
             kept=kept,
-            weights=weights,
-            batches=batches,
             learning_rates=self.learning_rates,
             replicas_at_a_time=self.stack_width,
             examples_at_a_time=self.recipe.batch_size,
@@ -199,41 +213,37 @@ class Trainer:
 
     def untrained(self, n_replicas: int) -> StackedRuns:
         """Networks as they are before training, one initialisation in all replicas."""
-        return self._runs({0: _stacked([self.initial_parameters(0)] * n_replicas)}, self._weights(None, n_replicas), [])
+        course = Course(self._weights(None, n_replicas), [0] * n_replicas, batches=(), ids=self.data.train.ids)
+        return self._runs(course, {0: _stacked([self.initial_parameters(0)] * n_replicas)})
 
     def update(
         self,
         parameters: Parameters,
         state: OptimizerState,
-        rows: Tensor,
-        weights: Tensor,
+        batch: Batch,
         *,
-        inputs: Tensor,
-        masks: SiteMasks | None = None,
-        normalizer: Normalizer = "batch",
-        frozen: Collection[str] = (),
+        train: Split | None = None,
         in_place: bool = False,
     ) -> tuple[Parameters, OptimizerState]:
-        """One optimizer step on examples `rows`, (n,) or (R, n), of `inputs`; weights are those of the batch, (R, n).
+        """One optimizer step on examples of the train points, or of `train` in their place.
 
         It computes in the dtype of the parameters, whatever that of the data. `in_place` may write into parameters and
         state. Otherwise it is differentiable with respect to parameters, state and weights, where gradients are enabled
         and they require it.
         """
-        trained = self._trained(parameters, frozen)
+        trained = self._trained(parameters, batch.frozen)
         dtype = next(iter(trained.values())).dtype
-        weights = weights.to(dtype)
+        weights = batch.weights.to(dtype)
         tracked = torch.is_grad_enabled() and any(t.requires_grad for t in (*trained.values(), weights))
         with torch.enable_grad():
             leaves = {name: p if p.requires_grad else p.detach().requires_grad_() for name, p in trained.items()}
-            per_replica = rows if rows.ndim == 2 else rows[None]
+            rows = batch.rows if batch.rows.ndim == 2 else batch.rows[None]
+            examples = (train or self.data.train).rows(rows).to(dtype)
             outputs = self.network.outputs(
-                {**parameters, **leaves}, inputs[per_replica].to(dtype), masks, differentiable_twice=tracked
+                {**parameters, **leaves}, examples.inputs, batch.factors, differentiable_twice=tracked
             )
-            labels = self.data.train.labels[per_replica]
-            labels = labels.to(dtype) if labels.is_floating_point() else labels
-            losses = example_losses(self.model, outputs, labels)
-            loss = ((losses * weights).sum(1) / _denominator(weights, normalizer)).sum()
+            losses = example_losses(self.model, outputs, examples.labels)
+            loss = ((losses * weights).sum(1) / _denominator(weights, batch.normalizer)).sum()
             gradients = torch.autograd.grad(loss, list(leaves.values()), create_graph=tracked)
         stepped, state = self.rule.step(
             trained,
@@ -244,53 +254,30 @@ class Trainer:
         )
         return {**parameters, **stepped}, state
 
-    def _trajectory(
-        self,
-        seeds: Sequence[int],
-        batches: Sequence[Tensor],
-        weights: Tensor,
-        *,
-        masks: Masks | None,
-        replicas: slice,
-        normalizer: Normalizer,
-        frozen: Collection[str],
-        spend: Spend,
-    ) -> Iterator[tuple[int, Parameters]]:
+    def _trajectory(self, course: Course, spend: Spend) -> Iterator[tuple[int, Parameters]]:
         """Parameters of one stack, after 0, 1, 2, ... steps; those of the next step take their place in memory."""
-        train = self.data.train
-        initial = {seed: self.initial_parameters(seed) for seed in set(seeds)}
-        parameters: Parameters = _stacked([initial[seed] for seed in seeds])
-        state = self.initial_state(parameters, frozen=frozen)
-        inputs = _without_the_left_out(train.inputs, weights)
+        initial = {seed: self.initial_parameters(seed) for seed in set(course.seeds)}
+        parameters: Parameters = _stacked([initial[seed] for seed in course.seeds])
+        state = self.initial_state(parameters, frozen=course.frozen)
+        train = _without_the_left_out(self.data.train, course.weights)
         yield 0, parameters
-        for step, rows in enumerate(batches, start=1):
-            of_batch = weights[:, rows] if rows.ndim == 1 else weights.gather(1, rows)
-            of_sites = site_masks(masks, train.ids[rows], replicas, self.dtype)
+        for step in range(len(course.batches)):
+            batch = course.at(step)
             with torch.no_grad():
-                parameters, state = self.update(
-                    parameters,
-                    state,
-                    rows,
-                    of_batch,
-                    inputs=inputs,
-                    masks=of_sites,
-                    normalizer=normalizer,
-                    frozen=frozen,
-                    in_place=True,
-                )
-            spend(of_batch.numel())
-            yield step, parameters
+                parameters, state = self.update(parameters, state, batch, train=train, in_place=True)
+            spend(batch.weights.numel())
+            yield step + 1, parameters
 
     def _rehearsal(self, width: int) -> Callable[[], object]:
         """A function that takes one optimizer step with `width` replicas and keeps nothing."""
         parameters = _stacked([self.initial_parameters(0)] * width)
         state = self.initial_state(parameters)
         rows = torch.arange(min(self.recipe.batch_size, len(self.data.train)), device=self.device)
-        weights = torch.ones(width, len(rows), dtype=self.dtype, device=self.device)
+        batch = Batch(rows, torch.ones(width, len(rows), dtype=self.dtype, device=self.device))
 
         def run_step() -> None:
             with torch.no_grad():
-                self.update(parameters, state, rows, weights, inputs=self.data.train.inputs, in_place=True)
+                self.update(parameters, state, batch, in_place=True)
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
 
@@ -323,10 +310,13 @@ def _denominator(weights: Tensor, normalizer: Normalizer) -> Tensor | float:
     return torch.where(kept > 0, kept, torch.ones_like(kept))
 
 
-def _without_the_left_out(inputs: Tensor, weights: Tensor) -> Tensor:
-    """Inputs with zeros where no replica uses the example: whatever stood there, it cannot reach a network."""
+def _without_the_left_out(train: Split, weights: Tensor) -> Split:
+    """Inputs are zeros where no replica uses the example: whatever stood there, it cannot reach a network."""
     unused = (weights == 0).all(0)
-    return inputs.masked_fill(unused.reshape(-1, *[1] * (inputs.ndim - 1)), 0) if unused.any() else inputs
+    if not unused.any():
+        return train
+    of_examples = unused.reshape(-1, *[1] * (train.inputs.ndim - 1))
+    return replace(train, inputs=train.inputs.masked_fill(of_examples, 0))
 
 
 def _stacked(parameters: Sequence[Parameters]) -> Parameters:

@@ -9,6 +9,7 @@ from torch import Tensor
 from influbench.api import Crossed, Masks, MeasureName, Model, Runs, Split, SplitMasks
 from influbench.measures import measure_of
 from influbench.networks.replicas import Parameters, Replicas
+from influbench.training.course import Course, factors
 
 _PAIRS_AT_A_TIME = 2**16  # of ids and examples, where masks are shared
 
@@ -22,41 +23,41 @@ class StackedRuns(Runs):
         model: Model,
         measure: str,
         *,
+        course: Course,
         kept: Mapping[int, Parameters],
-        weights: Tensor,
-        batches: Sequence[Tensor],
         learning_rates: Sequence[float],
         replicas_at_a_time: int,
         examples_at_a_time: int,
     ) -> None:
-        self.n_replicas = len(weights)
+        self.n_replicas = course.n_replicas
         self.steps = tuple(sorted(kept))
         self.learning_rates = learning_rates
-        self.batches = batches
-        self.weights = weights
+        self.batches = [rows.expand(course.n_replicas, -1) for rows in course.batches]
+        self.weights = course.weights
         self._network, self._model, self._measure = network, model, measure
         self._kept = kept
         self._replicas_at_a_time, self._examples_at_a_time = replicas_at_a_time, examples_at_a_time
 
     def parameters(self, *, step: int | None = None) -> Parameters:
-        step = self.steps[-1] if step is None else step
+        step = self._step(step)
         if step not in self._kept:
             raise ValueError(f"no parameters were kept after step {step}; kept are {', '.join(map(str, self.steps))}")
         return self._kept[step]
 
     def outputs(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
-        parameters = self.parameters(step=step)
+        step = self._step(step)
         with torch.no_grad():
-            return torch.cat([self._outputs(parameters, split, masks, stack) for stack in self._stacks()])
+            return torch.cat([self._outputs(split, step, masks, stack) for stack in self._stacks()])
 
     def crossed_outputs(
         self, split: Split, *, ids: Tensor, masks: SplitMasks, step: int | None = None
     ) -> Iterator[Crossed]:
-        parameters = self.parameters(step=step)
+        parameters, step = self.parameters(step=step), self._step(step)
         for replica in range(self.n_replicas):
             of_replica = {name: p[replica] for name, p in parameters.items()}
             one = slice(replica, replica + 1)
-            own = {site: f[0] for site, f in site_masks(masks, ids, one, split.inputs.dtype).items()}
+            of_masks = factors(masks, ids, one, step=step, dtype=self.weights.dtype)
+            own = {site: of_site[0] for site, of_site in of_masks.items()}
             with torch.no_grad():
                 distinct, place = _distinct(own)
                 parts = self._network.crossed(of_replica, split.inputs, distinct, masks.p)
@@ -90,28 +91,24 @@ class StackedRuns(Runs):
         outputs = self.outputs(split, step=step, masks=masks)
         return {name: measure_of(name, self._model)(outputs, split.labels[None]) for name in measures}
 
+    def _step(self, step: int | None) -> int:
+        return self.steps[-1] if step is None else step
+
     def _stacks(self) -> Iterator[slice]:
         for start in range(0, self.n_replicas, self._replicas_at_a_time):
             yield slice(start, min(start + self._replicas_at_a_time, self.n_replicas))
 
-    def _outputs(self, parameters: Parameters, split: Split, masks: Masks | None, stack: slice) -> Tensor:
+    def _outputs(self, split: Split, step: int, masks: Masks | None, stack: slice) -> Tensor:
         """Outputs of some of the replicas, a batch of examples at a time: no more memory than training takes."""
-        of_stack = {name: p[stack] for name, p in parameters.items()}
+        of_stack = {name: p[stack] for name, p in self.parameters(step=step).items()}
         batches = zip(
             split.inputs.split(self._examples_at_a_time), split.ids.split(self._examples_at_a_time), strict=True
         )
-        return torch.cat(
-            [
-                self._network.outputs(of_stack, inputs[None], site_masks(masks, ids, stack, inputs.dtype))
-                for inputs, ids in batches
-            ],
-            dim=1,
-        )
-
-
-def site_masks(masks: Masks | None, ids: Tensor, replicas: slice, dtype: torch.dtype) -> dict[str, Tensor]:
-    """The factors of each site, in the networks' dtype."""
-    return {site: masks(site, ids, replicas).to(dtype) for site in masks.sites} if masks else {}
+        outputs = []
+        for inputs, ids in batches:
+            of_batch = factors(masks, ids, stack, step=step, dtype=self.weights.dtype)
+            outputs.append(self._network.outputs(of_stack, inputs[None], of_batch))
+        return torch.cat(outputs, dim=1)
 
 
 def _distinct(own: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:

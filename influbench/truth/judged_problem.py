@@ -78,7 +78,8 @@ class TruthProblem(JudgedProblem):
         checkpoints: Sequence[int] = (),
         normalizer: Normalizer = "batch",
     ) -> Runs:
-        return self.trainer.train(seeds, weights, checkpoints=checkpoints, normalizer=normalizer)
+        course = self.trainer.course(weights, seeds=seeds, checkpoints=checkpoints, normalizer=normalizer)
+        return self.trainer.train(course)
 
     def key(self, *parts: object) -> str:
         return digest(*parts, training_key(self.trainer, self.seed))

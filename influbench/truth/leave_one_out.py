@@ -138,7 +138,7 @@ def _effects(trainer: Trainer, seed: int, rows: Sequence[int], steps: Sequence[i
     data = trainer.data
     weights = torch.ones(1 + len(rows), len(data.train))
     weights[torch.arange(1, 1 + len(rows)), torch.tensor(rows)] = 0
-    runs = trainer.train([seed] * len(weights), weights, checkpoints=steps)
+    runs = trainer.train(trainer.course(weights, seeds=[seed] * len(weights), checkpoints=steps))
     left_out = data.train.rows(torch.tensor(rows))
     measures = available(data.n_classes)
     effects = {}

@@ -38,8 +38,9 @@ def test_json_is_one_object_and_the_stored_result(influbench: Influbench, quick_
     result = json.loads(ran.stdout)
     assert result == json.loads((tmp_path / "out" / "result.json").read_text())
     assert json.loads(influbench("report", "out", "--json").stdout) == result
-    assert (result["truth"]["n_seeds"], result["seed"]) == (3, 5)
-    assert {cell["name"] for cell in result["cells"]} == {"random"}
+    (of_problem,) = result["results"]
+    assert (of_problem["trust"]["influence"]["n_seeds"], result["seed"]) == (3, 5)
+    assert {cell["name"] for cell in of_problem["cells"]} == {"random"}
 
 
 def test_a_run_directory_is_named_by_plan_and_time(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_wrong_words_are_one_sentence_and_exit_code_2(influbench: Influbench, wo
          "(plugins that did not load, see `influbench plugins`: broken-ones)"),
         ("epochs = 2", "optimizer = 'adam[n=3]'", "quick: [training] adam has no parameter 'n'; it has none"),
         ("epochs = 2", "epoch = 2", "quick.toml: unknown key 'epoch' in [training]; did you mean 'epochs'?"),
-        ("[truth]", "[truth", "quick.toml is no TOML: Expected ']' at the end of a table declaration "
+        ("[truth]", "[truth", "quick.toml is not valid TOML: Expected ']' at the end of a table declaration "
          "(at line 8, column 7)"),
         ("digits[n_train=70,n_test=20]", "not_finite",
          "not_finite (strangers 1.0) train inputs are not finite in 1 of 20 examples"),
@@ -158,7 +159,7 @@ def test_traceback_shows_where_an_error_comes_from(influbench: Influbench) -> No
 
 
 def test_report_of_what_is_no_run_is_one_sentence(influbench: Influbench, tmp_path: Path) -> None:
-    assert influbench("report", "nowhere").stderr == "Error: nowhere is no run directory: it has no result.json\n"
+    assert influbench("report", "nowhere").stderr == "Error: nowhere is not a run directory: it has no result.json\n"
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "plan.toml").write_text(QUICK)
     half = influbench("report", "half")
@@ -202,7 +203,9 @@ def test_a_name_that_is_taken_is_told_and_the_default_plan_runs(
     (strangers / "strangers-1.0.dist-info" / "entry_points.txt").write_text("[influbench]\ntaking = taking_plugin\n")
     ran = influbench("run", quick_plan, "-q", path=strangers)
     assert (ran.exit_code, ran.stderr) == (0, "")
-    sentence = "its estimator 'random' cannot be used: influbench has one of that name; register it by another"
+    sentence = (
+        "its estimator 'random' cannot be used: influbench already has one of this name; register it under another name"
+    )
     assert f"warning: strangers 1.0: {sentence}" in influbench("list", path=strangers, columns=200).stdout
     assert sentence in influbench("plugins", path=strangers, columns=200).stdout
     for words in (["list"], ["plugins"]):
@@ -235,7 +238,10 @@ def test_show_takes_parameters(influbench: Influbench) -> None:
         ("subset[n_model=3]", "subset has no parameter 'n_model'; did you mean 'n_models'?"),
         ("subset[n_models=0]", "subset[n_models=0]: n_models must be at least 2, got 0"),
         ("digits[seeds=3]", "'digits' names a dataset and a plan; write `influbench show dataset digits`"),
-        ("plan digits[seeds=3]", "digits is a plan, which takes no parameters; write `influbench show plan digits`"),
+        (
+            "plan digits[seeds=3]",
+            "digits is a plan, and plans do not have parameters; write `influbench show plan digits`",
+        ),
     ):
         wrong = influbench("show", *words.split())
         assert wrong.exit_code == 2
@@ -276,6 +282,14 @@ def _start(plan: Path, tmp_path: Path, out: str) -> subprocess.Popen[bytes]:
     )
 
 
+def judge_in(printed: str) -> dict[str, object]:
+    """The only judge of a run of one problem, from what --json printed."""
+    (result,) = json.loads(printed)["results"]
+    (judge,) = result["judges"]
+    assert judge["name"] == "leave_one_out"
+    return dict(judge)
+
+
 def _stored(cache: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in cache.rglob("block-*.safetensors")}
 
@@ -305,8 +319,8 @@ def test_a_run_that_is_stopped_in_the_middle_of_truth_recomputes_no_finished_sha
 
     again = influbench("run", plan, "-o", "out", "--json")
     assert again.exit_code == 0, again.stderr
-    truth = json.loads(again.stdout)["truth"]
-    assert (truth["n_shards"], truth["n_shards_reused"]) == (80, len(before))
+    judge = judge_in(again.stdout)
+    assert (judge["n_shards"], judge["n_shards_reused"]) == (80, len(before))
     after = _stored(own_cache)
     assert len(after) == 80
     assert {path: after[path] for path in before} == before
@@ -335,7 +349,7 @@ def test_stored_truths_are_listed_shared_checked_and_cleared(
     assert key[:12] in influbench("truth", "list").stdout
     assert json.loads(influbench("truth", "show", key[:6]).stdout)["model"] == "mlp[hidden=[8]]"
     nowhere = influbench("truth", "export", key[:6], "new/shared")
-    sentence = "Error: cannot write new/shared: there is no folder new; make it, or name another file\n"
+    sentence = "Error: cannot write new/shared: the folder new does not exist; create it, or name another file\n"
     assert (nowhere.exit_code, nowhere.stderr) == (2, sentence)
     assert "2 seeds of digits" in influbench("truth", "export", key[:6], "shared").stdout
     assert influbench("truth", "clear", "--all", "--yes").exit_code == 0
@@ -344,7 +358,7 @@ def test_stored_truths_are_listed_shared_checked_and_cleared(
     assert "0 of 4 shards are new here" in influbench("truth", "import", "shared").stdout
     assert influbench("truth", "verify").stdout == "4 of 4 shards are whole.\n"
     again = influbench("run", quick_plan, "--json")
-    assert json.loads(again.stdout)["truth"]["n_shards_reused"] == 4
+    assert judge_in(again.stdout)["n_shards_reused"] == 4
 
     shard = next(own_cache.rglob("block-*.safetensors"))
     shard.write_bytes(shard.read_bytes()[:-3])
@@ -357,8 +371,8 @@ def test_stored_truths_are_listed_shared_checked_and_cleared(
 def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no truth")
     for words, sentence in (
-        (["show", "abc"], "Error: no stored truth has the key 'abc'; see `influbench truth list`\n"),
-        (["import", "nowhere"], "Error: there is no file nowhere\n"),
+        (["show", "abc"], "Error: no stored truth has a key that begins with 'abc'; see `influbench truth list`\n"),
+        (["import", "nowhere"], "Error: the file nowhere does not exist\n"),
         (["clear", "--yes"], "Error: name the keys to delete, or give --all\n"),
     ):
         wrong = influbench("truth", *words)
@@ -374,7 +388,7 @@ def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick
     [
         (["--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1."),
         (["--memory", "10KB"], "one replica needs about 0 MB, and the memory limit is 0 MB"),
-        (["--memory", "lots"], "Invalid value for '--memory': 'lots' is no size; write for instance 500MB or 4GB"),
+        (["--memory", "lots"], "Invalid value for '--memory': 'lots' is not a size; write for instance 500MB or 4GB"),
         (["--reliability", "1.2"], "Invalid value for '--reliability': 1.2 is not in the range 0<x<1."),
         (["--device", "gpu"], "device 'gpu' cannot be used here"),
         (["--workers", "1", "--dask", "local:1"], "give --workers or --dask, not both"),
@@ -408,11 +422,10 @@ def test_two_runs_of_one_plan_at_the_same_time_find_the_same(tmp_path: Path, own
     for run in runs:
         _, errors = run.communicate(timeout=120)
         assert run.returncode == 0, errors
-    found = [json.loads((tmp_path / out / "result.json").read_text()) for out in ("one", "two")]
-    statistics = [
-        [{key: cell[key] for key in ("name", "spearman", "of_ceiling")} for cell in r["cells"]] for r in found
-    ]
+    found = [json.loads((tmp_path / out / "result.json").read_text())["results"][0] for out in ("one", "two")]
+    statistics = [{cell["name"]: cell["columns"] for cell in result["cells"]} for result in found]
+    assert statistics[0].keys() == {"random", "same_label"}
     assert statistics[0] == statistics[1]
-    assert found[0]["truth"]["influence"] == found[1]["truth"]["influence"]
+    assert found[0]["trust"] == found[1]["trust"]
     assert len(_stored(own_cache)) == 16
     assert not [path for path in own_cache.rglob(".*") if path.is_file()]

@@ -37,9 +37,9 @@ def test_versions_are_shown_side_by_side_and_their_difference_in_words(
 
 def test_json_is_one_object_with_every_pair(influbench: Influbench, two_runs: tuple[str, str]) -> None:
     found = json.loads(influbench("compare", *two_runs, "--json").stdout)
-    assert found["schema"] == "influbench.comparison/1"
+    assert found["schema"] == "influbench.comparison/2"
     assert found["versions"] == [["subset@before", "subset@after"]]
-    influence = next(column for column in found["columns"] if column["where"] == "influence")
+    influence = next(column for column in found["columns"] if column["key"] == "influence")
     assert len(influence["comparisons"]) == 3
     assert {one["name"] for one in influence["estimators"]} == {"subset@before", "subset@after", "same_label"}
 
@@ -60,9 +60,9 @@ def test_several_problems_have_ranks_and_a_row_each(influbench: Influbench, quic
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["nowhere"], "nowhere is no run directory: it has no result.json"),
+        (["nowhere"], "nowhere is not a run directory: it has no result.json"),
         (["before", "-e", "subsett"], "no run has an estimator 'subsett'; did you mean 'subset'?"),
-        (["before", "-e", "subset"], "there are no two estimators with scores to compare; name more runs or more "
+        (["before", "-e", "subset"], "fewer than two estimators have scores to compare; name more runs or more "
          "estimators"),
     ],
 )  # fmt: skip
@@ -77,7 +77,8 @@ def test_a_run_of_an_earlier_version_is_refused(
     influbench: Influbench, two_runs: tuple[str, str], tmp_path: Path
 ) -> None:
     result = json.loads((tmp_path / "before" / "result.json").read_text())
-    del result["truth"]["key"]
+    assert result["results"][0]["problem"]["key"]
+    del result["results"][0]["problem"]["key"]
     (tmp_path / "before" / "result.json").write_text(json.dumps(result))
     ran = influbench("compare", *two_runs)
     assert ran.exit_code == 2

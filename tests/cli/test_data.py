@@ -37,7 +37,9 @@ def test_points_of_another_data_set_are_written(influbench: Influbench, quick_pl
 
 def test_a_folder_is_not_made(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:
     told = influbench("data", quick_plan, "-o", "new/folder/points.npz")
-    sentence = "cannot write new/folder/points.npz: there is no folder new/folder; make it, or name another file"
+    sentence = (
+        "cannot write new/folder/points.npz: the folder new/folder does not exist; create it, or name another file"
+    )
     assert (told.exit_code, told.stdout, told.stderr) == (2, "", f"Error: {sentence}\n")
     assert not (tmp_path / "new").exists()
 

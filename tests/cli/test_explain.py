@@ -21,7 +21,7 @@ def ran(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("columns", [80, 160])
 def test_a_point_is_explained_as_wide_as_the_terminal(influbench: Influbench, ran: Path, columns: int) -> None:
     stored = read_stored(ran)
-    for side, words in (("test", ("Who helps it?", "Who hurts it?")), ("train", ("Whom does it help?", "memorised"))):
+    for side, words in (("test", ("Who helps it?", "Who hurts it?")), ("train", ("Whom does it help?", "memorized"))):
         told = influbench("explain", "out", f"--{side}", stored.example(side), columns=columns)
         assert told.exit_code == 0, told.stderr
         assert max(map(len, told.stdout.splitlines())) <= columns
@@ -61,7 +61,7 @@ def test_one_point_must_be_chosen_and_known(influbench: Influbench, ran: Path) -
     )
     assert influbench("explain", "out", "--test", known["test"], "-k", 0).exit_code == 2
     nowhere = influbench("explain", "nowhere", "--test", 1)
-    assert (nowhere.exit_code, nowhere.stderr) == (2, "Error: nowhere is no run directory: it has no result.json\n")
+    assert (nowhere.exit_code, nowhere.stderr) == (2, "Error: nowhere is not a run directory: it has no result.json\n")
 
 
 def test_a_gallery_is_drawn_into_the_run_directory(influbench: Influbench, ran: Path, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_what_is_no_picture_is_one_sentence(influbench: Influbench, tmp_path: Pa
     told = influbench("gallery", "out")
     assert (told.exit_code, told.stdout) == (2, "")
     assert told.stderr == (
-        "Error: wine has inputs of shape (13,), which are no pictures; a gallery needs (height, width), "
+        "Error: wine has inputs of shape (13,), which are not pictures; a gallery needs (height, width), "
         "(1, height, width) or (3, height, width)\n"
     )
     assert not (tmp_path / "out" / "gallery.png").exists()

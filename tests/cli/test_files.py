@@ -102,7 +102,7 @@ def test_an_edited_file_is_read_again(mine: Path) -> None:
         ("empty.py:Mine", UsageError, r"empty\.py has no 'Mine'; it has no estimator$"),
         ("none.py:Mine", UsageError, r"cannot read .*none\.py: No such file"),
         ("mine.py:Net", PluginError, r"does not inherit influbench\.Estimator, as every estimator does"),
-        ("mine.py:Bare", PluginError, r"is no frozen dataclass; write @dataclass\(frozen=True\) above it"),
+        ("mine.py:Bare", PluginError, r"is not a frozen dataclass; write @dataclass\(frozen=True\) above it"),
         ("broken.py:Mine", PluginError, r"broken\.py cannot be imported: NameError: name 'nonsense'"),
     ],
 )
@@ -119,4 +119,6 @@ def test_data_in_other_files_are_told_what_to_be(tmp_path: Path, monkeypatch: py
     for name in ("x.npy", "./gone.npy"):
         with pytest.raises(UsageError) as caught:
             installed().create("dataset", parse_selector(name))
-        assert str(caught.value) == f"{name} is no data set; those in files end in .npz or .csv, see numpy.savez"
+        assert (
+            str(caught.value) == f"{name} is not a data set; a data set in a file ends in .npz or .csv, see numpy.savez"
+        )

@@ -100,7 +100,7 @@ def test_every_command_finds_the_same_wherever_it_trains(
     ("words", "sentence"),
     [
         (("--device", "nonsense"), "device 'nonsense' cannot be used here"),
-        (("--memory", "10B"), "Invalid value for '--memory': '10B' is no size"),
+        (("--memory", "10B"), "Invalid value for '--memory': '10B' is not a size"),
         (("--memory", "1KB"), "one replica needs about 0 MB, and the memory limit is 0 MB"),
         (("--workers", "2", "--dask", "local:2"), "give --workers or --dask, not both"),
         (("--workers", "2", "-x", "here"), "give --workers or --executor, not both"),

@@ -46,7 +46,7 @@ def test_what_takes_a_run_refuses_a_study(influbench: Influbench, dynamics_plan:
     assert influbench("study", "dynamics", dynamics_plan, "-q", "-o", "out").exit_code == 0
     ran = influbench(*words)
     assert ran.exit_code == 2
-    assert ran.stderr == "Error: out holds a study, and this takes a run; `influbench report out` shows it\n"
+    assert ran.stderr == "Error: out holds a study and not a run; `influbench report out` shows it\n"
 
 
 def test_a_place_that_is_another_plan_s_is_left_as_it_is(influbench: Influbench, dynamics_plan: Path) -> None:

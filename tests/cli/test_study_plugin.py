@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import torch
 
 from influbench.store.run_directory import read_scores
 from tests.cli.conftest import Influbench
@@ -61,7 +60,7 @@ class Counting(Study[Counted]):
     def planned(self, plan: Plan) -> Plan:
         if self.threshold < 0:
             raise UsageError(f"[counting] threshold = {self.threshold:g} must not be negative")
-        return plan.changed(estimators=(self.estimator,))
+        return None if self.fault == "planned" else plan.changed(estimators=(self.estimator,))
 
     def check(self, plan: Plan, subjects: Sequence[Subject]) -> None:
         if self.fault == "check":
@@ -229,6 +228,7 @@ def test_what_cannot_be_asked_is_one_sentence(
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
+        ("planned", "study counting (strangers 1.0) planned NoneType, expected a Plan; return plan.changed(...)"),
         ("check", "study counting (strangers 1.0) raised RuntimeError: no luck today"),
         ("ask", "study counting (strangers 1.0) raised SystemExit: 3"),
         ("record", "study counting (strangers 1.0) found int, expected its record, Counted"),
@@ -254,27 +254,10 @@ def test_without_its_package_what_it_found_and_its_table_are_refused_in_a_senten
         ran = influbench(*words)
         assert (ran.exit_code, ran.stdout) == (2, "")
         assert ran.stderr == (
-            "Error: out holds what a study found (strangers.counting/1) that no installed package brings; install the "
-            "one that does, among those that its environment.json names\n"
+            "Error: out holds the result of a study (strangers.counting/1) that is not installed; install its package, "
+            "one of the plugins in its environment.json\n"
         )
     quick_plan.write_text(quick_plan.read_text() + "[counting]\ntries = 2\n")
     ran = influbench("run", quick_plan)
     assert ran.exit_code == 2
     assert ran.stderr.startswith("Error: quick.toml: unknown key 'counting'; known are name, ")
-
-
-def test_its_seeds_are_its_own(influbench: Influbench, counting: Path, quick_plan: Path) -> None:
-    """The networks of a study are those of no other study and of no estimator."""
-    from influbench.plan import read_plan
-    from influbench.registry import installed
-    from influbench.resources import Resources, no_progress
-    from influbench.studies.subjects import subjects_of
-
-    plan, seeds = read_plan(str(quick_plan)), set()
-    for study in ("one", "other"):
-        (subject,) = subjects_of(plan, installed(), study=study, resources=Resources(), progress=no_progress)
-        seeds |= {subject.problem(*labels).seed for labels in ((), ("a",), ("b",), ("a", "b"))}
-        assert subject.problem("a").seed == subject.seed("a")
-    of_estimators = {candidate.problems[0].seed for candidate in subject.prepared.candidates}
-    assert len(seeds | of_estimators) == 8 + len(of_estimators)
-    assert torch.equal(subject.wrong, torch.zeros(70, dtype=torch.bool))

@@ -118,16 +118,16 @@ WRONG_NPZ: dict[str, tuple[dict[str, object], Arrays]] = {
     "holds 'id', which is not known; did you mean 'ids'?": ({}, {**POOL, "id": LABELS}),
     "holds 'names', which is not known; known here are inputs, labels, ids, n_classes": ({}, {**POOL, "names": LABELS}),
     "holds both a pool (inputs) and train and test points (train_inputs)": ({}, {**POOL, **GIVEN}),
-    "holds inputs as uint8; store floats, of pixels inputs / 255: nothing is scaled here": (
+    "holds inputs as uint8; store floats, for pixels inputs / 255: nothing is scaled here": (
         {},
         {**POOL, "inputs": INPUTS.astype(np.uint8)},
     ),
     "holds inputs as complex64, expected floats": ({}, {**POOL, "inputs": INPUTS.astype(np.complex64)}),
-    "holds inputs of shape (12,), expected an axis of examples and further ones": (
+    "holds inputs of shape (12,), expected an axis of examples and at least one more": (
         {},
         {**POOL, "inputs": INPUTS[:, 0, 0]},
     ),
-    "holds inputs of shape (0, 2, 3), expected an axis of examples and further ones": (
+    "holds inputs of shape (0, 2, 3), expected an axis of examples and at least one more": (
         {},
         {"inputs": INPUTS[:0], "labels": LABELS[:0]},
     ),
@@ -137,10 +137,10 @@ WRONG_NPZ: dict[str, tuple[dict[str, object], Arrays]] = {
         {**POOL, "labels": LABELS.astype("U1")},
     ),
     "holds labels as bool; number the classes: labels.astype(int)": ({}, {**POOL, "labels": LABELS > 0}),
-    "holds labels as floats that are 3 whole numbers; store classes as integers, by labels.astype(int), or ask for a "
-    "regression by [regression=true] behind its name": ({}, {**POOL, "labels": LABELS.astype(np.float32)}),
-    "holds train_labels as floats that are 2 whole numbers; store classes as integers, by labels.astype(int), or ask "
-    "for a regression by [regression=true] behind its name": (
+    "holds labels as floats that are 3 whole numbers; store classes as integers, with labels.astype(int), or ask "
+    "for regression with [regression=true] after its name": ({}, {**POOL, "labels": LABELS.astype(np.float32)}),
+    "holds train_labels as floats that are 2 whole numbers; store classes as integers, with labels.astype(int), or ask "
+    "for regression with [regression=true] after its name": (
         {},
         {**GIVEN, "train_labels": 2.0 * (LABELS[:7] > 0) - 1, "test_labels": 2.0 * (LABELS[7:] > 0) - 1},
     ),
@@ -160,7 +160,7 @@ WRONG_NPZ: dict[str, tuple[dict[str, object], Arrays]] = {
     "holds ids as float64, expected integers": ({}, {**POOL, "ids": LABELS / 2}),
     "holds ids of shape (3,), expected (12,)": ({}, {**POOL, "ids": LABELS[:3]}),
     "holds 0 more than once in ids": ({}, {**POOL, "ids": LABELS}),
-    "holds -3 in train_ids, expected no negative ids": ({}, {**GIVEN, "train_ids": np.arange(7) - 3}),
+    "holds -3 in train_ids, expected ids of at least 0": ({}, {**GIVEN, "train_ids": np.arange(7) - 3}),
     "holds pickled objects in labels, which are not read; store numbers, of words "
     "np.unique(labels, return_inverse=True)[1]": (
         {},
@@ -201,7 +201,7 @@ def test_a_damaged_npz_is_one_sentence(damage: str, tmp_path: Path) -> None:
         "text": b"cats", "empty": b"", "cut": content[:-9], "flip": flipped, "npy": (tmp_path / "x.npy").read_bytes()
     }  # fmt: skip
     path.write_bytes(damaged[damage])
-    with pytest.raises(DataError, match=r"^cats.npz is damaged or no \.npz file(: [^\n]*)?$"):
+    with pytest.raises(DataError, match=r"^cats.npz is damaged or not a \.npz file(: [^\n]*)?$"):
         Npz(str(path)).load(0)
 
 
@@ -289,43 +289,45 @@ def test_labels_of_regression_are_standardised_with_the_inputs(tmp_path: Path) -
 WRONG_CSV: dict[str, tuple[str, dict[str, object]]] = {
     "is empty": ("", {}),
     "has no examples": ("x,label\n", {}),
-    "has no column 'label'; it has labels, x; say which one holds the labels, for instance [label=labels] behind its "
+    "has no column 'label'; it has labels, x; say which one holds the labels, for instance [label=labels] after its "
     "name": ("labels,x\n1,2\n", {}),
-    "has no column 'kind'; it has x, my y; say which one holds the labels, for instance [label='my y'] behind its "
+    "has no column 'kind'; it has x, my y; say which one holds the labels, for instance [label='my y'] after its "
     "name": (
         "x,my y\n1,2\n",
         {"label": "kind"},
     ),
     "has no column 'label'; it has x0, x1, x2, x3, x4, x5, x6, x7, x8, x9 and 90 more; say which one holds the labels, "
-    "for instance [label=x99] behind its name": ("\n".join(2 * [",".join(f"x{n}" for n in range(100))]), {}),
-    "has no name above column 1, as pandas writes its row numbers; leave them out by to_csv(index=False), or name the "
-    "column, 'id' where it holds ids": (",x,label\n0,1,2\n", {}),
-    "has no name above column 2, as pandas writes its row numbers; leave them out by to_csv(index=False), or name the "
-    "column, 'id' where it holds ids": ("x,Unnamed: 0,label\n0,1,2\n", {}),
-    "has labels of 2 whole numbers that are written with a point, as 1.0; write classes as 1, or ask for a regression "
-    "by [regression=true] behind its name": ("x,label\n1,1.0\n2,0.0\n3,1.0\n4,0\n", {}),
+    "for instance [label=x99] after its name": ("\n".join(2 * [",".join(f"x{n}" for n in range(100))]), {}),
+    "has no name above column 1, as pandas writes its row numbers; leave them out with to_csv(index=False), or name "
+    "the column, 'id' if it holds ids": (",x,label\n0,1,2\n", {}),
+    "has no name above column 2, as pandas writes its row numbers; leave them out with to_csv(index=False), or name "
+    "the column, 'id' if it holds ids": ("x,Unnamed: 0,label\n0,1,2\n", {}),
+    "has labels of 2 whole numbers that are written with a decimal point, like 1.0; write classes as 1, or ask for "
+    "regression with [regression=true] after its name": ("x,label\n1,1.0\n2,0.0\n3,1.0\n4,0\n", {}),
     "has two columns 'x'": ("x,x,label\n1,1,2\n", {}),
     "has no inputs: its columns are label, id": ("label,id\n1,2\n", {}),
     "line 3: 1 cell, expected 2": ("x,label\n1,2\n3\n", {}),
-    "line 3, column 'x': 'small' is no number; write words as columns of 0 and 1, or leave it out": (
+    "line 3, column 'x': 'small' is not a number; write words as columns of 0 and 1, or leave it out": (
         "x,label\n1,2\nsmall,2\n",
         {},
     ),
     "line 4, column 'x' is empty; fill it in, or leave out the line or the column": ("x,label\n1,2\n\n,2\n", {}),
-    "line 2, column 'x': 'inf' is no finite number; fill it in, or leave out the line or the column": (
+    "line 2, column 'x': 'inf' is not a finite number; fill it in, or leave out the line or the column": (
         "x,label\ninf,2\n",
         {},
     ),
     **{
-        f"line 3, column 'label'{told}; give its label, in full where it is the name of a class, or leave out the "
-        "line": (f"x,label\n1,a\n1,{cell}\n", {})
+        f"line 3, column 'label'{told}; give its label, in full if it is the name of a class, or leave out the line": (
+            f"x,label\n1,a\n1,{cell}\n",
+            {},
+        )
         for cell, told in {
             "": " is empty",
             "nan": ": 'nan' stands for a missing cell",
             "N/A": ": 'N/A' stands for a missing cell",
         }.items()
     },
-    "line 3, column 'label': 'inf' is no finite number; give its label, in full where it is the name of a class, or "
+    "line 3, column 'label': 'inf' is not a finite number; give its label, in full if it is the name of a class, or "
     "leave out the line": ("x,label\n1,1\n1,inf\n", {}),
     "line 2, column 'x': 'NA' stands for a missing cell; fill it in, or leave out the line or the column": (
         "x,label\nNA,2\n",
@@ -346,26 +348,26 @@ WRONG_CSV: dict[str, tuple[str, dict[str, object]]] = {
     "instance x1,x2,...,x11,label": (2 * (",".join(12 * ["1"]) + "\n"), {}),
     "has no column 'label'; it has 0, 1, 2; write 'label' above the one that holds the labels": ("0,1,2\n5,6,0\n", {}),
     **{
-        f"is separated by {name}, expected commas; write it again, in pandas by read_csv(..., sep={sign!r})."
+        f"is separated by {name}, expected commas; write it again, in pandas with read_csv(..., sep={sign!r})."
         "to_csv(..., index=False)": (f"a{sign}label\n0,5{sign}1\n", {})
         for name, sign in {"semicolons": ";", "tabs": "\t"}.items()
     },
-    "has a column 'index' that only counts the rows and would be an input; leave it out, in pandas by "
-    "reset_index(drop=True), or call it 'id'": ("index,x,label\n2,5,0\n1,6,1\n3,7,1\n", {}),
-    "line 3, column 'label': 'tabby' is no number; labels are numbers here, and not classes": (
+    "has a column 'index' that only counts the rows and would be an input; leave it out, in pandas with "
+    "reset_index(drop=True), or name it 'id'": ("index,x,label\n2,5,0\n1,6,1\n3,7,1\n", {}),
+    "line 3, column 'label': 'tabby' is not a number; labels here are numbers, not classes": (
         "x,label\n1,1.5\n1,tabby\n",
         {},
     ),
-    "line 2, column 'label': 'tabby' is no number; labels are numbers here, and not classes": (
+    "line 2, column 'label': 'tabby' is not a number; labels here are numbers, not classes": (
         "x,label\n1,tabby\n1,1\n",
         {"regression": True},
     ),
-    "line 3, column 'id': '1.5' is no id, which is a whole number": ("x,label,id\n1,1,1\n1,1,1.5\n", {}),
-    "line 3, column 'id': '1' is there twice": ("x,label,id\n1,1,1\n1,1,1\n", {}),
+    "line 3, column 'id': '1.5' is not an id, which is a whole number": ("x,label,id\n1,1,1\n1,1,1.5\n", {}),
+    "line 3, column 'id': '1' is in the column twice": ("x,label,id\n1,1,1\n1,1,1\n", {}),
     "line 3, column 'split': 'valid' is neither train nor test": ("x,label,split\n1,1,train\n1,1,valid\n", {}),
     "has 1 train example; n_train=2 asks for more": ("x,label,split\n1,1,train\n1,1,test\n", {"n_train": 2}),
     "has 2 examples; n_test=2 leaves none to train on": ("x,label\n1,1\n1,1\n", {"n_test": 2}),
-    "is no CSV: field larger than field limit (131072)": ("a" * 200_000, {}),
+    "is not valid CSV: field larger than field limit (131072)": ("a" * 200_000, {}),
 }
 
 
@@ -379,7 +381,7 @@ def test_a_table_that_does_not_fit_is_one_sentence(sentence: str, tmp_path: Path
 
 def test_a_table_must_be_text(tmp_path: Path) -> None:
     (tmp_path / "cats.csv").write_bytes(b"x,label\n\xff,1\n")
-    with pytest.raises(DataError, match=r"^cats.csv is no UTF-8 text$"):
+    with pytest.raises(DataError, match=r"^cats.csv is not UTF-8 text$"):
         Csv(str(tmp_path / "cats.csv")).load(0)
 
 

@@ -14,10 +14,10 @@ from influbench.engine import run
 from influbench.engine.events import RunDone
 from influbench.plan import Plan
 from influbench.registry import Entry
-from influbench.results import Cell, Result
-from influbench.store.cache import Cache
+from influbench.results import Cell
 from tests.engine.test_run import plan
 from tests.plugins import STRANGERS, registry_with
+from tests.problems import stored_in
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ def from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cell_of(of: Plan, tmp_path: Path, *more: Entry) -> Cell:
     known = registry_with(Entry("estimator", Spec("costly", f"{__name__}:Costly", ""), STRANGERS), *more)
-    event = list(run(of, directory=tmp_path / "out", cache=Cache(tmp_path / "cache"), registry=known))[-1]
+    event = list(run(of, directory=tmp_path / "out", resources=stored_in(tmp_path / "cache"), registry=known))[-1]
     assert isinstance(event, RunDone)
-    assert isinstance(event.result, Result)
-    return next(cell for cell in event.result.cells if cell.quantity == "influence")
+    (result,) = event.result.results
+    return result.cells[0]
 
 
 def repeated(estimators: Sequence[str], repeats: int) -> Plan:

@@ -77,8 +77,8 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     for path, sentence in (
         (tmp_path / "points.csv", r"points\.csv must end in \.npz"),
         (tmp_path, r"must end in \.npz"),
-        (Path("/dev/null/points.npz"), r"^cannot write /dev/null/points.npz: there is no folder /dev/null"),
-        (tmp_path / "x" / "points.npz", "there is no folder .*x; make it, or name another file$"),
+        (Path("/dev/null/points.npz"), r"^cannot write /dev/null/points.npz: the folder /dev/null does not exist"),
+        (tmp_path / "x" / "points.npz", "the folder .*x does not exist; create it, or name another file$"),
     ):
         with pytest.raises(UsageError, match=sentence):
             write_data(plan(["random"]), path, registry=registry())
@@ -97,7 +97,8 @@ def test_a_run_on_what_was_written_finds_the_same_truth(tmp_path: Path, monkeypa
     original = plan(["random"], more=NOISY)
     write_data(original, Path("points.npz"), registry=registry())
     keys = {
-        result_of(of, tmp_path / str(n)).truth.key
+        result_of(of, tmp_path / str(n)).problem.key
         for n, of in enumerate((original, plan(["random"], dataset='"./points.npz"')))
     }
     assert len(keys) == 1
+    assert None not in keys

@@ -1,5 +1,6 @@
 """What a run will take, and truths that grow and travel."""
 
+import re
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from influbench.api import Executor
 from influbench.engine import forecast, run
-from influbench.engine.events import RunDone, ShardDone, TruthExtended
+from influbench.engine.events import Event, ShardDone, WorkExtended
 from influbench.errors import PlanError, UsageError
 from influbench.executors.here import Here
 from influbench.executors.processes import LocalProcesses
@@ -19,19 +20,21 @@ from influbench.report.forecast import print_forecasts
 from influbench.results import Result
 from influbench.store.cache import Cache
 from influbench.store.truths import Truths
-from tests.engine.test_run import plan
+from tests.engine.test_run import judge_of, plan, result_in
 from tests.plugins import registry
 from tests.problems import stored_in
+
+STANDING = re.compile(
+    r"(?P<n_seeds>\d+) seeds: reliability -?[\d.]+ \[(?P<low>-?[\d.]+), -?[\d.]+\], (?P<wanted>[\d.]+) wanted"
+)
 
 
 def result_of(
     of: Plan, cache: Path, out: Path, *, executor: Executor | None = None, truth_file: Path | None = None
-) -> tuple[Result, list[object]]:
+) -> tuple[Result, list[Event]]:
     resources = stored_in(cache, executor=executor or Here())
     events = list(run(of, directory=out, resources=resources, registry=registry(), truth_file=truth_file))
-    assert isinstance(events[-1], RunDone)
-    assert isinstance(events[-1].result, Result)
-    return events[-1].result, list(events)
+    return result_in(events), events
 
 
 def test_a_forecast_counts_what_is_missing_and_writes_nothing(tmp_path: Path) -> None:
@@ -42,21 +45,24 @@ def test_a_forecast_counts_what_is_missing_and_writes_nothing(tmp_path: Path) ->
     assert before.memory_bytes > 0
     assert not cache.exists()
     result, _ = result_of(of.changed(n_seeds=2), cache, tmp_path / "out")
-    assert result.truth.n_trainings == 42
+    assert judge_of(result, "leave_one_out").n_trainings == 42
     (after,), _ = forecast(of, resources=stored_in(cache), registry=registry())
     assert (after.n_trainings, after.n_shards_stored) == (21, 2)
 
 
 def test_a_forecast_counts_the_random_subsets_too(tmp_path: Path) -> None:
-    of, cache = plan(["random"]).changed(subsets=70), tmp_path / "cache"
+    of, cache = plan(["random"]).changed(judges=("leave_one_out", "subsets[n=70]")), tmp_path / "cache"
     (before,), _ = forecast(of, resources=stored_in(cache), registry=registry())
     result, events = result_of(of, cache, tmp_path / "out")
     assert sum(isinstance(event, ShardDone) for event in events) == before.n_shards == 2 + 4
-    assert result.truth.subsets is not None
-    assert before.n_trainings == result.truth.n_trainings + 4 * 64  # a shard holds 64 models, whatever is asked for
+    left_out, subsets = (judge_of(result, name).n_trainings for name in of.judges)
+    assert subsets == 4 * 64  # a shard holds 64 models, whatever is asked for
+    assert before.n_trainings == left_out + subsets
     written = sum(path.stat().st_size for path in cache.rglob("block-*.safetensors"))
     assert written / 1.5 < before.disk_bytes < written * 1.5
-    (after,), _ = forecast(of.changed(subsets=130), resources=stored_in(cache), registry=registry())
+    (after,), _ = forecast(
+        of.changed(judges=("leave_one_out", "subsets[n=130]")), resources=stored_in(cache), registry=registry()
+    )
     assert (after.n_trainings, after.n_shards_stored) == (2 * 64, 6)
 
 
@@ -70,28 +76,33 @@ def test_the_disk_forecast_is_what_is_written(tmp_path: Path) -> None:
 
 def test_seeds_are_added_until_the_truth_is_reliable(tmp_path: Path) -> None:
     two, _ = result_of(plan(["random"]), tmp_path / "cache", tmp_path / "two")
-    assert two.truth.influence.reliability.low is not None
-    wanted = 1 - 0.4 * (1 - two.truth.influence.reliability.low)
+    low = two.trust["influence"].reliability.low
+    assert low is not None
+    wanted = 1 - 0.4 * (1 - low)
     of = plan(["random"]).changed(reliability=wanted, max_seeds=60)
     result, events = result_of(of, tmp_path / "cache", tmp_path / "out")
-    extended = [event for event in events if isinstance(event, TruthExtended)]
-    assert extended
-    assert all(event.reliability.low is not None and event.reliability.low < wanted for event in extended)
-    found = result.truth.influence.reliability.low
-    assert found is not None
-    assert found >= wanted
-    assert extended[-1].n_seeds < result.truth.n_seeds < 60
+    extended = [event for event in events if isinstance(event, WorkExtended)]
+    assert {event.judge for event in extended} == {"leave_one_out"}
+    told = [STANDING.fullmatch(event.standing) for event in extended]
+    assert all(one is not None and float(one["low"]) < wanted + 0.005 for one in told)  # it has two digits
+    assert {one["wanted"] for one in told if one} == {f"{wanted:g}"}
+    trust = result.trust["influence"]
+    assert trust.reliability.low is not None
+    assert trust.reliability.low >= wanted
+    assert 2 == int(told[0]["n_seeds"]) <= int(told[-1]["n_seeds"]) < trust.n_seeds < 60  # type: ignore[index]
     shards = [event for event in events if isinstance(event, ShardDone)]
-    assert len(shards) == result.truth.n_seeds
+    assert len(shards) == trust.n_seeds == judge_of(result, "leave_one_out").n_shards
+    assert [(shard.n_done, shard.n_shards) for shard in shards][-1] == 2 * (trust.n_seeds,)
     assert sum(shard.reused for shard in shards) == 2
     again, _ = result_of(of, tmp_path / "cache", tmp_path / "out")
-    assert again.truth.n_shards_reused == again.truth.n_shards
-    assert again.cells[0].spearman == result.cells[0].spearman
+    judge = judge_of(again, "leave_one_out")
+    assert judge.n_shards_reused == judge.n_shards == trust.n_seeds
+    assert again.cells[0].columns == result.cells[0].columns
 
 
 def test_seeds_stop_at_their_maximum(tmp_path: Path) -> None:
     of = plan(["random"]).changed(n_seeds=2, reliability=0.9999, max_seeds=5)
-    assert result_of(of, tmp_path / "cache", tmp_path / "out")[0].truth.n_seeds == 5
+    assert result_of(of, tmp_path / "cache", tmp_path / "out")[0].trust["influence"].n_seeds == 5
 
 
 def test_workers_find_what_this_process_finds(tmp_path: Path) -> None:
@@ -107,8 +118,9 @@ def test_workers_find_what_this_process_finds(tmp_path: Path) -> None:
         there, _ = result_of(of, tmp_path / "two", tmp_path / "b", executor=executor)
     finally:
         executor.close()
-    assert there.truth.influence == here.truth.influence
-    assert [cell.spearman for cell in there.cells] == [cell.spearman for cell in here.cells]
+    assert there.trust == here.trust
+    assert there.trust["influence"].reliability.value is not None
+    assert [cell.columns for cell in there.cells] == [cell.columns for cell in here.cells]
 
 
 def exported(tmp_path: Path, of: Plan) -> Path:
@@ -123,7 +135,8 @@ def test_an_exported_truth_serves_another_lab(tmp_path: Path) -> None:
     of = plan(["random"])
     file = exported(tmp_path, of)
     result, _ = result_of(of, tmp_path / "elsewhere", tmp_path / "out", truth_file=file)
-    assert result.truth.n_shards_reused == result.truth.n_shards == 2
+    judge = judge_of(result, "leave_one_out")
+    assert judge.n_shards_reused == judge.n_shards == 2
 
 
 @pytest.mark.parametrize(

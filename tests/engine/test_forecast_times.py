@@ -11,17 +11,18 @@ import torch
 
 from influbench.api import Executor
 from influbench.banks import BLOCK
-from influbench.engine import Resources, forecast
+from influbench.engine import forecast
 from influbench.engine.events import RunDone
 from influbench.engine.run import run
+from influbench.executors.here import Here
 from influbench.executors.processes import LocalProcesses
 from influbench.plan import Plan
-from influbench.results import Forecast, Result
-from influbench.store.cache import Cache
+from influbench.results import Forecast
 from influbench.store.files import read_arrays
 from influbench.training.loop import Trainer
 from tests.engine.test_run import plan
 from tests.plugins import registry
+from tests.problems import stored_in
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -49,8 +50,8 @@ def known_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def forecast_of(of: Plan, cache: Path, executor: Executor | None = None) -> Forecast:
-    resources = Resources() if executor is None else Resources(executor)
-    (found,), refused = forecast(of, cache=Cache(cache), registry=registry(), resources=resources)
+    resources = stored_in(cache, executor=executor or Here())
+    (found,), refused = forecast(of, registry=registry(), resources=resources)
     assert not refused
     return found
 
@@ -71,7 +72,7 @@ def test_workers_divide_the_time_as_far_as_there_are_processors(n_workers: int, 
 
 @pytest.mark.usefixtures("known_steps")
 def test_random_subsets_add_whole_shards(tmp_path: Path) -> None:
-    of = plan(["random"]).changed(n_seeds=2, subsets=70)
+    of = plan(["random"]).changed(n_seeds=2, judges=("leave_one_out", "subsets[n=70]"))
     found = forecast_of(of, tmp_path)
     assert found.n_trainings == 2 * 21 + 2 * 2 * BLOCK  # two seeds of two shards
     assert found.seconds == pytest.approx(found.n_trainings * N_STEPS * STEP, rel=1e-3)
@@ -79,8 +80,8 @@ def test_random_subsets_add_whole_shards(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("known_steps")
 def test_what_is_stored_takes_no_time_and_no_disk(tmp_path: Path) -> None:
-    of = plan(["random"]).changed(n_seeds=2, subsets=5)
-    list(run(of, directory=tmp_path / "out", cache=Cache(tmp_path / "cache"), registry=registry()))
+    of = plan(["random"]).changed(n_seeds=2, judges=("leave_one_out", "subsets[n=5]"))
+    list(run(of, directory=tmp_path / "out", resources=stored_in(tmp_path / "cache"), registry=registry()))
     found = forecast_of(of, tmp_path / "cache")
     assert (found.n_trainings, found.n_shards, found.n_shards_stored) == (0, 4, 4)
     assert (found.seconds, found.disk_bytes) == (0, 0)
@@ -89,12 +90,11 @@ def test_what_is_stored_takes_no_time_and_no_disk(tmp_path: Path) -> None:
 
 
 def test_disk_is_that_of_the_tensors_with_two_kilobytes_for_each_header(tmp_path: Path) -> None:
-    of = plan(["random"], dataset='"digits[n_train=70,n_test=15]"').changed(subsets=70)
+    of = plan(["random"], dataset='"digits[n_train=70,n_test=15]"').changed(judges=("leave_one_out", "subsets[n=70]"))
     of = of.model_copy(update={"truth": of.truth.model_copy(update={"steps": (2,)})})
     found = forecast_of(of, tmp_path / "cache")
-    events = list(run(of, directory=tmp_path / "out", cache=Cache(tmp_path / "cache"), registry=registry()))
+    events = list(run(of, directory=tmp_path / "out", resources=stored_in(tmp_path / "cache"), registry=registry()))
     assert isinstance(events[-1], RunDone)
-    assert isinstance(events[-1].result, Result)
     shards = [read_arrays(path).tensors for path in (tmp_path / "cache").rglob("block-*.safetensors")]
     n_bytes = sum(tensor.nbytes for shard in shards for tensor in shard.values())
     assert len(shards) == found.n_shards == 2 * 2 + 2 * 2
@@ -103,7 +103,7 @@ def test_disk_is_that_of_the_tensors_with_two_kilobytes_for_each_header(tmp_path
 
 def test_memory_is_what_the_process_has_and_a_stack_of_replicas(tmp_path: Path) -> None:
     of = plan(["random"])
-    (found,), _ = forecast(of, cache=Cache(tmp_path), registry=registry(), resources=Resources(memory=2**20))
+    (found,), _ = forecast(of, registry=registry(), resources=stored_in(tmp_path, memory=2**20))
     assert found.path == "stacked"
     assert found.stack_width >= 1
     resident = psutil.Process().memory_info().rss

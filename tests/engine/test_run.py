@@ -20,7 +20,7 @@ from influbench.executors.here import Here
 from influbench.executors.processes import LocalProcesses
 from influbench.plan import Plan, parse_plan, read_plan
 from influbench.registry import Distribution, Entry
-from influbench.results import Cell, Result, Results, Statistic, has_failed, to_json
+from influbench.results import UNKNOWN, Agreement, Cell, JudgeRecord, Result, Results, to_json
 from influbench.store.files import read_arrays
 from influbench.store.run_directory import read_result
 from tests.plugins import STRANGERS, registry, registry_with
@@ -49,28 +49,55 @@ def events_of(of: Plan, tmp_path: Path, *, out: str = "out", required: Sequence[
     )
 
 
+def results_in(events: Sequence[Event]) -> Results:
+    """What the run found, with one result for each of its problems."""
+    assert isinstance(events[-1], RunDone)
+    return events[-1].result
+
+
+def result_in(events: Sequence[Event]) -> Result:
+    """What the run of one problem found."""
+    (result,) = results_in(events).results
+    assert not results_in(events).failures
+    return result
+
+
 def result_of(of: Plan, tmp_path: Path, **names: str) -> Result:
-    event = events_of(of, tmp_path, **names)[-1]
-    assert isinstance(event, RunDone)
-    assert isinstance(event.result, Result)
-    return event.result
+    return result_in(events_of(of, tmp_path, **names))
 
 
-def cells_of(result: Result, name: str) -> dict[str, Cell]:
-    return {cell.quantity: cell for cell in result.cells if cell.name == name}
+def cell_of(result: Result, name: str) -> Cell:
+    """The only cell of this estimator."""
+    (cell,) = (cell for cell in result.cells if cell.name == name)
+    return cell
+
+
+def agreement_of(result: Result, name: str, column: str) -> Agreement:
+    return cell_of(result, name).columns[column]
+
+
+def judge_of(result: Result, name: str) -> JudgeRecord:
+    (judge,) = (judge for judge in result.judges if judge.name == name)
+    return judge
 
 
 def test_a_run_is_read_back_as_it_was_told(tmp_path: Path) -> None:
-    result = result_of(plan(["random", "tracin[n_checkpoints=1]"]), tmp_path)
-    assert read_result(tmp_path / "out") == result
+    results = results_in(events_of(plan(["random", "tracin[n_checkpoints=1]"]), tmp_path))
+    assert read_result(tmp_path / "out") == results
     assert read_plan(str(tmp_path / "out" / "plan.toml")) == plan(["random", "tracin[n_checkpoints=1]"])
     assert (tmp_path / "out" / "environment.json").is_file()
-    tracin = cells_of(result, "tracin[n_checkpoints=1]")
-    assert tracin.keys() == {"influence"}
-    assert tracin["influence"].estimator == "tracin"
-    assert tracin["influence"].training_equivalents == 1
-    assert tracin["influence"].n == 160
-    assert cells_of(result, "random").keys() == {"influence", "memorization"}
+    (result,) = results.results
+    tracin = cell_of(result, "tracin[n_checkpoints=1]")
+    assert list(tracin.columns) == ["influence", "within_class"]
+    assert tracin.estimator == "tracin"
+    assert tracin.training_equivalents == 1
+    assert tracin.columns["influence"].n == 160
+    truth = read_arrays((tmp_path / "out" / str(tracin.scores)).with_name("truth.safetensors")).tensors
+    same_class = truth["train_labels"][:, None] == truth["test_labels"]
+    assert tracin.columns["within_class"].n == int(same_class.sum()) < 160
+    random_cell = cell_of(result, "random")
+    assert list(random_cell.columns) == ["influence", "within_class", "memorization"]
+    assert random_cell.columns["memorization"].n == 20
 
 
 def test_scores_and_truth_are_stored_with_their_ids(tmp_path: Path) -> None:
@@ -120,60 +147,57 @@ def test_scores_and_truth_are_stored_with_their_ids(tmp_path: Path) -> None:
     ],
 )
 def test_a_failing_estimator_is_a_cell_and_the_others_finish(target: str, reason: str, tmp_path: Path) -> None:
-    result = result_of(plan(["bad", "random"]), tmp_path, bad=target)
-    bad = cells_of(result, "bad")
-    assert bad.keys() == {"influence", "memorization"}
-    for cell in bad.values():
-        assert (cell.status, cell.reason) == ("failed", reason)
-        assert cell.traceback is not None
-        assert "Traceback" in cell.traceback
-        assert cell.spearman == Statistic(value=None, low=None, high=None)
-    assert all(cell.status == "ok" for cell in cells_of(result, "random").values())
-    assert has_failed(result)
+    results = results_in(events_of(plan(["bad", "random"]), tmp_path, bad=target))
+    (result,) = results.results
+    cell = cell_of(result, "bad")
+    assert (cell.status, cell.reason) == ("failed", reason)
+    assert cell.traceback is not None
+    assert "Traceback" in cell.traceback
+    assert cell.columns == {}
+    assert [cell.value(column.key) for column in result.columns] == 3 * [UNKNOWN]
+    assert cell_of(result, "random").status == "ok"
+    assert results.has_failed
 
 
 def test_a_note_that_stands_alone_is_one_note(tmp_path: Path) -> None:
     result = result_of(plan(["noting"]), tmp_path, noting="NotesAlone")
-    assert cells_of(result, "noting")["influence"].notes == ("did not converge",)
+    assert cell_of(result, "noting").notes == ("did not converge",)
 
 
 def test_one_that_cannot_say_whether_it_is_supported_is_a_failed_cell(tmp_path: Path) -> None:
     result = result_of(plan(["bad", "random"]), tmp_path, bad="Undecided")
-    cell = cells_of(result, "bad")["influence"]
+    cell = cell_of(result, "bad")
     assert (cell.status, cell.reason) == ("failed", "bad (strangers 1.0) raised RuntimeError: boom")
-    assert cells_of(result, "random")["influence"].status == "ok"
+    assert cell_of(result, "random").status == "ok"
 
 
 def test_one_that_writes_into_the_data_fails_and_the_next_get_them_whole(tmp_path: Path) -> None:
     alone = result_of(plan(["subset"]), tmp_path / "alone")
     after = result_of(plan(["vandal", "subset"]), tmp_path / "after", vandal="Vandal")
     reason = "vandal (strangers 1.0): wrote into the data it was given; work on a copy"
-    assert cells_of(after, "vandal")["influence"].reason == reason
-    assert cells_of(after, "subset")["influence"].spearman == cells_of(alone, "subset")["influence"].spearman
+    assert cell_of(after, "vandal").reason == reason
+    assert agreement_of(after, "subset", "influence") == agreement_of(alone, "subset", "influence")
 
 
 def test_one_that_writes_into_the_model_fails_and_the_next_train_the_same(tmp_path: Path) -> None:
     alone = result_of(plan(["subset"], model='"mlp[hidden=[8]]"'), tmp_path / "alone")
     after = result_of(plan(["bad", "subset"], model='"mlp[hidden=[8]]"'), tmp_path / "after", bad="Shrinks")
     reason = "bad (strangers 1.0): wrote into the model and the recipe it was given; work on a copy"
-    assert cells_of(after, "bad")["influence"].reason == reason
-    assert cells_of(after, "subset")["influence"].spearman == cells_of(alone, "subset")["influence"].spearman
+    assert cell_of(after, "bad").reason == reason
+    assert agreement_of(after, "subset", "influence") == agreement_of(alone, "subset", "influence")
 
 
 def test_one_that_writes_when_asked_what_it_supports_fails_and_the_truth_is_of_the_problem(tmp_path: Path) -> None:
     alone = result_of(plan(["subset"]), tmp_path / "alone")
     after = result_of(plan(["bad", "subset"]), tmp_path / "after", bad="Presumptuous")
     reason = "bad (strangers 1.0): unsupported wrote into the data and the recipe it was given; work on a copy"
-    assert (cells_of(after, "bad")["influence"].status, cells_of(after, "bad")["influence"].reason) == (
-        "failed",
-        reason,
-    )
-    assert after.truth.key == alone.truth.key
-    assert cells_of(after, "subset")["influence"].spearman == cells_of(alone, "subset")["influence"].spearman
+    assert (cell_of(after, "bad").status, cell_of(after, "bad").reason) == ("failed", reason)
+    assert after.problem.key == alone.problem.key is not None
+    assert agreement_of(after, "subset", "influence") == agreement_of(alone, "subset", "influence")
 
 
 def test_an_empty_reason_is_a_failed_cell(tmp_path: Path) -> None:
-    cell = cells_of(result_of(plan(["bad", "random"]), tmp_path, bad="Wordless"), "bad")["influence"]
+    cell = cell_of(result_of(plan(["bad", "random"]), tmp_path, bad="Wordless"), "bad")
     reason = "bad (strangers 1.0): unsupported returned an empty reason, expected a sentence or None"
     assert (cell.status, cell.reason) == ("failed", reason)
 
@@ -188,17 +212,16 @@ def test_an_empty_reason_is_a_failed_cell(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_written_is_written_out(tmp_path: Path, where: str, told: str) -> None:
     result_of(plan([f"bad[where={where}]", "random"]), tmp_path, bad="Garbled")
-    stored = read_result(tmp_path / "out")
-    assert isinstance(stored, Result)
-    cell = cells_of(stored, f"bad[where={where}]")["influence"]
+    (stored,) = read_result(tmp_path / "out").results
+    cell = cell_of(stored, f"bad[where={where}]")
     assert (*cell.notes, cell.reason)[0] == told
 
 
 def test_memorization_alone_has_its_row_and_none_for_regression(tmp_path: Path) -> None:
     result = result_of(plan(["memo"]), tmp_path, memo="OnlyMemorization")
-    assert cells_of(result, "memo").keys() == {"memorization"}
+    assert cell_of(result, "memo").columns.keys() == {"memorization"}
     on_line = plan(["memo"], dataset='"line"', model='"linear"')
-    cell = cells_of(result_of(on_line, tmp_path / "line", memo="OnlyMemorization"), "memo")["influence"]
+    cell = cell_of(result_of(on_line, tmp_path / "line", memo="OnlyMemorization"), "memo")
     assert (
         cell.reason == "memo (strangers 1.0): returned memorization, which regression does not have; return None for it"
     )
@@ -207,7 +230,7 @@ def test_memorization_alone_has_its_row_and_none_for_regression(tmp_path: Path) 
 def test_a_cost_that_is_not_counted_is_not_told(tmp_path: Path) -> None:
     asked = plan(["elsewhere", "in_vain", "random", "subset"])
     result = result_of(asked, tmp_path, elsewhere="Elsewhere", in_vain="ElsewhereInVain")
-    found = {name: cells_of(result, name)["influence"] for name in asked.estimators}
+    found = {name: cell_of(result, name) for name in asked.estimators}
     assert [cell.status for cell in found.values()] == ["ok", "failed", "ok", "ok"]
     for name in ("elsewhere", "in_vain"):
         assert (found[name].training_equivalents, found[name].seconds) == (None, None)
@@ -220,9 +243,7 @@ def test_all_does_not_stop_at_one_that_cannot_be_made(tmp_path: Path) -> None:
     lost = Entry("estimator", Spec("lost", "nowhere.at:All", ""), STRANGERS)
     known = registry_with(lost, needy="Needy")
     events = list(run(plan(["all"]), directory=tmp_path / "out", resources=stored_in(tmp_path), registry=known))
-    assert isinstance(events[-1], RunDone)
-    assert isinstance(events[-1].result, Result)
-    cells = {cell.name: cell for cell in events[-1].result.cells}
+    cells = {cell.name: cell for cell in result_in(events).cells}
     assert (cells["lost"].status, cells["needy"].status) == ("failed", "unsupported")
     assert "needs a value for 'power'" in str(cells["needy"].reason)
     assert cells["random"].status == "ok"
@@ -238,7 +259,7 @@ def test_all_does_not_stop_at_a_name_that_two_have_registered(tmp_path: Path) ->
     cells = {}
     for event in run(plan(["all"]), directory=tmp_path / "out", resources=stored_in(tmp_path), registry=known):
         if isinstance(event, EstimatorDone):
-            cells |= {cell.name: cell for cell in event.cells}
+            cells[event.name] = event.cell
     assert cells["random"].status == "ok"
     reason = "estimator 'twin' is registered by others 2.0 and strangers 1.0; uninstall one of them"
     assert (cells["twin"].status, cells["twin"].reason) == ("unsupported", reason)
@@ -251,9 +272,9 @@ def test_what_plugins_print_and_where_they_put_tensors_harms_nobody(
 ) -> None:
     of = plan(["chatty", "tracin[n_checkpoints=1]"], dataset='"chatty_blobs"', model='"chatty_net"')
     result = result_of(of, tmp_path, chatty="Chatty", chatty_blobs="ChattyBlobs", chatty_net="ChattyNet")
-    (note,) = cells_of(result, "chatty")["influence"].notes
+    (note,) = cell_of(result, "chatty").notes
     assert note.startswith("changed the default device, which is put back; chatty (strangers 1.0) should do so itself")
-    assert cells_of(result, "tracin[n_checkpoints=1]")["influence"].status == "ok"
+    assert cell_of(result, "tracin[n_checkpoints=1]").status == "ok"
     assert str(torch.get_default_device()) == "cpu"
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -265,16 +286,19 @@ def test_a_model_that_ends_the_process_in_training_is_named(tmp_path: Path, exec
     of = plan(["random"], model='"chatty_net[leaves=true]"')
     known, resources = registry(chatty_net="ChattyNet"), stored_in(tmp_path, executor=executor)
     events = run(of, directory=tmp_path / "out", registry=known, resources=resources)
-    with closing(executor), pytest.raises(PluginError, match=r"training blobs, chatty_net.* raised SystemExit: 3"):
+    with (
+        closing(executor),
+        pytest.raises(PluginError, match=r"training blobs, chatty_net\S+ for leave_one_out raised SystemExit: 3"),
+    ):
         list(events)
 
 
 def test_an_unsupported_estimator_is_a_row_with_its_reason(tmp_path: Path) -> None:
-    result = result_of(plan(["turn_over_dropout", "random"], model='"linear"'), tmp_path)
-    for cell in cells_of(result, "turn_over_dropout").values():
-        assert cell.status == "unsupported"
-        assert cell.reason == "the model has no hidden units: there is nothing to mask"
-    assert not has_failed(result)
+    results = results_in(events_of(plan(["turn_over_dropout", "random"], model='"linear"'), tmp_path))
+    cell = cell_of(results.results[0], "turn_over_dropout")
+    assert (cell.status, cell.columns) == ("unsupported", {})
+    assert cell.reason == "the model has no hidden units: there is nothing to mask"
+    assert not results.has_failed
 
 
 def test_an_estimator_that_was_asked_for_and_is_unsupported_everywhere_is_an_error(tmp_path: Path) -> None:
@@ -288,9 +312,7 @@ def test_an_estimator_that_was_asked_for_and_is_unsupported_everywhere_is_an_err
 
 def test_all_takes_every_installed_estimator_once(tmp_path: Path) -> None:
     result = result_of(plan(["all"]), tmp_path)
-    cells = [(cell.estimator, cell.quantity) for cell in result.cells]
-    assert len(set(cells)) == len(cells)
-    assert sorted({estimator for estimator, _ in cells}) == registry().names("estimator")
+    assert sorted(cell.estimator for cell in result.cells) == registry().names("estimator")
 
 
 def test_what_is_named_beside_all_is_there_once(tmp_path: Path) -> None:
@@ -321,53 +343,49 @@ def test_an_estimator_that_draws_globally_draws_the_same_in_every_run(tmp_path: 
     results = []
     for out in ("one", "two"):
         torch.manual_seed(hash(out) % 1000)
-        event = events_of(plan(["drawing"]), tmp_path, out=out, drawing="Drawing")[-1]
-        assert isinstance(event, RunDone)
-        assert isinstance(event.result, Result)
-        results.append(event.result.cells[0].spearman)
+        result = result_in(events_of(plan(["drawing"]), tmp_path, out=out, drawing="Drawing"))
+        results.append(result.cells[0].columns)
     assert results[0] == results[1]
+    assert results[0]["influence"].value.value is not None
 
 
 def test_the_same_plan_again_reuses_every_shard_and_finds_the_same(tmp_path: Path) -> None:
     first, second = (events_of(plan(["random", "subset"]), tmp_path, out=out) for out in ("one", "two"))
     assert [event.reused for event in first if isinstance(event, ShardDone)] == [False, False]
     assert [event.reused for event in second if isinstance(event, ShardDone)] == [True, True]
-    results = [event.result for events in (first, second) for event in events if isinstance(event, RunDone)]
     same = [
-        [(cell.name, cell.spearman, cell.training_equivalents) for cell in result.cells]
-        for result in results
-        if isinstance(result, Result)
+        [(cell.name, cell.columns, cell.training_equivalents) for cell in result_in(events).cells]
+        for events in (first, second)
     ]
     assert same[0] == same[1]
+    assert [name for name, *_ in same[0]] == ["random", "subset"]
 
 
 def test_regression_has_neither_memorization_nor_classes(tmp_path: Path) -> None:
     result = result_of(plan(["random", "same_label", "leave_one_out"], dataset='"line"', model='"linear"'), tmp_path)
-    assert result.truth.memorization is None
-    assert result.truth.influence.within_class is None
-    assert {cell.quantity for cell in result.cells} == {"influence"}
-    loo = cells_of(result, "leave_one_out")["influence"]
-    assert loo.spearman.value is not None
-    assert loo.spearman.value > 0.5
-    assert loo.within_class.value is None
-    assert cells_of(result, "same_label")["influence"].status == "unsupported"
+    assert [column.key for column in result.columns] == ["influence"]
+    assert result.trust.keys() == {"influence"}
+    assert [cell.columns.keys() for cell in result.cells if cell.status == "ok"] == 2 * [{"influence"}]
+    loo = agreement_of(result, "leave_one_out", "influence").value
+    assert loo.value is not None
+    assert loo.value > 0.5
+    assert cell_of(result, "same_label").status == "unsupported"
 
 
 def test_one_seed_invents_no_ceiling(tmp_path: Path) -> None:
     of = plan(["random"]).changed(n_seeds=1)
     result = result_of(of, tmp_path)
-    assert result.truth.influence.ceiling.value is None
-    assert result.truth.influence.reliability.value is None
-    assert result.cells[0].spearman.value is not None
-    assert result.cells[0].of_ceiling.value is None
+    assert result.trust.keys() == {"influence", "within_class", "memorization"}
+    for trust in result.trust.values():
+        assert (trust.n_seeds, trust.ceiling, trust.reliability) == (1, UNKNOWN, UNKNOWN)
+    for found in result.cells[0].columns.values():
+        assert found.value.value is not None
+        assert found.of_ceiling == UNKNOWN
 
 
 def test_a_grid_gives_a_result_for_each_problem(tmp_path: Path) -> None:
     of = plan(["random"], model='["linear", "mlp[hidden=[4]]"]', more="random_labels = [0, 0.5]")
-    events = events_of(of, tmp_path)
-    assert isinstance(events[-1], RunDone)
-    results = events[-1].result
-    assert isinstance(results, Results)
+    results = results_in(events_of(of, tmp_path))
     assert [result.problem.name for result in results.results] == [problem.name for problem in of.problems()]
     assert read_result(tmp_path / "out") == results
     noisy = results.results[1].problem.random_labels
@@ -379,15 +397,13 @@ def test_a_problem_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     of = plan(["random"], dataset='["line", "blobs"]', model='"linear"')
     explosive = of.model_copy(update={"training": of.training.model_copy(update={"learning_rate": 1e30})})
     events = events_of(explosive, tmp_path)
-    assert isinstance(events[-1], RunDone)
-    results = events[-1].result
-    assert isinstance(results, Results)
+    results = results_in(events)
     failed = [event.failure for event in events if isinstance(event, ProblemFailed)]
     assert failed[0].problem == "line, linear"
     assert "training diverged" in failed[0].reason
     assert "Traceback" in str(failed[0].traceback)
     assert results.failures == tuple(failed)
-    assert has_failed(results)
+    assert results.has_failed
     with pytest.raises(TrainingError):
         events_of(
             explosive.model_copy(update={"problem": of.problem.model_copy(update={"dataset": ("line",)})}),
@@ -476,14 +492,8 @@ def test_it_trains_the_same_in_worker_processes(tmp_path: Path) -> None:
     of = trained_by("nesterov[beta=0.5]", "warm_up[n=4]")
     stored = []
     for name, executor in (("here", Here()), ("there", LocalProcesses(2))):
-        list(
-            run(
-                of,
-                directory=tmp_path / name,
-                registry=registry(**THEIRS),
-                resources=stored_in(tmp_path / name / "cache", executor=executor),
-            )
-        )
+        resources = stored_in(tmp_path / name / "cache", executor=executor)
+        list(run(of, directory=tmp_path / name, resources=resources, registry=registry(**THEIRS)))
         (truth,) = (tmp_path / name).glob("**/truth.safetensors")
         stored.append(read_arrays(truth).tensors["influence"])
     torch.testing.assert_close(*stored, rtol=0, atol=1e-6)
@@ -521,10 +531,10 @@ def test_an_optimizer_that_raises_and_a_recipe_that_names_no_one_are_said_to_be_
 def test_an_estimator_that_writes_into_the_optimizer_fails_and_it_is_put_back(tmp_path: Path) -> None:
     of = trained_by("nesterov[beta=0.5]").changed(estimators=("meddler", "random"))
     result = result_of(of, tmp_path, meddler="Meddler", **THEIRS)
-    for cell in cells_of(result, "meddler").values():
-        assert cell.status == "failed"
-        assert str(cell.reason).endswith("wrote into the optimizer it was given; work on a copy")
-    assert cells_of(result, "random")["influence"].status == "ok"
+    cell = cell_of(result, "meddler")
+    assert cell.status == "failed"
+    assert str(cell.reason).endswith("wrote into the optimizer it was given; work on a copy")
+    assert cell_of(result, "random").status == "ok"
 
 
 def test_a_directory_of_another_run_is_not_written_over(tmp_path: Path) -> None:
@@ -534,32 +544,37 @@ def test_a_directory_of_another_run_is_not_written_over(tmp_path: Path) -> None:
         events_of(plan(["same_label"]), tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("years of work")
-    with pytest.raises(UsageError, match="full exists and is no run directory"):
+    with pytest.raises(UsageError, match="full exists and is not a run directory"):
         events_of(plan(["random"]), tmp_path, out="full")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="file exists and is no run directory"):
+    with pytest.raises(UsageError, match="file exists and is not a run directory"):
         events_of(plan(["random"]), tmp_path, out="file")
 
 
 def test_memorization_is_judged_by_the_wrong_labels_that_the_engine_knows(tmp_path: Path) -> None:
-    of = plan(["leave_one_out[n_seeds=2]", "train_loss", "same_label"], dataset='"digits[n_train=100,n_test=10]"')
-    noisy = of.model_copy(update={"problem": of.problem.model_copy(update={"random_labels": (0.2,)})})
-    result = result_of(noisy, tmp_path)
+    estimators, digits = ["leave_one_out[n_seeds=2]", "train_loss", "same_label"], '"digits[n_train=100,n_test=10]"'
+    result = result_of(plan(estimators, dataset=digits, more="random_labels = 0.2"), tmp_path)
     for name in ("leave_one_out[n_seeds=2]", "train_loss"):
-        cell = cells_of(result, name)["memorization"]
-        scores = read_arrays(tmp_path / "out" / (cell.scores or "")).tensors["memorization"].double()
-        wrong = read_arrays((tmp_path / "out" / (cell.scores or "")).with_name("truth.safetensors")).tensors[
-            "label_wrong"
-        ]
+        place = tmp_path / "out" / str(cell_of(result, name).scores)
+        scores = read_arrays(place).tensors["memorization"].double()
+        wrong = read_arrays(place.with_name("truth.safetensors")).tensors["label_wrong"]
         assert 0 < int(wrong.sum()) == result.problem.random_labels.n_wrong
-        found = cell.wrong_labels_auroc
+        found = agreement_of(result, name, "wrong_labels").value
         assert found.value == pytest.approx(roc_auc_score(wrong, scores), abs=1e-4)
         assert found.low is not None
         assert found.high is not None
         assert 0 <= found.low <= found.value <= found.high <= 1
-    assert cells_of(result, "same_label")["influence"].wrong_labels_auroc.value is None
+    assert "wrong_labels" not in cell_of(result, "same_label").columns
+    column = result.column("wrong_labels")
+    assert (column.judge, column.statistic, column.n_rows, column.n_columns) == ("wrong_labels", "auroc", 100, None)
+    assert "wrong_labels" not in result.trust
+    assert agreement_of(result, "train_loss", "wrong_labels").of_ceiling == UNKNOWN
+    assert judge_of(result, "wrong_labels").estimand == (
+        f"{result.problem.random_labels.n_wrong} of 100 train labels, which were drawn at random"
+    )
     clean = result_of(plan(["train_loss"]), tmp_path / "clean")
-    assert cells_of(clean, "train_loss")["memorization"].wrong_labels_auroc.value is None
+    assert [judge.name for judge in clean.judges] == ["leave_one_out"]
+    assert cell_of(clean, "train_loss").columns.keys() == {"memorization"}
 
 
 def test_random_labels_are_drawn_by_id_over_all_classes_for_train_points_only(tmp_path: Path) -> None:
@@ -580,16 +595,31 @@ def test_random_labels_are_drawn_by_id_over_all_classes_for_train_points_only(tm
 
 
 def test_json_has_what_machines_rely_on(tmp_path: Path) -> None:
-    raw = TypeAdapter(dict).validate_json(to_json(result_of(plan(["random"]), tmp_path)))
-    assert raw["schema"] == "influbench.result/1"
-    assert {"dataset", "model", "n_train", "n_test", "measure"} <= raw["problem"].keys()
-    assert {"estimand", "n_seeds", "n_trainings", "seconds", "influence", "memorization"} <= raw["truth"].keys()
-    assert {"reliability", "ceiling", "single_seed_reliability", "within_class"} <= raw["truth"]["influence"].keys()
-    assert {"reliability", "ceiling"} <= raw["truth"]["influence"]["within_class"].keys()
+    whole = TypeAdapter(dict).validate_json(to_json(results_in(events_of(plan(["random"]), tmp_path))))
+    assert whole["schema"] == "influbench.results/2"
+    assert whole.keys() == {"schema", "plan", "seed", "results", "failures"}
+    (raw,) = whole["results"]
+    assert {"key", "dataset", "model", "n_train", "n_test", "measure"} <= raw["problem"].keys()
+    (judge,) = raw["judges"]
+    assert {"name", "status", "estimand", "columns", "n_trainings", "seconds", "n_shards"} <= judge.keys()
+    assert (
+        judge["columns"]
+        == [column["key"] for column in raw["columns"]]
+        == ["influence", "within_class", "memorization"]
+    )
+    for column in raw["columns"]:
+        assert {"title", "quantity", "judge", "statistic", "unit", "rows", "n_rows", "n_columns"} <= column.keys()
+    assert raw["trust"].keys() == {"influence", "within_class", "memorization"}
+    for trust in raw["trust"].values():
+        assert {"n_seeds", "reliability", "ceiling", "single_seed_reliability", "seeds_needed"} <= trust.keys()
     for cell in raw["cells"]:
-        for statistic in ("spearman", "within_class", "of_ceiling", "within_class_of_ceiling", "pooled_spearman"):
-            assert cell[statistic].keys() == {"value", "low", "high"}
-        assert {"estimator", "name", "quantity", "status", "seconds", "training_equivalents", "n"} <= cell.keys()
+        assert {"estimator", "name", "status", "columns", "seconds", "training_equivalents"} <= cell.keys()
+        for agreement in cell["columns"].values():
+            assert {"letters", "n", "n_undefined", "details", "failure"} <= agreement.keys()
+            for statistic in ("value", "of_ceiling"):
+                assert agreement[statistic].keys() == {"value", "low", "high"}
+        for key in ("influence", "memorization"):
+            assert {"kendall", "pooled", "sign_agreement"} <= cell["columns"][key]["details"].keys()
 
 
 def test_estimators_are_told_of_one_by_one(tmp_path: Path) -> None:
@@ -625,47 +655,47 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_problem_whose_model_is_refused_does_not_stop_the_others(tmp_path: Path) -> None:
-    events = events_of(plan(["random"], model='["linear", "cnn"]'), tmp_path)
-    assert isinstance(events[-1], RunDone)
-    results = events[-1].result
-    assert isinstance(results, Results)
+    results = results_in(events_of(plan(["random"], model='["linear", "cnn"]'), tmp_path))
     assert [one.problem.model for one in results.results] == ["linear"]
     (refused,) = results.failures
     assert (refused.problem, refused.status) == ("blobs, cnn", "unsupported")
     assert "images" in refused.reason
-    assert not has_failed(results)
+    assert not results.has_failed
     with pytest.raises(ModelError, match="images"):
         events_of(plan(["random"], model='["cnn", "resnet"]'), tmp_path)
 
 
 def test_random_subsets_are_a_second_truth_with_a_reliability(tmp_path: Path) -> None:
-    of = plan(["subset[n_models=64]", "random"]).changed(subsets=20)
+    judges = ("leave_one_out", "subsets[n=20]")
+    of = plan(["subset[n_models=64]", "random"]).changed(judges=judges)
     events = events_of(of, tmp_path)
-    assert sum(isinstance(event, ShardDone) and event.of_subsets for event in events) == 2
-    assert isinstance(events[-1], RunDone)
-    result = events[-1].result
-    assert isinstance(result, Result)
-    assert result.truth.subsets is not None
-    assert (result.truth.subsets.n_subsets, result.truth.subsets.n_trainings) == (20, 40)
-    assert result.truth.subsets.trust.reliability.value is not None
-    by_quantity = {(cell.estimator, cell.quantity): cell for cell in result.cells}
-    assert by_quantity["random", "influence"].lds.value is not None
-    assert by_quantity["random", "memorization"].lds.value is None
-    assert {one.where for one in result.comparisons} == {"influence", "within_class", "memorization", "lds"}
+    assert [event.judge for event in events if isinstance(event, ShardDone)] == 2 * [judges[0]] + 2 * [judges[1]]
+    result = result_in(events)
+    subsets = judge_of(result, "subsets[n=20]")
+    assert (subsets.columns, subsets.n_shards, subsets.n_trainings) == (("lds",), 2, 2 * 64)  # a shard holds 64 models
+    assert subsets.estimand == "neg_loss after training on 20 random subsets of a share of 0.5, 2 seeds each"
+    column = result.column("lds")
+    assert (column.n_rows, column.rows, column.n_columns) == (20, "subsets", 8)
+    assert result.trust["lds"].n_seeds == 2
+    assert result.trust["lds"].reliability.value is not None
+    random_cell = cell_of(result, "random")
+    assert list(random_cell.columns) == ["influence", "within_class", "memorization", "lds"]
+    assert random_cell.columns["lds"].n == 20 * 8
+    assert random_cell.columns["lds"].value.value is not None
+    assert {one.column for one in result.comparisons} == {"influence", "within_class", "memorization", "lds"}
 
 
 def test_repeats_have_seeds_of_their_own_and_enter_the_interval(tmp_path: Path) -> None:
     def cells(repeats: int) -> dict[str, Cell]:
         events = events_of(plan(["random", "same_label"]).changed(repeats=repeats), tmp_path, out=str(repeats))
-        assert isinstance(events[-1], RunDone)
-        assert isinstance(events[-1].result, Result)
-        return {cell.estimator: cell for cell in events[-1].result.cells if cell.quantity == "influence"}
+        return {cell.estimator: cell for cell in result_in(events).cells}
 
     once, thrice = cells(1), cells(3)
     assert thrice["random"].n_repeats == 3
-    assert thrice["same_label"].spearman.value == pytest.approx(once["same_label"].spearman.value)
-    assert thrice["same_label"].spearman.low == pytest.approx(once["same_label"].spearman.low)
-    assert thrice["random"].spearman != once["random"].spearman
+    values = [cells["same_label"].columns["influence"].value for cells in (thrice, once)]
+    assert values[0].value == pytest.approx(values[1].value)
+    assert values[0].low == pytest.approx(values[1].low)
+    assert thrice["random"].columns["influence"].value != once["random"].columns["influence"].value
     arrays = read_arrays(tmp_path / "3" / str(thrice["random"].scores)).tensors
     assert {"influence", "influence@1", "influence@2"} <= set(arrays)
     assert not torch.equal(arrays["influence"], arrays["influence@1"])
@@ -677,15 +707,16 @@ def test_a_trace_is_judged_by_the_truth_of_each_step(tmp_path: Path) -> None:
     assert plain.trace == ()
     traced = result_of(of.model_copy(update={"truth": of.truth.model_copy(update={"steps": (1, 3)})}), tmp_path)
     assert [point.step for point in traced.trace] == [1, 3, 4]
-    for point in traced.trace:
-        assert {cell.name for cell in point.cells} == {"turn_over_dropout[n_masks=2]"}
-        assert {cell.quantity for cell in point.cells} == {"influence", "memorization"}
-    last = {cell.quantity: cell for cell in traced.trace[-1].cells}
     name = "turn_over_dropout[n_masks=2]"
-    for quantity, cell in cells_of(traced, name).items():
-        assert last[quantity].spearman == cell.spearman == cells_of(plain, name)[quantity].spearman
-        assert cell.training_equivalents == 2  # the trace costs no training more
-    values = [cell.spearman.value for point in traced.trace for cell in point.cells if cell.quantity == "influence"]
+    for point in traced.trace:
+        (cell,) = point.cells
+        assert cell.name == name
+        assert list(cell.columns) == ["influence", "within_class", "memorization"]
+    (last,) = traced.trace[-1].cells
+    assert cell_of(traced, name).training_equivalents == 2  # the trace costs no training more
+    for column, found in last.columns.items():
+        assert found.value == agreement_of(traced, name, column).value == agreement_of(plain, name, column).value
+    values = [cell.value("influence").value for point in traced.trace for cell in point.cells]
     assert len(set(values)) == 3
-    assert traced.trace[-1].truth.influence == traced.truth.influence
-    assert traced.trace[0].truth.influence != traced.truth.influence
+    assert traced.trace[-1].trust == traced.trust
+    assert traced.trace[0].trust["influence"] != traced.trust["influence"]

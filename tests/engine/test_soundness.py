@@ -74,9 +74,9 @@ def test_a_model_that_would_make_the_truth_wrong_is_refused(fault: str, data: Da
 def test_what_is_sound_passes_and_trains_the_same_in_a_stack(model: str, data: Data) -> None:
     of = trainer(data, Faulty(fault=model), learning_rate=0.01)
     check_model(of)
-    together = of.train([1, 2]).parameters()
+    together = of.train(of.course(seeds=[1, 2])).parameters()
     for replica, seed in enumerate((1, 2)):
-        for name, alone in of.train([seed]).parameters().items():
+        for name, alone in of.train(of.course(seeds=[seed])).parameters().items():
             torch.testing.assert_close(together[name][replica], alone[0])
 
 

@@ -13,12 +13,10 @@ from torch import Tensor
 
 from influbench.api import Data, Estimate
 from influbench.engine import run
-from influbench.engine.events import RunDone
 from influbench.errors import EstimateError, UsageError
 from influbench.estimators.from_file import FromFile
 from influbench.registry import installed, parse_selector
-from influbench.results import Result
-from tests.engine.test_run import cells_of, events_of, plan, result_of
+from tests.engine.test_run import cell_of, events_of, plan, result_in, result_of
 from tests.plugins import registry
 from tests.problems import blobs, line, permuted, problem, stored_in, trainer
 
@@ -86,9 +84,11 @@ def test_what_a_run_wrote_is_read_back(tmp_path: Path) -> None:
     (scores,) = (tmp_path / "first" / "scores").rglob("random.safetensors")
     name = f"from_file[path={str(scores)!r}]"  # brackets and commas need quotes
     result = result_of(plan(["random", name]), tmp_path)
-    for quantity, cell in cells_of(result, name).items():
-        assert (cell.status, cell.training_equivalents, cell.seconds) == ("ok", None, None)
-        assert cell.spearman.value == pytest.approx(cells_of(result, "random")[quantity].spearman.value, abs=1e-5)
+    cell, same = cell_of(result, name), cell_of(result, "random")
+    assert (cell.status, cell.training_equivalents, cell.seconds) == ("ok", None, None)
+    assert list(cell.columns) == list(same.columns) == ["influence", "within_class", "memorization"]
+    for key in cell.columns:
+        assert cell.value(key).value == pytest.approx(same.value(key).value, abs=1e-5)
 
 
 def test_a_file_without_ids_is_in_the_order_of_the_data_and_says_so(tmp_path: Path) -> None:
@@ -340,12 +340,11 @@ def test_a_file_that_is_not_there_is_known_before_the_truth_is_trained(tmp_path:
 
 def test_files_that_do_not_fit_are_unsupported_and_the_others_finish(tmp_path: Path) -> None:
     name = f"from_file[path={write_csv(tmp_path / 'a.csv')}]"
-    (*_, last) = run(
-        plan([name, "random"]), directory=tmp_path / "out", resources=stored_in(tmp_path), registry=registry()
+    events = list(
+        run(plan([name, "random"]), directory=tmp_path / "out", resources=stored_in(tmp_path), registry=registry())
     )
-    assert isinstance(last, RunDone)
-    assert isinstance(last.result, Result)
-    cell = cells_of(last.result, name)["influence"]
+    result = result_in(events)
+    cell = cell_of(result, name)
     assert (cell.status, cell.training_equivalents) == ("unsupported", None)
     assert str(cell.reason).startswith("a.csv lacks ")
-    assert cells_of(last.result, "random")["influence"].status == "ok"
+    assert cell_of(result, "random").status == "ok"

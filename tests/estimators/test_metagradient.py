@@ -16,7 +16,7 @@ from influbench.problem import TrainingProblem
 from influbench.statistics.correlation import spearman
 from influbench.training.loop import Trainer
 from tests.plugins import registry
-from tests.problems import ModuleModel, ResidualModel, blobs, in_dtype, line, permuted, problem, trainer
+from tests.problems import ModuleModel, ResidualModel, blobs, line, permuted, problem, trainer
 
 STEP = 1e-3
 
@@ -142,7 +142,7 @@ def test_on_a_linear_model_they_rank_as_leaving_out_does(data: Data, batch_size:
     assert by_column.min() >= 0.99
 
 
-@pytest.mark.parametrize("data", [blobs(), in_dtype(line(), torch.float32)], ids=["classes", "regression"])
+@pytest.mark.parametrize("data", [blobs(), line().to(torch.float32)], ids=["classes", "regression"])
 def test_the_dtype_of_the_problem_does_not_matter(data: Data) -> None:
     in_single, in_double = (
         influence(problem(trainer(data, Mlp(hidden=(8,)), dtype=dtype)), n_seeds=1)

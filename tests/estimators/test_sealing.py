@@ -75,7 +75,7 @@ def test_one_step_on_an_example_leaves_its_flipped_half_as_it_was_if_sealed(mode
             for site in both.sites
         }
         plain = [
-            view.forward({name: p[r] for name, p in runs.parameters().items()}, view.data.test.inputs, masks=factors)
+            view.forward({name: p[r] for name, p in runs.parameters().items()}, view.data.test.inputs, factors=factors)
             for r in (0, 1)
         ]
         assert torch.equal(plain[0], plain[1]) == sealed

@@ -44,9 +44,9 @@ class Chosen:
     def flipped(self) -> "Chosen":
         return replace(self, masks=self.masks.flipped())
 
-    def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
-        factors = self.masks(site, ids, replicas)
-        borrowed = self.masks(site, torch.tensor([self.of]), replicas)
+    def __call__(self, site: str, ids: Tensor, replicas: slice, *, step: int) -> Tensor:
+        factors = self.masks(site, ids, replicas, step=step)
+        borrowed = self.masks(site, torch.tensor([self.of]), replicas, step=step)
         borrowed = 2 - borrowed if self.complement else borrowed
         ids = ids.expand(factors.shape[:2])
         return torch.where((ids == self.to)[..., None], borrowed, factors)
@@ -164,6 +164,7 @@ def test_an_example_trains_only_the_units_of_its_mask() -> None:
     assert moved[kept].any()
 
 
+@pytest.mark.slow
 def test_memorization_is_higher_for_wrong_labels() -> None:
     data = blobs(n_train=30)
     data.train.labels[:5] = (data.train.labels[:5] + 1) % 3

@@ -57,13 +57,13 @@ def halves_of(replicas: Replicas, sites: list[str], inputs: Tensor, p: float) ->
     )
 
 
-def by_hooks(module: nn.Module, inputs: Tensor, masks: Mapping[str, Tensor], mask: int) -> Tensor:
+def by_hooks(module: nn.Module, inputs: Tensor, factors: Mapping[str, Tensor], mask: int) -> Tensor:
     """The module as it is written, with the outputs of each site multiplied."""
 
-    def gate(factors: Tensor):  # type: ignore[no-untyped-def]
-        return lambda _module, _inputs, out: out * factors.reshape(-1, *[1] * (out.ndim - 2))
+    def gate(of_mask: Tensor):  # type: ignore[no-untyped-def]
+        return lambda _module, _inputs, out: out * of_mask.reshape(-1, *[1] * (out.ndim - 2))
 
-    handles = [module.get_submodule(site).register_forward_hook(gate(masks[site][mask])) for site in masks]
+    handles = [module.get_submodule(site).register_forward_hook(gate(factors[site][mask])) for site in factors]
     try:
         with torch.no_grad():
             outputs: Tensor = module(inputs)
@@ -114,10 +114,10 @@ def test_pairs_equal_the_plain_module_under_each_mask(
     with torch.no_grad():
         parts = list(replicas.crossed(parameters, inputs, halves[0], p))
     assert [row for rows, _ in parts for row in range(N_MASKS)[rows]] == list(range(N_MASKS))
-    for half, masks in enumerate(halves):
+    for half, factors in enumerate(halves):
         crossed = torch.cat([pairs[half] for _, pairs in parts])
         for mask in range(N_MASKS):
-            torch.testing.assert_close(crossed[mask], by_hooks(module, inputs, masks, mask), rtol=1e-9, atol=1e-11)
+            torch.testing.assert_close(crossed[mask], by_hooks(module, inputs, factors, mask), rtol=1e-9, atol=1e-11)
 
 
 def test_a_sequence_is_told_from_what_only_contains_one() -> None:

@@ -15,7 +15,9 @@ from influbench.models.mlp import Mlp
 from influbench.models.resnet import Resnet
 from influbench.networks.convolution import in_onednn_layout
 from influbench.networks.replicas import Parameters, Replicas
+from influbench.training.course import Batch
 from influbench.training.loop import Trainer
+from influbench.training.runs import StackedRuns
 from tests.problems import ModuleModel, Residual, ResidualModel, blobs, trainer
 
 CPU = torch.device("cpu")
@@ -82,7 +84,7 @@ def test_a_loop_equals_one_by_one_and_vmap(model, same_seed: bool) -> None:  # t
     of = trainer(blobs() if isinstance(model, ModuleModel) else pictures(), model)
     assert of.network.path(CPU) == "loop"
     seeds = [7, 7] if same_seed else [7, 8]
-    runs = of.train(seeds)
+    runs = of.train(of.course(seeds=seeds))
     for replica, seed in enumerate(seeds):
         module = of._build(seed)
         optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
@@ -105,11 +107,11 @@ def test_a_loop_equals_one_by_one_and_vmap(model, same_seed: bool) -> None:  # t
 def test_a_loop_in_float32_equals_one_in_float64(model) -> None:  # type: ignore[no-untyped-def]
     """In float32 the leading convolutions run in another memory layout."""
     float32, float64 = (trainer(pictures(), model, dtype=dtype) for dtype in (torch.float32, torch.float64))
-    rows, weights = float32.train([3]).batches[0][0], torch.ones(1, 6)
+    rows, weights = float32.train(float32.course(seeds=[3])).batches[0][0], torch.ones(1, 6)
 
     def stepped(of: Trainer) -> Parameters:
         start = {name: p[None].to(of.dtype) for name, p in float32.initial_parameters(3).items()}
-        return of.update(start, of.initial_state(start), rows, weights.to(of.dtype), inputs=of.data.train.inputs)[0]
+        return of.update(start, of.initial_state(start), Batch(rows, weights.to(of.dtype)))[0]
 
     for name, p in stepped(float64).items():
         torch.testing.assert_close(stepped(float32)[name].double(), p, rtol=1e-4, atol=1e-6)
@@ -130,17 +132,21 @@ def test_an_update_of_convolutions_is_differentiable_in_float32() -> None:
     of = trainer(pictures(), IMAGES[0], dtype=torch.float32)
     start = {name: p[None] for name, p in of.initial_parameters(1).items()}
     weights = torch.ones(1, 4, requires_grad=True)
-    parameters, _ = of.update(start, of.initial_state(start), torch.arange(4), weights, inputs=of.data.train.inputs)
+    parameters, _ = of.update(start, of.initial_state(start), Batch(torch.arange(4), weights))
     (gradient,) = torch.autograd.grad(sum(p.sum() for p in parameters.values()), weights)
     assert gradient.abs().min() > 0
+
+
+def trained_once(of: Trainer) -> StackedRuns:
+    return of.train(of.course(seeds=[1]))
 
 
 def test_batch_norm_is_replaced_where_that_is_asked_for() -> None:
     model = Resnet(width=8, blocks=(1,), norm="batch")
     with pytest.raises(ModelError, match="replace_batch_norm = true"):
-        trainer(pictures(), model).train([1])
-    runs = replace(trainer(pictures(), model), replace_batch_norm=True).train([1])
-    by_hand = trainer(pictures(), Resnet(width=8, blocks=(1,))).train([1])
+        trained_once(trainer(pictures(), model))
+    runs = trained_once(replace(trainer(pictures(), model), replace_batch_norm=True))
+    by_hand = trained_once(trainer(pictures(), Resnet(width=8, blocks=(1,))))
     for name, parameters in by_hand.parameters().items():
         assert torch.equal(runs.parameters()[name], parameters)
 
@@ -153,7 +159,7 @@ def test_tied_tensors_are_trained_as_one(part: str) -> None:
         return module
 
     of = trainer(model=ModuleModel(make))
-    runs = of.train([3])
+    runs = of.train(of.course(seeds=[3]))
     parameters = {name: p[0] for name, p in runs.parameters().items()}
     torch.testing.assert_close(
         runs.outputs(of.data.test)[0], of.network.single(parameters, of.data.test.inputs), rtol=1e-12, atol=1e-12
@@ -167,10 +173,10 @@ def test_a_container_can_be_a_site() -> None:
     renamed = {"1.0.weight": "1.weight", "1.0.bias": "1.bias", "2.weight": "3.weight", "2.bias": "3.bias"}
     parameters = {name: p.detach()[None] for name, p in nested.named_parameters()}
     flat_parameters = {renamed[name]: p for name, p in parameters.items()}
-    inputs, mask = torch.randn(1, 4, 5), torch.rand(1, 4, 8)
+    inputs, factors = torch.randn(1, 4, 5), torch.rand(1, 4, 8)
     torch.testing.assert_close(
-        Replicas(nested).outputs(parameters, inputs, {"1": mask}),
-        Replicas(flat).outputs(flat_parameters, inputs, {"2": mask}),
+        Replicas(nested).outputs(parameters, inputs, {"1": factors}),
+        Replicas(flat).outputs(flat_parameters, inputs, {"2": factors}),
     )
 
 
@@ -183,9 +189,9 @@ def test_stack_equals_one_by_one(model, dtype: torch.dtype, same_seed: bool) -> 
     weights = torch.ones(4, 20)
     weights[1, 3] = weights[2, 5] = 0
     weights[3, :10] = 0.5
-    stack = of.train(seeds, weights)
+    stack = of.train(of.course(weights, seeds=seeds))
     for replica, seed in enumerate(seeds):
-        alone = of.train([seed], weights[replica : replica + 1])
+        alone = of.train(of.course(weights[replica : replica + 1], seeds=[seed]))
         for name, parameters in stack.parameters().items():
             tolerance = 1e-10 if dtype == torch.float64 else 1e-5
             torch.testing.assert_close(parameters[replica], alone.parameters()[name][0], rtol=tolerance, atol=tolerance)
@@ -194,7 +200,7 @@ def test_stack_equals_one_by_one(model, dtype: torch.dtype, same_seed: bool) -> 
 def test_stack_equals_an_ordinary_torch_training() -> None:
     """The plainest PyTorch loop there is, on the same batches."""
     of = trainer(epochs=3)
-    runs = of.train([5])
+    runs = of.train(of.course(seeds=[5]))
     module = of._build(5)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
     train = of.data.train
@@ -221,10 +227,11 @@ def test_stacked_and_vmap_agree_under_masks(hidden: tuple[int, ...]) -> None:
     }
     sites = stacked.site_units(Mlp(hidden=hidden).mask_sites(plain), data.train.inputs)
     assert list(sites.values()) == list(hidden)
-    masks = {site: torch.rand(3, 20, units, generator=generator) for site, units in sites.items()}
+    factors = {site: torch.rand(3, 20, units, generator=generator) for site, units in sites.items()}
     inputs = data.train.inputs
     for given in (inputs[None], inputs.expand(3, -1, -1) + torch.arange(3)[:, None, None]):
-        torch.testing.assert_close(stacked.outputs(parameters, given, masks), by_vmap.outputs(parameters, given, masks))
+        expected = by_vmap.outputs(parameters, given, factors)
+        torch.testing.assert_close(stacked.outputs(parameters, given, factors), expected)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +255,7 @@ def test_frozen_parameters_stay() -> None:
         return module
 
     of = trainer(model=ModuleModel(make), weight_decay=0.1, optimizer="adamw")
-    runs = of.train([3, 4], checkpoints=[0])
+    runs = of.train(of.course(seeds=[3, 4], checkpoints=[0]))
     before, after = runs.parameters(step=0), runs.parameters()
     assert torch.equal(before["0.weight"], after["0.weight"])
     assert not torch.equal(before["2.weight"], after["2.weight"])

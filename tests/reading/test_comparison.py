@@ -9,8 +9,8 @@ from influbench.engine.events import RunDone
 from influbench.errors import UnknownNameError, UsageError
 from influbench.plan import Plan
 from influbench.reading.comparison import compare
-from influbench.results import Cell, Result, Results
-from tests.engine.test_run import plan
+from influbench.results import Result
+from tests.engine.test_run import agreement_of, plan
 from tests.plugins import registry
 from tests.problems import stored_in
 
@@ -21,33 +21,31 @@ def written(of: Plan, tmp_path: Path, name: str) -> tuple[Path, list[Result]]:
     """The directory of a run, and what it found of each problem."""
     (*_, last) = run(of, directory=tmp_path / name, resources=stored_in(tmp_path / "cache"), registry=registry())
     assert isinstance(last, RunDone)
-    return tmp_path / name, list(last.result.results) if isinstance(last.result, Results) else [last.result]
-
-
-def cell_of(result: Result, name: str, quantity: str) -> Cell:
-    return next(cell for cell in result.cells if (cell.name, cell.quantity) == (name, quantity))
+    return tmp_path / name, list(last.result.results)
 
 
 def test_every_value_is_that_of_the_report(tmp_path: Path) -> None:
     directory, results = written(plan(["random", "subset", "same_label"], dataset=TWO), tmp_path, "out")
     compared = compare([directory])
     assert [problem.name for problem in compared.problems] == [result.problem.name for result in results]
-    columns = {column.where: column for column in compared.columns}
-    assert columns.keys() == {"influence", "within_class", "memorization"}
-    for where, quantity, field in (
-        ("influence", "influence", "spearman"),
-        ("within_class", "influence", "within_class"),
-        ("memorization", "memorization", "spearman"),
-    ):
-        for one in columns[where].estimators:  # type: ignore[index]
-            found = [getattr(cell_of(result, one.name, quantity), field) for result in results]
+    columns = {column.key: column for column in compared.columns}
+    assert list(columns) == ["influence", "within_class", "memorization"]
+    assert [(column.title, column.quantity, column.unit) for column in compared.columns] == [
+        (column.title, column.quantity, column.unit) for column in results[0].columns
+    ]
+    for key, column in columns.items():
+        for one in column.estimators:
+            found = [agreement_of(result, one.name, key).value for result in results]
             for reported, here in zip(found, one.by_problem, strict=True):
                 assert here is not None
                 assert here.value == pytest.approx(reported.value, abs=1e-5)
                 assert here.low == pytest.approx(reported.low, abs=1e-4)
             mean = sum(statistic.value for statistic in found) / 2
             assert one.mean.value == pytest.approx(mean, abs=1e-5)
-    assert "same_label" not in {one.name for one in columns["within_class"].estimators}
+    assert {one.name for one in columns["influence"].estimators} == {"random", "subset", "same_label"}
+    assert {one.name for one in columns["within_class"].estimators} == {"random", "subset"}
+    for problem, result in zip(compared.problems, results, strict=True):
+        assert problem.ceilings == {key: result.trust[key].ceiling for key in columns}
     assert [c.is_clear for c in columns["influence"].comparisons] == [
         not c.difference.low <= 0 <= c.difference.high  # type: ignore[operator]
         for c in columns["influence"].comparisons
@@ -62,7 +60,7 @@ def test_versions_of_one_estimator_stand_side_by_side_on_the_same_truth(tmp_path
     assert (problem.n_seeds, problem.runs) == (3, ("second", "first"))
     assert compared.versions == (("subset[n_models=30]@second", "subset[n_models=30]@first"),)
     for column in compared.columns:
-        if column.where == "influence":
+        if column.key == "influence":
             assert {one.name for one in column.estimators} == {*compared.versions[0], "same_label"}
         assert column.in_common == (0,)
         pairs = [{one.first, one.second} for one in column.comparisons]
@@ -86,7 +84,7 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
     directory, _ = written(plan(["random", "same_label"]), tmp_path, "out")
     with pytest.raises(UnknownNameError, match=r"no run has an estimator 'randon'; did you mean 'random'\?"):
         compare([directory], estimators=["randon"])
-    with pytest.raises(UsageError, match="no two estimators with scores to compare"):
+    with pytest.raises(UsageError, match="fewer than two estimators have scores to compare"):
         compare([directory], estimators=["random"])
     with pytest.raises(UsageError, match="is named twice"):
         compare([directory, directory])

@@ -3,18 +3,14 @@
 from rich.console import Console
 
 from influbench.report.chart import cost_charts
-from influbench.results import Cell, Result, Statistic
+from influbench.results import Agreement, Cell, Result, Statistic
 from tests.report.test_terminal import RESULT
-
-UNKNOWN = Statistic(value=None, low=None, high=None)
 
 
 def cell(estimator: str, name: str, cost: float | None, value: float | None) -> Cell:
-    found = Statistic(value=value, low=None, high=None)
-    return Cell(
-        estimator=estimator, name=name, quantity="memorization", status="ok", spearman=found, within_class=UNKNOWN,
-        of_ceiling=UNKNOWN, within_class_of_ceiling=UNKNOWN, pooled_spearman=UNKNOWN, n=10, training_equivalents=cost,
-    )  # fmt: skip
+    found = Agreement(value=Statistic(value=value, low=None, high=None), n=10)
+    columns = {"influence": found, "memorization": found}  # a chart is drawn of the second alone
+    return Cell(estimator=estimator, name=name, status="ok", columns=columns, training_equivalents=cost)
 
 
 def drawn(result: Result, *, wide: bool = False) -> list[str]:
@@ -35,6 +31,7 @@ def test_points_stand_at_their_cost_and_agreement() -> None:
     )
     result = RESULT.model_copy(update={"cells": cells, "fronts": {"memorization": ("random", "subset[n_models=100]")}})
     lines = drawn(result)
+    assert [line.strip() for line in lines if "against" in line] == ["memorization, against trainings"]
     top, bottom = (next(line for line in lines if line.lstrip().startswith(start)) for start in (".90", ".00"))
     labels = next(line for line in lines if line.split() == ["0", "1", "10", "100"])
     assert top[labels.index("100") + 1] == "B"

@@ -99,7 +99,7 @@ def test_notes_tell_of_what_is_there_and_of_nothing_else() -> None:
     plain = Account(name="truth", helps=strongest(1, [11]), hurts=strongest(-1, [12]))
     text = printed(explanation("test", accounts=(plain,), memorization=(), reliability=UNKNOWN, notes=("a note",)), 80)
     assert "a note." in text
-    assert all(word not in text for word in ("tied", "!:", "rank", "reliability", "memorised"))
+    assert all(word not in text for word in ("tied", "!:", "rank", "reliability", "memorized"))
 
 
 def test_an_effect_is_told_to_two_digits_with_its_sign() -> None:

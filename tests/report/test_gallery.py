@@ -125,7 +125,7 @@ def test_what_an_estimator_does_not_tell_has_no_section(tmp_path: Path, name: st
     made = sheet(drawn(plan(["same_label", "train_loss"], dataset=DIGITS), tmp_path, by=name))
     words = [one.text for one in made.words]
     assert words[0] == title
-    assert ("Most memorised train points" in words) == (name == "train_loss")
+    assert ("Most memorized train points" in words) == (name == "train_loss")
     assert ("Who helps and who hurts a test point" in words) == (name == "same_label")
     assert draw(made).size == (made.width, made.height)
 
@@ -179,12 +179,12 @@ def test_of_regression_only_influence_is_drawn(tmp_path: Path) -> None:
     assert (found.most, found.least) == ([], [])
     made = sheet(found)
     assert made.words[0].text == "Influence"
-    assert not any("memorised" in words.text for words in made.words)
+    assert not any("memorized" in words.text for words in made.words)
     assert len(made.tiles) >= 8
 
 
 def test_what_cannot_be_drawn_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"^blobs has inputs of shape \(5,\), which are no pictures; a gallery needs"):
+    with pytest.raises(UsageError, match=r"^blobs has inputs of shape \(5,\), which are not pictures; a gallery needs"):
         drawn(plan(["random"]), tmp_path)
     found = drawn(plan(["random"], dataset=pictures(tmp_path, (4, 4)), model='"linear"'), tmp_path / "pictures")
     with pytest.raises(

@@ -1,42 +1,131 @@
 """The report as text: golden at 80 and at 160 columns, without colour."""
 
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from influbench.report import numbers
 from influbench.report.details import print_details
 from influbench.report.terminal import print_report
-from influbench.results import Failure, Result, Results, Statistic, SubsetTruth, TracePoint
+from influbench.results import (
+    UNKNOWN,
+    Agreement,
+    ColumnRecord,
+    Failure,
+    JudgeRecord,
+    Result,
+    Results,
+    Statistic,
+    TracePoint,
+    Trust,
+)
 from tests.report.printing import text_of
 
 GOLDEN = Path(__file__).parent / "golden"
-RESULT = Result.model_validate_json((GOLDEN / "result.json").read_text())
+(RESULT,) = Results.model_validate_json((GOLDEN / "result.json").read_text()).results
+NAMES = ["leave_one_out[n_seeds=1]", "turn_over_dropout", "tracin", "same_label", "random"]
 
 
-def printed(result: Result | Results, width: int) -> str:
-    return text_of(lambda console: print_report(console, result), width)
+def results_of(*results: Result) -> Results:
+    return Results(plan="golden", seed=0, results=results)
+
+
+def printed(results: Result | Results, width: int) -> str:
+    whole = results if isinstance(results, Results) else results_of(results)
+    return text_of(lambda console: print_report(console, whole), width)
+
+
+def changed(result: Result, name: str | None = None, **columns: dict[str, object]) -> Result:
+    """The result with other fields of the agreements in these columns, of one cell or of all."""
+    cells = []
+    for cell in result.cells:
+        if name not in (None, cell.name):
+            cells.append(cell)
+            continue
+        found = {key: one.model_copy(update=columns.get(key, {})) for key, one in cell.columns.items()}
+        cells.append(cell.model_copy(update={"columns": found}))
+    return result.model_copy(update={"cells": tuple(cells)})
+
+
+def with_column(
+    result: Result, column: ColumnRecord, values: dict[str, Agreement], *, trust: Trust | None = None
+) -> Result:
+    """The result with a further column, made by a judge of its own."""
+    cells = [
+        cell.model_copy(update={"columns": {**cell.columns, column.key: values[cell.name]}})
+        if cell.name in values
+        else cell
+        for cell in result.cells
+    ]
+    judge = JudgeRecord(name=column.judge, status="ok", estimand=f"something of {column.name}", columns=(column.key,))
+    return result.model_copy(
+        update={
+            "judges": (*result.judges, judge),
+            "columns": (*result.columns, column),
+            "trust": result.trust if trust is None else {**result.trust, column.key: trust},
+            "cells": tuple(cells),
+        }
+    )
+
+
+def with_subsets(result: Result) -> Result:
+    """With a truth of random subsets: a column that has a ceiling, and another number of seeds."""
+    column = ColumnRecord(
+        key="lds", title="random\nsubsets (LDS)", quantity="influence", judge="subsets[n=64]", statistic="spearman",
+        unit="Spearman's rank correlation", rows="subsets", n_rows=64, n_columns=200,
+    )  # fmt: skip
+    values = {
+        cell.name: cell.columns["influence"].model_copy(update={"details": None})
+        for cell in result.cells
+        if "influence" in cell.columns
+    }
+    return with_column(result, column, values, trust=result.trust["influence"].model_copy(update={"n_seeds": 2}))
+
+
+def with_wrong_labels(result: Result) -> Result:
+    """With labels that are known to be wrong: a column of another unit, without a ceiling."""
+    column = ColumnRecord(
+        key="wrong_labels", title="wrong labels\n(AUROC)", quantity="memorization", judge="wrong_labels",
+        statistic="auroc", unit="area under the ROC curve", rows="train points", n_rows=300, n_columns=None,
+    )  # fmt: skip
+    found = {
+        "leave_one_out[n_seeds=1]": (0.93, 0.85, 1.0),
+        "turn_over_dropout": (0.9, 0.84, 0.96),
+        "random": (0.5, 0.4, 0.6),
+    }
+    values = {
+        name: Agreement(value=Statistic(value=value, low=low, high=high), letters=letters, n=300)
+        for (name, (value, low, high)), letters in zip(found.items(), ("a", "a", "b"), strict=True)
+    }
+    return with_column(result, column, values)
+
+
+EVERYTHING = with_wrong_labels(with_subsets(RESULT))
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_the_report_reads_as_it_did(width: int) -> None:
-    text = printed(RESULT, width)
+@pytest.mark.parametrize(("name", "result"), [("report", RESULT), ("five-columns", EVERYTHING)])
+def test_the_report_reads_as_it_did(name: str, result: Result, width: int) -> None:
+    text = printed(result, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    assert text == (GOLDEN / f"report-{width}.txt").read_text()
+    assert text == (GOLDEN / f"{name}-{width}.txt").read_text()
 
 
-def test_the_widest_figures_fit_into_80_columns() -> None:
+@pytest.mark.parametrize("width", [80, 160])
+@pytest.mark.parametrize("letters", ["ab", "abcd", "abcdefgh"])
+def test_the_widest_figures_fit_whatever_letters_stand_beside_them(letters: str, width: int) -> None:
     widest = Statistic(value=-1.0, low=-1.0, high=-0.99)
-    update = {"spearman": widest, "within_class": widest, "of_ceiling": widest, "within_class_of_ceiling": widest}
-    cells = [cell.model_copy(update={**update, "training_equivalents": 12345.6}) for cell in RESULT.cells]
-    text = printed(RESULT.model_copy(update={"cells": tuple(cells)}), 80)
-    assert max(map(len, text.splitlines())) <= 80
+    every = {column.key: Agreement(value=widest, of_ceiling=widest, letters=letters, n=1) for column in RESULT.columns}
+    update = {"columns": every, "training_equivalents": 12345.6, "seconds": 200.0}
+    cells = [cell.model_copy(update=update) for cell in RESULT.cells]
+    text = printed(RESULT.model_copy(update={"cells": tuple(cells)}), width)
+    assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    assert text.count("12,345.6") == len({cell.name for cell in cells})
-    assert text.count("[-1.00, -.99]") == sum(2 if cell.quantity == "influence" else 1 for cell in cells)
+    n_tables = text.count("  Who predicts")
+    assert text.count("12,345.6") == text.count("3 min 20 s") == n_tables * len(cells)
+    assert n_tables == (1 if letters == "ab" or width == 160 else 2)
+    assert text.count("[-1.00, -.99]") == text.count(f" {letters} ") + text.count(f" {letters}\n") == 3 * len(cells)
 
 
 def test_a_cost_that_nobody_knows_is_a_dash_and_said_below() -> None:
@@ -61,62 +150,113 @@ def test_several_problems_stand_one_below_the_other_and_a_failed_one_keeps_its_p
     failure = Failure(problem="line, linear", status="failed", reason="training diverged", traceback="Traceback ...")
     text = printed(Results(plan="two", seed=0, results=(RESULT, RESULT), failures=(failure,)), 80)
     assert text.count("Who predicts it?") == 2
+    assert text.count(f"─ {RESULT.problem.name} ─") == 2
+    assert "─ line, linear ─" in text
     assert "failed: training diverged" in text
+    assert f"─ {RESULT.problem.name} ─" not in printed(RESULT, 80)  # one problem needs no heading
 
 
 def test_regression_shows_neither_classes_nor_memorization() -> None:
-    truth = RESULT.truth.model_copy(
-        update={"memorization": None, "influence": RESULT.truth.influence.model_copy(update={"within_class": None})}
+    said = "Regression has neither classes to look within nor a memorization score."
+    assert said not in " ".join(printed(RESULT, 80).split())
+    cells = [
+        cell.model_copy(update={"columns": {key: one for key, one in cell.columns.items() if key == "influence"}})
+        for cell in RESULT.cells
+    ]
+    regression = RESULT.model_copy(
+        update={
+            "problem": RESULT.problem.model_copy(update={"n_classes": None}),
+            "columns": RESULT.columns[:1],
+            "trust": {"influence": RESULT.trust["influence"]},
+            "cells": tuple(cells),
+        }
     )
-    cells = tuple(cell for cell in RESULT.cells if cell.quantity == "influence" and cell.name != "same_label")
-    text = printed(RESULT.model_copy(update={"truth": truth, "cells": cells}), 80)
+    text = printed(regression, 80)
     assert "within class" not in text
-    assert "Regression: there are no classes to look within, and no memorization score." in " ".join(text.split())
+    assert "memorization" not in text.replace(said.rpartition(" score")[0].split()[-1] + " score", "")
+    assert said in " ".join(text.split())
 
 
 def test_one_seed_is_said_to_be_too_few() -> None:
-    unknown = Statistic(value=None, low=None, high=None)
-    influence = RESULT.truth.influence.model_copy(
-        update={"reliability": unknown, "ceiling": unknown, "single_seed_reliability": unknown}
-    )
-    text = printed(
-        RESULT.model_copy(update={"truth": RESULT.truth.model_copy(update={"n_seeds": 1, "influence": influence})}), 80
-    )
-    assert "Two seeds are the least." in " ".join(text.split())
+    unknown = {"n_seeds": 1, "reliability": UNKNOWN, "ceiling": UNKNOWN, "single_seed_reliability": UNKNOWN}
+    trust = {key: one.model_copy(update=unknown) for key, one in RESULT.trust.items()}
+    words = " ".join(printed(RESULT.model_copy(update={"trust": trust}), 80).split())
+    said = "One seed cannot show its own noise, so reliability and ceiling are unknown. Use at least two seeds."
+    assert words.count(said) == 1
+    assert "may be noise alone" not in words
+    assert said not in " ".join(printed(RESULT, 80).split())
 
 
-def test_a_truth_that_may_be_noise_is_flagged() -> None:
-    influence = RESULT.truth.influence.model_copy(update={"ceiling": Statistic(value=0.1, low=-0.1, high=0.3)})
-    truth = RESULT.truth.model_copy(update={"influence": influence})
-    assert "The truth may be noise alone" in printed(RESULT.model_copy(update={"truth": truth}), 80)
+@pytest.mark.parametrize(("key", "name"), [("influence", "influence all points"), ("memorization", "memorization")])
+def test_a_truth_that_may_be_noise_is_flagged(key: str, name: str) -> None:
+    doubtful = RESULT.trust[key].model_copy(update={"ceiling": Statistic(value=0.1, low=-0.1, high=0.3)})
+    text = printed(RESULT.model_copy(update={"trust": {**RESULT.trust, key: doubtful}}), 80)
+    said = f"The truth may be noise alone: its ceiling for {name} is not clearly above 0. Add seeds."
+    assert said in " ".join(text.split())
+    assert "may be noise alone" not in printed(RESULT, 80)
+
+
+def test_each_column_has_its_own_number_of_seeds() -> None:
+    lines = printed(with_subsets(RESULT), 160).splitlines()
+    seeds = next(line for line in lines if line.startswith("  seeds  "))
+    assert seeds.split() == ["seeds", "8", "8", "8", "2"]
+    assert any(line.startswith("  all seeds ") for line in lines)
+    assert not any(line.startswith("  seeds  ") for line in printed(RESULT, 160).splitlines())
+
+
+def test_a_unit_that_is_no_correlation_is_named_below() -> None:
+    said = (
+        "All figures are Spearman's rank correlations (wrong labels (AUROC): area under the ROC curve), for influence"
+    )
+    assert said in " ".join(printed(EVERYTHING, 80).split())
+
+
+def test_a_judge_that_did_not_judge_is_said_below_and_an_agreement_that_failed_in_its_place() -> None:
+    broken = JudgeRecord(name="mine", status="failed", reason="mine (strangers 1.0) raised RuntimeError: no luck")
+    absent = JudgeRecord(name="wrong_labels", status="unsupported", reason="no train label is known to be wrong")
+    result = RESULT.model_copy(update={"judges": (*RESULT.judges, broken, absent)})
+    result = changed(result, "tracin", influence={"value": UNKNOWN, "of_ceiling": UNKNOWN, "failure": "mine raised it"})
+    text = printed(result, 160)
+    words = " ".join(text.split())
+    assert "failed: mine (strangers 1.0) raised RuntimeError: no luck" in words
+    assert "unsupported: judge wrong_labels: no train label is known to be wrong" in words
+    assert "failed: influence all points of tracin: mine raised it" in words
+    row = next(line for line in text.splitlines() if line.startswith("  tracin"))
+    assert row.split()[:3] == ["tracin", "failed", ".29"]
+    assert not any(line.startswith("  mine  ") for line in text.splitlines())
 
 
 def test_few_points_are_marked_in_the_table_and_named_below() -> None:
     text = printed(RESULT, 80)
     assert "!" not in text
-    few = RESULT.problem.model_copy(update={"n_test": 9, "fewest_in_class": 4})
-    text = printed(RESULT.model_copy(update={"problem": few}), 80)
+    sizes = {"influence": (300, 9), "within_class": (4, 9), "memorization": (300, None)}
+    columns = [
+        column.model_copy(update=dict(zip(("n_rows", "n_columns"), sizes[column.key], strict=True)))
+        for column in RESULT.columns
+    ]
+    text = printed(RESULT.model_copy(update={"columns": tuple(columns)}), 80)
     assert text.count("all points !") == text.count("within class !") == 2
     assert "memorization !" not in text
     words = " ".join(text.split())
-    assert "! influence all points: only 9 test points; intervals from fewer than ten" in words
+    assert "! influence all points: only 9 test points; do not rely on intervals from fewer than ten." in words
     assert "! influence within class: only 4 train points in a class and 9 test points;" in words
 
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_details_hold_every_statistic_and_fit(width: int) -> None:
-    console = Console(width=width, file=StringIO(), color_system=None, legacy_windows=False)
-    print_details(console, RESULT)
-    assert isinstance(console.file, StringIO)
-    text = console.file.getvalue()
+    text = text_of(lambda console: print_details(console, results_of(RESULT)), width)
     assert max(map(len, text.splitlines())) <= width
-    for title in ("quarters", "sig.", "centred", "pooled", "tau-b", "Pearson", "top k", "sign", "AUROC", "most"):
+    for title in ("quarters", "sig.", "centered", "pooled", "tau-b", "Pearson", "top k", "sign", "AUROC", "most"):
         assert title in text
-    (cell,) = (c for c in RESULT.cells if c.name.startswith("turn_over") and c.quantity == "influence")
-    assert cell.details is not None
-    row = next(line for line in text.splitlines() if line.startswith("  turn_over"))
-    for statistic in (cell.details.kendall, cell.details.pearson, cell.details.top_k_overlap, cell.pooled_spearman):
-        assert numbers.decimal(statistic.value) in row
+    (cell,) = (cell for cell in RESULT.cells if cell.name == "turn_over_dropout")
+    rows = [line for line in text.splitlines() if line.startswith("  turn_over")]
+    for key, row in zip(("influence", "memorization"), rows, strict=True):
+        details = cell.columns[key].details
+        assert details is not None
+        of_this_table = details.pooled if key == "influence" else details.among_most
+        for statistic in (details.kendall, details.pearson, details.top_k_overlap, of_this_table):
+            assert statistic.value is not None
+            assert numbers.decimal(statistic.value) in row.split()
 
 
 @pytest.mark.parametrize(
@@ -136,41 +276,32 @@ def test_durations_have_units(value: float, text: str) -> None:
 
 
 def test_a_trace_has_a_table_for_each_kind_of_agreement() -> None:
-    cells = tuple(cell for cell in RESULT.cells if cell.name.startswith("turn_over_dropout"))
-    others = [
-        cell.model_copy(update={"name": f"{cell.name}, a {n} one"}) for cell in cells for n in ("second", "third")
-    ]
+    (cell,) = (cell for cell in EVERYTHING.cells if cell.name == "turn_over_dropout")
+    others = [cell.model_copy(update={"name": f"{cell.name}, a {n} one"}) for n in ("second", "third")]
     steps = (6, 12, 30, 60, 120)
-    points = tuple(TracePoint(step=step, truth=RESULT.truth, cells=(*cells, *others)) for step in steps)
-    text = printed(RESULT.model_copy(update={"trace": points}), 80)
+    points = tuple(TracePoint(step=step, trust=EVERYTHING.trust, cells=(cell, *others)) for step in steps)
+    text = printed(EVERYTHING.model_copy(update={"trace": points}), 80)
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
-    assert text.count("\n  step 6 ") == text.count("\n  step 120") == 3
-    assert sum(" ceiling " in line for line in text.splitlines()) >= 3
-    (influence,) = (cell for cell in cells if cell.quantity == "influence")
-    assert text.count(numbers.interval(influence.within_class)) >= len(steps) * 3
-
-
-def with_subsets(result: Result) -> Result:
-    """The same with a second truth, so that there are four columns."""
-    truth = result.truth
-    subsets = SubsetTruth(estimand="", n_subsets=64, ratio=0.5, n_trainings=64, trust=truth.influence)
-    return result.model_copy(update={"truth": truth.model_copy(update={"subsets": subsets})})
+    assert text.count("\n  step 6 ") == text.count("\n  step 120") == 5
+    heads = [line for line in text.splitlines() if " ceiling " in line and "% of the" not in line]
+    assert len(heads) - sum(line.startswith("  ceiling") for line in heads) == 4  # known labels have none
+    for key, found in cell.columns.items():
+        assert text.count(numbers.interval(found.value)) >= len(steps) * 3, key
 
 
 @pytest.mark.parametrize("width", [50, 60, 70, 80, 100, 160])
-@pytest.mark.parametrize("result", [RESULT, with_subsets(RESULT)], ids=["three columns", "four"])
+@pytest.mark.parametrize("result", [RESULT, with_subsets(RESULT), EVERYTHING], ids=["three columns", "four", "five"])
 def test_nothing_is_cut_where_the_terminal_is_narrow(result: Result, width: int) -> None:
     text = printed(result, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     for cell in result.cells:
-        if cell.spearman.value is not None:
-            assert numbers.interval(cell.spearman) in text
-    for trust in (result.truth.influence, result.truth.memorization):
-        assert trust is not None
+        for column in result.columns:
+            assert numbers.interval(cell.value(column.key)) in text
+    for trust in result.trust.values():
         assert numbers.interval(trust.reliability) in text
-    details = text_of(lambda console: print_details(console, result), width)
+    details = text_of(lambda console: print_details(console, results_of(result)), width)
     assert max(map(len, details.splitlines())) <= width
     assert "…" not in details
 
@@ -180,3 +311,6 @@ def test_no_column_is_dropped_at_any_width(width: int) -> None:
     head = next(line for line in printed(RESULT, width).splitlines() if "Who predicts it?" in line)
     assert ("status" in head) == (width >= 138)
     assert "time" in printed(RESULT, width)
+    text = printed(EVERYTHING, width)
+    for column in EVERYTHING.columns:
+        assert text.count(column.title.split("\n")[-1]) >= 2

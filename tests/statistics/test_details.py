@@ -8,9 +8,9 @@ from scipy.stats import kendalltau, pearsonr, spearmanr, ttest_1samp
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from influbench.results import UNKNOWN, Details
-from influbench.statistics.correlation import double_centred, whole_table, within_classes
-from influbench.statistics.yardsticks import Yardstick, finding, statistic
+from influbench.results import UNKNOWN, Details, Statistic
+from influbench.statistics.correlation import double_centered, whole_table, within_classes
+from influbench.statistics.yardsticks import Yardstick, flags, statistic
 
 N_TRAIN, N_TEST, N_SEEDS = 40, 6, 5
 
@@ -121,7 +121,7 @@ def test_proponents_are_found_as_by_scikit_learn() -> None:
 
 def test_double_centring_takes_out_the_means_of_rows_and_columns() -> None:
     table = effects()[0]
-    found = double_centred(table)
+    found = double_centered(table)
     for i in range(N_TRAIN):
         for j in range(N_TEST):
             expected = table[i, j] - table[i].mean() - table[:, j].mean() + table.mean()
@@ -130,21 +130,21 @@ def test_double_centring_takes_out_the_means_of_rows_and_columns() -> None:
     assert found.mean(1).abs().max() < 1e-12
 
 
-def test_the_double_centred_correlation_does_not_see_what_holds_for_all() -> None:
+def test_the_double_centered_correlation_does_not_see_what_holds_for_all() -> None:
     """Scores that know only which train points matter to all correlate plainly, and not once they are centered."""
     truth = effects()
     rows = truth.mean((0, 2))[:, None]
     only_rows = rows + 1e-3 * noise(N_TRAIN, N_TEST, seed=6)
-    found = details(truth, [only_rows]).double_centred_spearman
+    found = details(truth, [only_rows]).double_centered_spearman
     plain = over_repeats(spearmanr, [only_rows], truth.mean(0))
     assert found.value is not None
     assert plain > 0.7
     assert abs(found.value) < 0.3
     both = [scores - scores.mean(0) - scores.mean(1, keepdim=True) for scores in scored()]
     mean = truth.mean(0)
-    centred = mean - mean.mean(0) - mean.mean(1, keepdim=True)
-    assert details(truth, scored()).double_centred_spearman.value == pytest.approx(
-        over_repeats(spearmanr, both, centred), abs=1e-12
+    centered = mean - mean.mean(0) - mean.mean(1, keepdim=True)
+    assert details(truth, scored()).double_centered_spearman.value == pytest.approx(
+        over_repeats(spearmanr, both, centered), abs=1e-12
     )
 
 
@@ -158,7 +158,7 @@ def test_quartiles_are_numpys_over_the_test_points_that_have_a_value() -> None:
     assert found.quartiles == pytest.approx(tuple(np.percentile(values, [25, 50, 75])), abs=1e-12)
     nothing = details(truth, [torch.ones(N_TRAIN, N_TEST)])
     assert (nothing.quartiles, nothing.share_significant) == (None, None)
-    assert nothing.kendall == nothing.double_centred_spearman == UNKNOWN
+    assert nothing.kendall == nothing.double_centered_spearman == UNKNOWN
 
 
 def test_the_share_of_correlations_that_are_not_0_is_that_of_scipys_p_values() -> None:
@@ -170,6 +170,38 @@ def test_the_share_of_correlations_that_are_not_0_is_that_of_scipys_p_values() -
     expected = discoveries(p).mean()
     assert 0 < expected < 1
     assert details(truth, [scores]).share_significant == pytest.approx(expected, abs=1e-12)
+
+
+def test_two_test_points_are_a_sample_and_have_quartiles() -> None:
+    truth = effects()[:, :, :2]
+    scores = scored()[0][:, :2]
+    values = of_columns(spearmanr, scores, truth.mean(0))
+    found = details(truth, [scores])
+    assert found.quartiles == pytest.approx(tuple(np.percentile(values, [25, 50, 75])), abs=1e-12)
+
+
+def test_intervals_of_shares_are_cut_at_1_and_those_of_correlations_reach_below_0() -> None:
+    truth = effects()
+    nearly = truth.mean(0).clone()
+    among = torch.from_numpy(clear(truth)).nonzero()
+    assert len(among) > 10
+    nearly[tuple(among[0])] *= -1
+    found = details(truth, [nearly])
+    for share in (found.sign_agreement, found.proponents_auroc):
+        assert share.value is not None
+        assert 0.9 < share.value < 1
+        assert share.high == 1
+    worst = details(truth, [-nearly])
+    for share in (worst.sign_agreement, worst.proponents_auroc):
+        assert share.low == 0
+    random = [noise(N_TRAIN, N_TEST, seed=12)]
+    nothing = details(truth, random)
+    for correlation in (nothing.kendall, nothing.pearson, nothing.top_k_overlap, nothing.double_centered_spearman):
+        assert correlation.low is not None
+        assert correlation.low < 0
+    pooled = details(truth, random).pooled
+    assert pooled.low is not None
+    assert pooled.low < 0
 
 
 def test_with_two_seeds_no_effect_is_clear() -> None:
@@ -202,7 +234,7 @@ def test_memorization_has_no_spread_over_test_points_and_influence_no_most_memor
     of_memorization, of_influence = details(*memorization()), details(effects(), scored())
     assert of_memorization.quartiles is None
     assert of_memorization.share_significant is None
-    assert of_memorization.double_centred_spearman == UNKNOWN
+    assert of_memorization.double_centered_spearman == UNKNOWN
     assert of_influence.n_most is None
     assert of_influence.among_most == UNKNOWN
     truth, repeats = memorization()
@@ -213,7 +245,13 @@ def test_all_pairs_at_once_are_one_long_column() -> None:
     truth = effects()
     yardstick = Yardstick(truth, whole_table(N_TRAIN, N_TEST))
     expected = [spearmanr(scores.flatten(), truth.mean(0).flatten()).statistic for scores in scored()]
-    assert yardstick.pooled(scored()).value == pytest.approx(float(np.mean(expected)), abs=1e-12)
+    assert yardstick.details(scored()).pooled.value == pytest.approx(float(np.mean(expected)), abs=1e-12)
+
+
+def finding(positive: Tensor, repeats: list[Tensor]) -> Statistic:
+    """The area under the ROC curve, as a column of flags shows it."""
+    yardstick = flags(positive)
+    return yardstick.measurement.interval(yardstick.agreement(repeats).value)
 
 
 def test_points_that_are_known_to_be_positive_are_found_as_by_scikit_learn() -> None:
@@ -242,8 +280,8 @@ def test_what_one_repeat_does_not_define_is_not_defined() -> None:
     truth, repeats = effects(), [scored()[0], torch.zeros(N_TRAIN, N_TEST)]
     yardstick = Yardstick(truth, whole_table(N_TRAIN, N_TEST))
     found = yardstick.agreement(repeats)
-    assert (found.spearman, found.of_ceiling, found.n_undefined) == (None, None, N_TEST)
-    assert yardstick.details(repeats).pearson == yardstick.pooled(repeats) == UNKNOWN
+    assert (found.value, found.of_ceiling, found.n_undefined) == (None, None, N_TEST)
+    assert yardstick.details(repeats).pearson == yardstick.details(repeats).pooled == UNKNOWN
 
 
 def test_the_agreement_is_scipys_and_the_share_of_the_ceiling_its_ratio() -> None:
@@ -257,10 +295,10 @@ def test_the_agreement_is_scipys_and_the_share_of_the_ceiling_its_ratio() -> Non
     ]
     expected = (np.mean(values[0]) + np.mean(values[1])) / 2
     ceiling = yardstick.reliability.ceiling
-    assert found.spearman is not None
+    assert found.value is not None
     assert found.of_ceiling is not None
     assert ceiling is not None
-    assert found.spearman.value == pytest.approx(float(expected), abs=1e-12)
+    assert found.value.value == pytest.approx(float(expected), abs=1e-12)
     assert found.of_ceiling.value == pytest.approx(float(expected) / ceiling.value, abs=1e-12)
     assert found.n_undefined == 1
 

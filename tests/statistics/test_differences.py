@@ -1,14 +1,16 @@
-"""Who can be told apart."""
+"""Which estimators can be distinguished."""
 
 from dataclasses import replace
 from itertools import combinations, permutations, product
 from math import inf, sqrt
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 from influbench.results import Statistic
+from influbench.seeds import derive
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
 from influbench.statistics.differences import Difference, _letter, differences, letters
 from influbench.statistics.estimation import Estimation
@@ -99,6 +101,25 @@ def test_a_single_difference_has_the_interval_of_students_t() -> None:
     assert found == pytest.approx(stats.t.ppf(0.975, 11), rel=0.02)
 
 
+def test_the_draws_are_the_same_for_ever() -> None:
+    """One pair, written out: 20,000 normal numbers of a stream of their own, and their .95 quantile."""
+    stream = torch.Generator().manual_seed(derive(0, "differences"))
+    draws = torch.randn(20_000, 1, generator=stream, dtype=torch.float64).abs().numpy()
+    (found,) = critical({"a": alone(0.6, 0), "b": alone(0.2, 1)})
+    assert found == pytest.approx(of_students(float(np.quantile(draws, 0.95)), 11), rel=1e-6)
+
+
+def test_a_difference_without_an_error_has_a_value_and_no_interval() -> None:
+    few = {
+        name: replace(alone(value, place), n_columns=1)
+        for place, (name, value) in enumerate({"a": 0.5, "b": 0.2}.items())
+    }
+    (found,) = differences(few)
+    assert (found.statistic.value, found.statistic.low, found.statistic.high) == (pytest.approx(0.3), None, None)
+    with_another = {(one.first, one.second): one.statistic for one in differences({**few, "c": alone(0.1, 2)})}
+    assert with_another["a", "b"].low is None
+
+
 @pytest.mark.parametrize("n", [3, 4, 6])
 def test_all_pairs_of_independent_ones_have_the_studentized_range(n: int) -> None:
     """Tukey's test: the largest of all |differences| is the range of n normals, over the root of 2."""
@@ -175,5 +196,8 @@ def test_letters_say_who_can_be_told_apart_for_every_pattern(names: str) -> None
 
 
 def test_letters_go_on_after_z() -> None:
-    found = {number: _letter(number) for number in (0, 1, 25, 26, 51, 52, 103, 104)}
-    assert list(found.values()) == ["a", "b", "z", "A", "Z", "a'", "Z'", "a''"]
+    """With a letter for each of sixty, which took minutes when pairs came in no order."""
+    names = [f"{number:02}" for number in range(60)]
+    found = letters(names, [pair(*one, clear=True) for one in combinations(names, 2)])
+    assert [found[names[number]] for number in (0, 1, 25, 26, 51, 52, 59)] == ["a", "b", "z", "A", "Z", "a'", "h'"]
+    assert (_letter(103), _letter(104)) == ("Z'", "a''")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from influbench.statistics.correlation import mean_over_columns, whole_table
@@ -35,6 +36,10 @@ def test_auroc_equals_scikit_learns(digits: int | None) -> None:
     for j in range(5):
         assert values[j].item() == pytest.approx(roc_auc_score(positive[:, j], x[:, j]), abs=1e-12)
     assert auroc(x, torch.zeros(40, 5)).values.isnan().all()
+    assert auroc(x, torch.ones(40, 5)).values.isnan().all()
+    for single in (torch.arange(40)[:, None] == 7, torch.arange(40)[:, None] != 7):
+        value = auroc(x[:, :1], single.double()).values.item()
+        assert value == pytest.approx(roc_auc_score(single[:, 0], x[:, 0]), abs=1e-12)
 
 
 @pytest.mark.parametrize("of", [overlap(20), auroc])
@@ -62,6 +67,9 @@ def test_signs_agree_among_clear_pairs_only() -> None:
     assert found is not None
     assert found.value == pytest.approx((1 + 0 + 0.5) / 3)
     assert sign_agreement(scores, truth, torch.zeros(2, 2, dtype=torch.bool)) is None
+    neither = sign_agreement(scores, 0 * truth, clear)
+    assert neither is not None
+    assert neither.value == 0.5
 
 
 def test_effects_are_clear_where_seeds_agree() -> None:
@@ -76,3 +84,28 @@ def test_effects_are_clear_where_seeds_agree() -> None:
     assert clear[:10].double().mean() > 0.9
     assert clear_effects(noise[:2]) is None
     assert share_significant(torch.tensor([0.9, 0.0, 0.8, torch.nan]).double(), 30) == pytest.approx(2 / 3)
+
+
+def test_three_seeds_are_enough_for_a_t_test_and_those_that_never_differ_show_nothing() -> None:
+    effects = 10 + 0.01 * torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    effects[:, 0, 0], effects[:, 1, 1] = 0.0, 7.0
+    clear = clear_effects(effects)
+    assert clear is not None
+    assert clear.tolist() == [[False, True], [True, False], [True, True], [True, True]]
+
+
+def correlation(p: float, n: int) -> float:
+    """The correlation of n points that has this p, two-sided."""
+    t = float(stats.t.isf(p / 2, n - 2))
+    return t / (n - 2 + t**2) ** 0.5
+
+
+@pytest.mark.parametrize("n", [3, 4, 10, 100])
+def test_a_correlation_is_significant_at_one_in_twenty(n: int) -> None:
+    for sign in (1, -1):
+        for p, share in ((0.0499, 1.0), (0.0501, 0.0)):
+            found = share_significant(torch.tensor([sign * correlation(p, n), torch.nan]).double(), n)
+            assert found == share
+    assert share_significant(torch.tensor([1.0, -1.0, 0.0], dtype=torch.float64), n) == pytest.approx(2 / 3)
+    assert share_significant(torch.tensor([torch.nan]), n) is None
+    assert share_significant(torch.tensor([0.5]), 2) is None

@@ -76,5 +76,5 @@ def test_the_cache_folder_can_be_named(own_cache: Path) -> None:
 def test_a_cache_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("INFLUBENCH_CACHE", str(tmp_path / "file" / "below"))
-    with pytest.raises(UsageError, match=r"cannot be made .*; name another in INFLUBENCH_CACHE"):
+    with pytest.raises(UsageError, match=r"cannot be created .*; set INFLUBENCH_CACHE to another"):
         default_cache()

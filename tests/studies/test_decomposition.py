@@ -74,7 +74,9 @@ def test_each_term_is_measured_by_leaving_the_point_out() -> None:
             site: half(site, point.ids, slice(0, 1))[0].double().expand(len(split), -1)  # type: ignore[operator]
             for site in masks.sites
         }
-        outputs = view.forward({name: p[replica] for name, p in runs.parameters().items()}, split.inputs, masks=factors)
+        outputs = view.forward(
+            {name: p[replica] for name, p in runs.parameters().items()}, split.inputs, factors=factors
+        )
         return view.measured(outputs, split.labels, measure=measure)  # type: ignore[arg-type]
 
     own, flipped = masks, masks.flipped()

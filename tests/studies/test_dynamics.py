@@ -96,7 +96,7 @@ def test_steps_and_truth_are_those_of_a_run_of_the_plan(tmp_path: Path) -> None:
     assert problem.steps == (0, 2, 9, 12)
     assert [at.step for at in problem.agreement["all points"]] == [2, 9, 12]
     (prepared,), _ = prepare(of, registry(), resources=stored_in(tmp_path / "study"))
-    truth: GroundTruth = prepared.ground_truth
+    truth: GroundTruth = prepared.judged.ground_truth
     assert all(Cache(tmp_path / "study").holds(f"{truth.folder}/{name}") for name in truth.names)
     left_out = problem.by_label[0].left_out
     assert left_out is not None
@@ -207,9 +207,9 @@ def test_neither_truth_nor_estimators_have_the_studys_seeds(tmp_path: Path, monk
     stacks: set[frozenset[int]] = set()
     train = Trainer.train
 
-    def noted(self, its_seeds, *args, **options):  # type: ignore[no-untyped-def]
-        stacks.add(frozenset(its_seeds))
-        return train(self, its_seeds, *args, **options)
+    def noted(self, course, **options):  # type: ignore[no-untyped-def]
+        stacks.add(frozenset(course.seeds))
+        return train(self, course, **options)
 
     monkeypatch.setattr(Trainer, "train", noted)
     studied(plan(labels="0.5"), tmp_path)

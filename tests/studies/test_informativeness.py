@@ -355,7 +355,7 @@ def test_trainings_are_those_on_the_others_and_on_the_group() -> None:
         inputs = of.data.train.inputs.clone()
         inputs[weights == 0] = 17.0
         data = replace(of.data, train=replace(of.data.train, inputs=inputs))
-        runs = replace(of, data=data).train([seed], weights[None], normalizer="kept")
+        runs = of.train(replace(of, data=data).course(weights[None], seeds=[seed], normalizer="kept"))
         torch.testing.assert_close(computed["neg_loss"][number], runs.measured(test)[0])
         torch.testing.assert_close(computed["p_correct"][number], runs.p_correct(test)[0])
         right = (runs.outputs(test)[0].argmax(-1) == test.labels).double()

@@ -18,7 +18,7 @@ from influbench.studies.dynamics.learning import (
     Learning,
     claim,
 )
-from influbench.studies.dynamics.masked_networks import Course
+from influbench.studies.dynamics.masked_networks import PointCurves
 from influbench.studies.dynamics.study import Dynamics
 
 N_SEEDS, N_TRUE, N_WRONG = 12, 80, 40
@@ -37,7 +37,7 @@ def logistic(step: float, time: float, width: float) -> float:
     return 1 / (1 + exp(-(step - time) / width))
 
 
-def course(times: Tensor, *, width: float, spread: float = 0.05, seed: int = 0) -> Course:
+def course(times: Tensor, *, width: float, spread: float = 0.05, seed: int = 0) -> PointCurves:
     """Points that are learnt at their times (n_train,), times a chance of each point and of each seed.
 
     Seen curves are logistic, from `CHANCE` to 1; what is unseen stays at `CHANCE`.
@@ -50,14 +50,14 @@ def course(times: Tensor, *, width: float, spread: float = 0.05, seed: int = 0) 
     at = torch.tensor(STEPS, dtype=torch.float64)[:, None]
     seen = CHANCE + (1 - CHANCE) * ((at - times * of_points * of_seeds) / width).sigmoid()
     noise = 1e-3 * torch.randn(seen.shape, generator=generator, dtype=torch.float64)
-    return Course(STEPS, seen + noise, torch.full_like(seen, CHANCE))
+    return PointCurves(STEPS, seen + noise, torch.full_like(seen, CHANCE))
 
 
 def times_of(of: Labels, true: float, wrong: float) -> Tensor:
     return torch.where(of.true, true, wrong).double()
 
 
-def claims(of: Course, points: Labels, difficulty: Tensor | None = None, *, seed: int = 5) -> dict[str, Claim]:
+def claims(of: PointCurves, points: Labels, difficulty: Tensor | None = None, *, seed: int = 5) -> dict[str, Claim]:
     learning = Learning(of, points, times_of(points, 0, 0) if difficulty is None else difficulty, SETTINGS, seed=seed)
     return {claim.id: claim for claim in learning.claims("simulated", steps_per_epoch=EPOCH)}
 
@@ -136,7 +136,7 @@ def test_a_slope_that_falls_at_first_has_a_ratio_below_0() -> None:
     rising = course(times_of(points, 30, 120), width=12)
     at = torch.tensor(STEPS, dtype=torch.float64)[:, None]
     seen = torch.where(points.wrong, rising.seen - 0.05 * (at / EPOCH).clamp(max=1), rising.seen)
-    found = claims(Course(STEPS, seen, rising.unseen), points)[SLOPE]
+    found = claims(PointCurves(STEPS, seen, rising.unseen), points)[SLOPE]
     assert found.value is not None
     assert found.value < 0
     assert found.verdict == "supported"
@@ -160,7 +160,7 @@ def test_the_verdict_of_easy_and_hard_points_follows_an_independent_difficulty()
 def test_curves_that_gain_nothing_leave_it_undecided() -> None:
     points = labels()
     of = course(times_of(points, 60, 1e6), width=8)
-    found = claims(Course(STEPS, torch.where(points.wrong, CHANCE, of.seen), of.unseen), points)
+    found = claims(PointCurves(STEPS, torch.where(points.wrong, CHANCE, of.seen), of.unseen), points)
     for id_ in (SIMULTANEOUS, HALF_TIME):
         assert (found[id_].value, found[id_].low, found[id_].high) == (None, None, None)
         assert found[id_].verdict == "undecided"
@@ -177,7 +177,7 @@ def test_groups_are_of_equal_size_and_follow_the_ids() -> None:
     for name, rows in permuted.groups(fewest=15, seed=1).items():
         assert set(permuted.ids[rows].tolist()) == set(points.ids[groups[name]].tolist())
     of, difficulty = course(times_of(points, 60, 80), width=12), torch.arange(N_TRUE + N_WRONG).double()
-    moved = Course(STEPS, of.seen[..., order], of.unseen[..., order])
+    moved = PointCurves(STEPS, of.seen[..., order], of.unseen[..., order])
     before, after = claims(of, points, difficulty), claims(moved, permuted, difficulty[order])
     for id_, one in before.items():
         assert after[id_].value == pytest.approx(one.value)

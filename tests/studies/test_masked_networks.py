@@ -16,7 +16,7 @@ from influbench.resources import no_progress
 from influbench.seeds import derive
 from influbench.shards import gather, trained
 from influbench.studies.dynamics.difficulty import LearningTimes, by_difficulty, subset_memorization
-from influbench.studies.dynamics.masked_networks import BLOCK, Course, MaskedNetworks
+from influbench.studies.dynamics.masked_networks import BLOCK, MaskedNetworks, PointCurves
 from tests.problems import problem, stored_in, trainer
 
 STEPS = (0, 2, 5, 8)
@@ -27,7 +27,7 @@ def networks(estimator: TurnOverDropout | None = None, **settings: object) -> Ma
     return MaskedNetworks(of, estimator or TurnOverDropout(n_masks=3), 1, STEPS)
 
 
-def course_of(of: MaskedNetworks, tmp_path: Path) -> Course:
+def course_of(of: MaskedNetworks, tmp_path: Path) -> PointCurves:
     return trained(of, stored_in(tmp_path))
 
 
@@ -107,7 +107,7 @@ def test_learning_times_are_means_over_trainings(tmp_path: Path) -> None:
     )
     by_training = []
     for number in range(3):
-        runs = of.train([derive(7, "training", number)], checkpoints=range(4, 21, 4))
+        runs = of.train(of.course(seeds=[derive(7, "training", number)], checkpoints=range(4, 21, 4)))
         answers = [runs.outputs(of.data.train, step=step)[0].argmax(-1) for step in range(4, 21, 4)]
         by_training.append(learning_times(torch.stack(answers) == of.data.train.labels).double())
     torch.testing.assert_close(found, torch.stack(by_training).mean(0))

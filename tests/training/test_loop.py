@@ -12,8 +12,9 @@ from torch import nn
 from influbench.api import Data, Model
 from influbench.errors import ModelError
 from influbench.networks.replicas import Replicas
+from influbench.training.course import Batch
 from influbench.truth.leave_one_out import leave_out
-from tests.problems import ResidualModel, blobs, in_dtype, line, permuted, problem, trainer
+from tests.problems import ResidualModel, blobs, line, permuted, problem, trainer
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -27,10 +28,10 @@ def test_what_stands_in_a_left_out_point_cannot_matter(dtype: torch.dtype, norma
     weights = torch.ones(1, 20)
     weights[0, [4, 9]] = 0
     checkpoints = [0, 1, 3]
-    kept = [
-        trainer(data, dtype=dtype).train([1, 2], weights, checkpoints=checkpoints, normalizer=normalizer)  # type: ignore[arg-type]
-        for data in (clean, dirty)
-    ]
+    kept = []
+    for data in (clean, dirty):
+        of = trainer(data, dtype=dtype)
+        kept.append(of.train(of.course(weights, seeds=[1, 2], checkpoints=checkpoints, normalizer=normalizer)))  # type: ignore[arg-type]
     for step in kept[0].steps:
         for name in kept[0].parameters(step=step):
             assert torch.equal(kept[0].parameters(step=step)[name], kept[1].parameters(step=step)[name])
@@ -41,7 +42,7 @@ def test_garbage_in_a_point_left_out_of_one_replica_of_a_shared_stack_cannot_mat
     dirty.train.inputs[4] = 1e4
     weights = torch.ones(3, 20)
     weights[1, 4] = 0
-    with_clean, with_dirty = (trainer(data).train([1, 1, 1], weights) for data in (clean, dirty))
+    with_clean, with_dirty = (of.train(of.course(weights, seeds=[1, 1, 1])) for of in (trainer(clean), trainer(dirty)))
     for name in with_clean.parameters():
         assert torch.equal(with_clean.parameters()[name][1], with_dirty.parameters()[name][1])
         assert not torch.equal(with_clean.parameters()[name][0], with_dirty.parameters()[name][0])
@@ -49,7 +50,8 @@ def test_garbage_in_a_point_left_out_of_one_replica_of_a_shared_stack_cannot_mat
 
 def test_leaving_out_moves_nothing_else_in_the_batch_and_nothing_before_it() -> None:
     of = trainer()
-    runs = of.train([1, 1], torch.stack([torch.ones(20), torch.arange(20) != 4]).double(), checkpoints=range(9))
+    weights = torch.stack([torch.ones(20), torch.arange(20) != 4]).double()
+    runs = of.train(of.course(weights, seeds=[1, 1], checkpoints=range(9)))
     first = next(step for step, rows in enumerate(runs.batches) if 4 in rows)
     for step in range(first + 1):
         assert torch.equal(*runs.parameters(step=step)["1.weight"])
@@ -62,7 +64,7 @@ def test_normalizers_divide_by_the_batch_or_by_what_is_kept() -> None:
     weights = (torch.arange(20) < 5).double()[None]
     start = of.initial_parameters(1)["1.weight"]
     by_batch, by_kept = (
-        of.train([1], weights, normalizer=normalizer).parameters()["1.weight"][0] - start  # type: ignore[arg-type]
+        of.train(of.course(weights, seeds=[1], normalizer=normalizer)).parameters()["1.weight"][0] - start  # type: ignore[arg-type]
         for normalizer in ("batch", "kept")
     )
     torch.testing.assert_close(4 * by_batch, by_kept, rtol=1e-12, atol=1e-14)
@@ -70,13 +72,13 @@ def test_normalizers_divide_by_the_batch_or_by_what_is_kept() -> None:
 
 def test_a_batch_of_which_nothing_is_kept_takes_no_step() -> None:
     of = trainer(momentum=0.0)
-    runs = of.train([1], torch.zeros(1, 20), normalizer="kept", checkpoints=[0])
+    runs = of.train(of.course(torch.zeros(1, 20), seeds=[1], normalizer="kept", checkpoints=[0]))
     assert torch.equal(runs.parameters(step=0)["1.weight"], runs.parameters()["1.weight"])
 
 
 def test_permuting_the_train_points_changes_nothing() -> None:
     order = torch.randperm(20, generator=torch.Generator().manual_seed(3))
-    before, after = trainer(blobs()).train([1, 2]), trainer(permuted(blobs(), order)).train([1, 2])
+    before, after = (of.train(of.course(seeds=[1, 2])) for of in (trainer(blobs()), trainer(permuted(blobs(), order))))
     for name in before.parameters():
         assert torch.equal(before.parameters()[name], after.parameters()[name])
 
@@ -84,16 +86,15 @@ def test_permuting_the_train_points_changes_nothing() -> None:
 def test_wide_stacks_are_trained_in_parts_without_a_seam() -> None:
     of = trainer(epochs=1)
     of.__dict__["stack_width"] = 4
-    whole = of.train(list(range(7)), checkpoints=[0, 2])
+    whole = of.train(of.course(seeds=range(7), checkpoints=[0, 2]))
     for replica in (0, 3, 4, 6):
-        alone = of.train([replica], checkpoints=[0, 2])
+        alone = of.train(of.course(seeds=[replica], checkpoints=[0, 2]))
         for step in (0, 2, 4):
             torch.testing.assert_close(
                 whole.parameters(step=step)["1.weight"][replica], alone.parameters(step=step)["1.weight"][0]
             )
-    torch.testing.assert_close(
-        whole.outputs(of.data.test)[5], of.train([5]).outputs(of.data.test)[0], rtol=1e-10, atol=1e-10
-    )
+    alone = of.train(of.course(seeds=[5]))
+    torch.testing.assert_close(whole.outputs(of.data.test)[5], alone.outputs(of.data.test)[0], rtol=1e-10, atol=1e-10)
     assert whole.n_replicas == 7
     assert whole.batches[0].shape == (7, 6)
 
@@ -115,8 +116,8 @@ def test_the_width_of_a_stack_does_not_change_a_byte_of_an_mlp_on_one_thread(dty
 
 
 def test_a_failed_allocation_halves_the_stack_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = trainer().train(range(9)).parameters()["1.weight"]
     of = trainer()
+    expected = of.train(of.course(seeds=range(9))).parameters()["1.weight"]
     of.__dict__["stack_width"] = 8
     original = Replicas.outputs
 
@@ -126,7 +127,7 @@ def test_a_failed_allocation_halves_the_stack_and_goes_on(monkeypatch: pytest.Mo
         return original(self, parameters, *rest, **kinds)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Replicas, "outputs", too_much)
-    torch.testing.assert_close(of.train(range(9)).parameters()["1.weight"], expected)
+    torch.testing.assert_close(of.train(of.course(seeds=range(9))).parameters()["1.weight"], expected)
     assert of.stack_width == 2
 
 
@@ -138,7 +139,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.Mon
     of.__dict__["stack_width"] = 8
     monkeypatch.setattr(Replicas, "outputs", broken)
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
-        of.train(range(9))
+        of.train(of.course(seeds=range(9)))
 
 
 def test_an_update_is_the_step_of_the_loop() -> None:
@@ -152,7 +153,7 @@ def test_an_update_is_the_step_of_the_loop() -> None:
 
 
 @pytest.mark.parametrize("model", [None, ResidualModel()])
-@pytest.mark.parametrize("data", [blobs(), in_dtype(line(), torch.float32)], ids=["classes", "regression"])
+@pytest.mark.parametrize("data", [blobs(), line().to(torch.float32)], ids=["classes", "regression"])
 def test_an_update_computes_in_the_dtype_of_its_parameters(data: Data, model: Model | None) -> None:
     """On data in float32, those in float64 take the step that they take on the same data in float64."""
     stepped = []
@@ -170,14 +171,14 @@ def test_an_update_computes_in_the_dtype_of_its_parameters(data: Data, model: Mo
 def test_an_update_is_differentiable_in_weights_through_steps(optimizer: str) -> None:
     """The derivative of a parameter after three steps by one example's weight, against a finite difference."""
     of = trainer(optimizer=optimizer, learning_rate=0.05)
-    rows = of.train([1]).batches[0][0]
+    rows = of.course(seeds=[1]).batches[0]
     start = {name: p[None] for name, p in of.initial_parameters(1).items()}
 
     def after(weight: torch.Tensor) -> torch.Tensor:
         weights = torch.cat([weight[None], torch.ones(len(rows) - 1, dtype=torch.float64)])[None]
         parameters, state = start, of.initial_state(start)
         for _ in range(3):
-            parameters, state = of.update(parameters, state, rows, weights, inputs=of.data.train.inputs)  # type: ignore[assignment]
+            parameters, state = of.update(parameters, state, Batch(rows, weights))  # type: ignore[assignment]
         return parameters["3.weight"].sum()
 
     weight = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)

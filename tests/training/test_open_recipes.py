@@ -28,7 +28,7 @@ THEIRS = {"optimizer": "nesterov[beta=0.7]", "schedule": "warm_up[n=4]", "weight
 
 def test_a_strangers_optimizer_and_schedule_train_as_a_plain_loop_does() -> None:
     of = trainer(registry=registry(nesterov="Nesterov", warm_up="WarmUp"), **THEIRS)  # type: ignore[arg-type]
-    runs = of.train([3])
+    runs = of.train(of.course(seeds=[3]))
     module = of.module(of.initial_parameters(3)).train()
     optimizer = SGD(module.parameters(), lr=0.1, momentum=0.7, nesterov=True, weight_decay=0.05)
     schedule = LambdaLR(optimizer, lambda step: min(1, (step + 1) / 4))
@@ -45,7 +45,8 @@ def test_it_travels_to_workers_and_trains_the_same_there() -> None:
     of = trainer(registry=registry(nesterov="Nesterov", warm_up="WarmUp"), **THEIRS)  # type: ignore[arg-type]
     there = cloudpickle.loads(cloudpickle.dumps(of))
     assert there.rule == of.rule
-    assert all(torch.equal(p, there.train([1]).parameters()[name]) for name, p in of.train([1]).parameters().items())
+    found = there.train(there.course(seeds=[1])).parameters()
+    assert all(torch.equal(found[name], p) for name, p in of.train(of.course(seeds=[1])).parameters().items())
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,8 @@ def test_effects_equal_retraining_by_hand() -> None:
     of = trainer()
     effects = leave_out(of, 3, range(20))
     for i in (0, 7, 19):
-        with_all = of.train([3])
-        without = of.train([3], (torch.arange(20) != i).double()[None])
+        with_all = of.train(of.course(seeds=[3]))
+        without = of.train(of.course((torch.arange(20) != i).double()[None], seeds=[3]))
         for measure in ("neg_loss", "margin", "p_correct"):
 
             def measured(split, runs, measure=measure):  # type: ignore[no-untyped-def]
@@ -142,8 +142,8 @@ def test_effects_at_checkpoints_are_those_of_a_shorter_look(tmp_path: Path) -> N
     truth = trained(ground_truth, stored_in(tmp_path))
     assert ground_truth.kept_steps == [0, 3, 8]
     assert (truth.earlier[0].influence == 0).all()
-    with_all = of.train([ground_truth.seed(0)], checkpoints=[3])
-    without = of.train([ground_truth.seed(0)], (torch.arange(20) != 5).double()[None], checkpoints=[3])
+    with_all = of.train(of.course(seeds=[ground_truth.seed(0)], checkpoints=[3]))
+    without = of.train(of.course((torch.arange(20) != 5).double()[None], seeds=[ground_truth.seed(0)], checkpoints=[3]))
     effect = with_all.measured(of.data.test, step=3) - without.measured(of.data.test, step=3)
     torch.testing.assert_close(truth.earlier[3].influence[0, 5], effect[0], rtol=1e-9, atol=1e-12)
     assert torch.equal(truth.influence, truth_of(of, Cache(tmp_path), n_seeds=1)[0].influence)

@@ -21,9 +21,8 @@ from influbench.truth.leave_one_out import GroundTruth
 
 def test_eight_seeds_foretell_what_eight_others_say_on_digits() -> None:
     data, model = Digits(n_train=300, n_test=60).load(0), Mlp()
-    truth = GroundTruth(
-        Trainer(data, model, update_rule(model.recipe), "neg_loss", torch.float32, torch.device("cpu")), 0
-    )
+    trainer = Trainer(data, model, update_rule(model.recipe), "neg_loss", torch.float32, torch.device("cpu"))
+    truth = GroundTruth(trainer, 0)
     effects, blocks = trained(replace(truth, n_seeds=16), Resources()).influence, whole_table(300, 60)
     halves = Random(0).sample(list(combinations(range(16), 8)), 12)
     measured, foretold, ceilings = [], [], []

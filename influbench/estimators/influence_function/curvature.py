@@ -1,7 +1,7 @@
 """A trained network in float64 as a function of one vector, and the curvature of its mean training loss there."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -51,13 +51,9 @@ class Network:
 
 def in_float64(problem: Problem, parameters: Mapping[str, Tensor]) -> Network:
     """The network of these parameters, with its data, in float64: influences are small differences."""
-
-    def cast(split: Split) -> Split:
-        labels = split.labels.double() if split.labels.is_floating_point() else split.labels
-        return replace(split, inputs=split.inputs.double(), labels=labels)
-
     doubled = {name: p.detach().double() for name, p in parameters.items()}
-    return Network(problem, doubled, cast(problem.data.train), cast(problem.data.test))
+    data = problem.data.to(torch.float64)
+    return Network(problem, doubled, data.train, data.test)
 
 
 def curvature_product(network: Network, curvature: Curvature, *, added: float) -> OfTensor:

@@ -43,8 +43,8 @@ class HashedMasks:
         """The masks over the units that these leave out."""
         return replace(self, flip=not self.flip)
 
-    def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
-        """Factors (n_replicas, n, n_units), float64, for ids (n,) or (n_replicas, n)."""
+    def __call__(self, site: str, ids: Tensor, replicas: slice, *, step: int = 0) -> Tensor:  # noqa: ARG002
+        """Factors (n_replicas, n, n_units), float64, for ids (n,) or (n_replicas, n), the same at every step."""
         drawn = self.bits(site, ids, replicas)
         return (drawn ^ self.flip).to(torch.float64) / self.p
 

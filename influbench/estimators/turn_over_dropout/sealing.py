@@ -79,11 +79,11 @@ def _gradients(
     """Of the examples' loss, or of a random sum of their outputs, under the mask of `owner`."""
     leaves = {name: parameters[name].detach().clone().requires_grad_() for name in trained}
     factors = {
-        site: masks(site, owner.ids, slice(0, 1))[0].to(examples.inputs.dtype).expand(len(examples), -1)
+        site: masks(site, owner.ids, slice(0, 1), step=0)[0].to(examples.inputs.dtype).expand(len(examples), -1)
         for site in masks.sites
     }
     with torch.enable_grad():
-        outputs = problem.forward({**parameters, **leaves}, examples.inputs, masks=factors)
+        outputs = problem.forward({**parameters, **leaves}, examples.inputs, factors=factors)
         generator = torch.Generator().manual_seed(derive(problem.seed, "sealing", "outputs"))
         weights = torch.randn(outputs.shape, generator=generator, dtype=torch.float64).to(outputs)
         value = problem.model.loss(outputs, examples.labels).sum() if of_loss else (outputs * weights).sum()

@@ -102,10 +102,10 @@ class _InEveryReplica:
     def sites(self) -> Sequence[str]:
         return self.masks.sites
 
-    def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
+    def __call__(self, site: str, ids: Tensor, replicas: slice, *, step: int) -> Tensor:
         if ids.ndim == 1:
-            return self.masks(site, ids, slice(0, 1)).expand(replicas.stop - replicas.start, -1, -1)
-        return torch.cat([self.masks(site, of_replica, slice(0, 1)) for of_replica in ids])
+            return self.masks(site, ids, slice(0, 1), step=step).expand(replicas.stop - replicas.start, -1, -1)
+        return torch.cat([self.masks(site, of_replica, slice(0, 1), step=step) for of_replica in ids])
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +119,8 @@ class _OfOwner:
     def sites(self) -> Sequence[str]:
         return self.masks.sites
 
-    def __call__(self, site: str, ids: Tensor, replicas: slice) -> Tensor:
-        of_owners = self.masks(site, self.owners[replicas], slice(0, 1))[0]  # (n_replicas, n_units)
+    def __call__(self, site: str, ids: Tensor, replicas: slice, *, step: int) -> Tensor:
+        of_owners = self.masks(site, self.owners[replicas], slice(0, 1), step=step)[0]  # (n_replicas, n_units)
         return of_owners[:, None].expand(-1, ids.shape[-1], -1)
 
 

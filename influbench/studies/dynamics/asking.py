@@ -21,7 +21,7 @@ from influbench.statistics.correlation import whole_table
 from influbench.statistics.yardsticks import Yardstick, statistic
 from influbench.studies.dynamics.difficulty import LearningTimes, subset_memorization
 from influbench.studies.dynamics.learning import CLAIMS, TRUE, WRONG, Labels, Learning
-from influbench.studies.dynamics.masked_networks import Course, MaskedNetworks
+from influbench.studies.dynamics.masked_networks import MaskedNetworks, PointCurves
 from influbench.studies.dynamics.record import DynamicsRecord, MemorizationAt, ProblemDynamics
 from influbench.studies.dynamics.study import Dynamics
 from influbench.studies.subjects import with_masks_of_units
@@ -156,7 +156,7 @@ class _Training:
             trainer, seed, n_trainings=n, resources=self.subject.resources, what=what, progress=self.subject.progress
         )
 
-    def _course(self) -> Course:
+    def _course(self) -> PointCurves:
         networks = MaskedNetworks(self.problem.trainer, self.estimator, self.subject.seed("masks"), self.steps)
         return self.subject.trained(networks, what=f"masked networks on {self.name}")
 
@@ -177,7 +177,7 @@ class _Training:
         known = [memorization for memorization in after if memorization is not None]
         return torch.stack([torch.zeros_like(known[0]), *known], dim=1)
 
-    def _agreement(self, course: Course, left_out: Tensor) -> dict[str, tuple[MemorizationAt, ...]]:
+    def _agreement(self, course: PointCurves, left_out: Tensor) -> dict[str, tuple[MemorizationAt, ...]]:
         """Of memorization by masks with that by leaving out: over all points, and over those of one kind of label."""
         labels, memorization = self.labels, course.memorization.mean(0)
         kinds = {ALL_POINTS: torch.ones_like(labels.wrong), TRUE: labels.true, WRONG: labels.wrong}

@@ -50,7 +50,7 @@ class LearningTimes(Trainings[Tensor]):
         steps_per_epoch = n_steps // self.trainer.recipe.epochs
         ends = range(steps_per_epoch, n_steps + 1, steps_per_epoch)
         seeds = [derive(self.seed, "training", number) for number in range(first, first + BLOCK)]
-        runs = self.trainer.train(seeds, checkpoints=ends)
+        runs = self.trainer.train(self.trainer.course(seeds=seeds, checkpoints=ends))
         correct = []
         for step in ends:
             outputs = runs.outputs(train, step=step)

@@ -30,7 +30,7 @@ from influbench.seeds import derive, hash_integers
 from influbench.statistics.learning_curves import HALF, initial_slope, overlap, time_of
 from influbench.statistics.resampling import percentile_interval, weighted_means, weights
 from influbench.studies.dynamics.difficulty import by_difficulty
-from influbench.studies.dynamics.masked_networks import Course
+from influbench.studies.dynamics.masked_networks import PointCurves
 from influbench.studies.dynamics.record import GroupCurves
 from influbench.studies.dynamics.study import Dynamics
 from influbench.studies.verdicts import Range, above, below, judged
@@ -104,7 +104,7 @@ class Learning:
 
     def __init__(
         self,
-        course: Course,
+        course: PointCurves,
         labels: Labels,
         difficulty: Tensor,
         settings: Dynamics,

@@ -18,7 +18,7 @@ BLOCK = 16  # networks in one shard; even, so that an antithetic pair is in one
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class PointCurves:
     """`p_correct` of every train point after each of `steps`, by seed: means over the networks that share a seed."""
 
     steps: Sequence[int]
@@ -32,7 +32,7 @@ class Course:
 
 
 @dataclass(frozen=True, eq=False)
-class MaskedNetworks(Trainings[Course]):
+class MaskedNetworks(Trainings[PointCurves]):
     """The networks of an estimator, in shards of 16, so that more masks contain the fewer.
 
     `seed` is the stream of masks, initial parameters and batches; `steps` are those after which they are looked at.
@@ -79,8 +79,8 @@ class MaskedNetworks(Trainings[Course]):
         }
         return {half: answer.to(self.trainer.dtype).cpu() for half, answer in answers.items()}
 
-    def assemble(self, shards: Sequence[Shard]) -> Course:
-        """The course of training, from all of the shards."""
+    def assemble(self, shards: Sequence[Shard]) -> PointCurves:
+        """The curves of all points, from all of the shards."""
         replicates = self.estimator.replicates()
 
         def by_seed(half: str) -> Tensor:
@@ -88,7 +88,7 @@ class MaskedNetworks(Trainings[Course]):
             of_seeds = [[n for n, its in enumerate(replicates) if its == seed] for seed in dict.fromkeys(replicates)]
             return torch.stack([of_networks[networks].mean(0) for networks in of_seeds])
 
-        return Course(tuple(self.steps), by_seed("seen"), by_seed("unseen"))
+        return PointCurves(tuple(self.steps), by_seed("seen"), by_seed("unseen"))
 
     def view(self) -> TrainingProblem:
         """The problem as the estimator sees it."""

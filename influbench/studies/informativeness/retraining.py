@@ -62,10 +62,10 @@ class Retraining(Trainings[Outcomes]):
     def compute(self, name: str) -> dict[str, Tensor]:
         """Each measure of one seed's networks on the test points, (1 + 2 n_groups, n_test)."""
         seed, test = self._seed(int(name.rpartition("-")[2])), self.trainer.data.test
-        stacks = [
-            self.trainer.train([seed] * len(weights), weights, normalizer="kept").outputs(test)
-            for weights in self.weights.split(self.trainer.stack_width)
-        ]
+        stacks = []
+        for weights in self.weights.split(self.trainer.stack_width):
+            course = self.trainer.course(weights, seeds=[seed] * len(weights), normalizer="kept")
+            stacks.append(self.trainer.train(course).outputs(test))
         outputs = torch.cat(stacks)
         measured = {
             measure: measure_of(measure, self.trainer.model)(outputs, test.labels[None])

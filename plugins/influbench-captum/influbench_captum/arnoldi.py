@@ -1,7 +1,7 @@
 """Captum's influence functions by Arnoldi iteration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -69,7 +69,7 @@ class CaptumArnoldi(Estimator):
         return Estimate(_mean([run.influence for run in of_runs]), _mean([run.memorization for run in of_runs]))
 
     def _of_run(self, problem: Problem, parameters: Mapping[str, Tensor], run: int) -> Estimate:
-        train, test = _in_float64(problem.data.train), _in_float64(problem.data.test)
+        train, test = problem.data.train.to(torch.float64), problem.data.test.to(torch.float64)
         with undisturbed():
             function = self._function(problem, parameters, train, seed=derive(problem.seed, "arnoldi", run))
             influence = as_influence(function.influence(batches(test, size=_AT_A_TIME)))
@@ -110,8 +110,3 @@ def _of_itself(function: Any, split: Split) -> Tensor:
 def _mean(of_runs: list[Tensor | None]) -> Tensor | None:
     present = [scores for scores in of_runs if scores is not None]
     return torch.stack(present).mean(0) if present else None
-
-
-def _in_float64(split: Split) -> Split:
-    labels = split.labels.double() if split.labels.is_floating_point() else split.labels
-    return replace(split, inputs=split.inputs.double(), labels=labels)

@@ -130,8 +130,8 @@ def handover(problem: Problem, networks: Sequence[Parameters], dtype: torch.dtyp
     """Copies of these networks, and of the data."""
 
     def cast(split: Split) -> Split:
-        labels = split.labels.to(dtype) if split.labels.is_floating_point() else split.labels
-        return replace(split, inputs=split.inputs.to(dtype).clone(), labels=labels.clone())
+        split = split.to(dtype)
+        return replace(split, inputs=split.inputs.clone(), labels=split.labels.clone())
 
     modules = [problem.module(parameters).to(dtype) for parameters in networks]
     for name, parameter in modules[0].named_parameters():

@@ -140,10 +140,9 @@ class _Examples(Dataset[tuple[Tensor, Tensor]]):
     """Inputs in float64 with their labels, or with labels (n, n_draws) drawn for them: then once for each draw."""
 
     def __init__(self, split: Split, drawn: Tensor | None = None) -> None:
-        self._inputs = split.inputs.double()
+        split = split.to(torch.float64)
+        self._inputs = split.inputs
         self._labels = split.labels[:, None] if drawn is None else drawn
-        if self._labels.is_floating_point():
-            self._labels = self._labels.double()
 
     def __len__(self) -> int:
         return self._labels.numel()

@@ -1,4 +1,4 @@
-"""Two spirals. Replace them by your data."""
+"""Two spirals. Replace them with your data."""
 
 from dataclasses import dataclass
 from math import pi
@@ -12,9 +12,9 @@ _N_POINTS = 1000
 
 @dataclass(frozen=True)
 class MyDataset(Dataset):
-    """Two interleaving spirals of 1,000 points with noise; train and test points are drawn by the seed.
+    """Two interleaving spirals of 1,000 points with noise; the seed draws train and test points.
 
-    An example's id is its place in the source: the same example under every seed.
+    An example's id is its place in the source, so that it is the same for every seed.
     """
 
     n_train: int = 200
@@ -22,7 +22,7 @@ class MyDataset(Dataset):
 
     def __post_init__(self) -> None:
         if min(self.n_train, self.n_test) < 2 or self.n_train + self.n_test > _N_POINTS:
-            raise ValueError(f"n_train and n_test must be at least 2, and {_N_POINTS} together at the most")
+            raise ValueError(f"n_train and n_test must be at least 2, and together at most {_N_POINTS}")
 
     def load(self, seed: int) -> Data:
         """Disjoint train and test points."""
@@ -37,7 +37,7 @@ class MyDataset(Dataset):
 
 
 def _source() -> tuple[Tensor, Tensor]:
-    """All inputs (1000, 2) and labels (1000,). Here a file would be read."""
+    """All inputs (1000, 2) and labels (1000,). Your own data set would read a file here."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(_N_POINTS) % 2
     turns = torch.rand(_N_POINTS, generator=generator).sqrt()

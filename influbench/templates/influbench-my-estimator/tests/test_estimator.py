@@ -1,4 +1,4 @@
-"""What my_estimator computes, against its definition done by hand."""
+"""The scores of my_estimator, against its definition computed by hand."""
 
 import torch
 from influbench.testing import line, small_problem

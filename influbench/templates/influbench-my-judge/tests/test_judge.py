@@ -1,4 +1,4 @@
-"""What my_judge compares, against its definition done by hand."""
+"""The effects and scores of my_judge, against its definition computed by hand."""
 
 import torch
 from influbench import Column, Estimate, Truth

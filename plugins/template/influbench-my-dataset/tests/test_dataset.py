@@ -1,4 +1,4 @@
-"""What my_dataset promises beyond the contract."""
+"""Tests of my_dataset beyond the contract."""
 
 import pytest
 
@@ -10,6 +10,6 @@ def test_it_has_as_many_points_as_asked_for() -> None:
     assert (len(data.train), len(data.test)) == (30, 10)
 
 
-def test_more_points_than_there_are_is_refused() -> None:
-    with pytest.raises(ValueError, match="1000 together at the most"):
+def test_more_points_than_there_are_is_an_error() -> None:
+    with pytest.raises(ValueError, match="together at most 1000"):
         MyDataset(n_train=999, n_test=10)

@@ -1,4 +1,4 @@
-"""Products of the errors at the outputs. Replace it by what you have in mind."""
+"""Products of the errors at the outputs. Replace them with your own method."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ Function = Callable[[Tensor, Tensor], Tensor]  # of outputs and labels, one valu
 
 @dataclass(frozen=True)
 class MyEstimator(Estimator):
-    """Effect of one step of descent on train point i on the measure of test point j, through the output biases alone.
+    """The effect of a gradient step on train point i on the measure of test point j, through the output biases only.
 
-    Estimand: - dloss_i/doutputs . dmeasure_j/doutputs, the mean over `n_models` ordinary trainings. Positive where
-    both err alike, so that i helps j. Influence only. Cost: `n_models` trainings.
+    Estimand: - dloss_i/doutputs . dmeasure_j/doutputs, the mean over `n_models` ordinary trainings. It is positive if
+    both err alike, so that i helps j. It predicts influence only. Cost: `n_models` trainings.
     """
 
     n_models: int = 1
 
-    scores_duplicates_alike = True  # it looks at inputs and labels, and not at ids
+    scores_duplicates_alike = True  # it depends on inputs and labels, not on ids
 
     def __post_init__(self) -> None:
         if self.n_models < 1:
@@ -39,7 +39,7 @@ class MyEstimator(Estimator):
         return Estimate(influence=influence)
 
     def _slopes(self, problem: Problem, parameters: dict[str, Tensor], split: Split, of: Function) -> Tensor:
-        """Derivatives of a loss or a measure by the outputs, (n, n_outputs)."""
+        """The derivatives of a loss or a measure with respect to the outputs, (n, n_outputs)."""
         outputs = problem.forward(parameters, split.inputs).detach().requires_grad_()
         values = of(outputs, split.labels)
         (slopes,) = torch.autograd.grad(values.sum(), outputs)

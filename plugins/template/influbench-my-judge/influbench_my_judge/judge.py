@@ -1,4 +1,4 @@
-"""Effects on the mean test point. Replace it by what you want to ask."""
+"""Effects on the mean test point. Replace them with your own question."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class MyJudge(Judge):
     """The leave-one-out effect of each train point on the mean of the measure over the test points.
 
     Estimand: Spearman's correlation over train points of the scores' mean over test points with this effect, expected
-    over seeds. It asks which points are worth having, whoever benefits. Cost: that of the plan's ground truth.
+    over seeds. It asks which points are worth having, whichever test points benefit. Cost: the plan's ground truth.
     """
 
     def columns(self, problem: JudgedProblem) -> Sequence[Column]:
@@ -25,7 +25,7 @@ class MyJudge(Judge):
         return [problem.leave_one_out]
 
     def yardsticks(self, problem: JudgedProblem, trained: Sequence[Truth], *, step: int) -> Mapping[str, Yardstick]:
-        """The effects, seed by seed, (n_seeds, n_train, 1)."""
+        """The effects for each seed, (n_seeds, n_train, 1)."""
         truth = trained[0].after(step)
         return {"my_judge": correlations(truth.influence.mean(2, keepdim=True))}
 

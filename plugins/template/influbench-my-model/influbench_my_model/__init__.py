@@ -1,11 +1,11 @@
-"""The model my_model for influbench. This file only registers: it must stay quick to import."""
+"""The model my_model for influbench. This file only registers it, and must be quick to import."""
 
 from influbench import Spec, hookimpl
 
 
 @hookimpl
 def influbench_models() -> list[Spec]:
-    """What this package offers."""
+    """The plugins of this package."""
     return [
         Spec(
             "my_model",

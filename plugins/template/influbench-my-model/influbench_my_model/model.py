@@ -1,4 +1,4 @@
-"""A perceptron with tanh. Replace it by your network."""
+"""A perceptron with tanh. Replace it with your network."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class MyModel(Model):
 
     @property
     def recipe(self) -> Recipe:
-        """How it is trained unless a plan says otherwise."""
+        """The training recipe, unless a plan says otherwise."""
         return Recipe(optimizer="sgd", learning_rate=0.1, momentum=0.9, batch_size=50, epochs=20)
 
     def build(self, data: Data) -> nn.Module:
-        """A freshly initialised module, drawn from torch's global generator, which influbench has seeded."""
+        """A newly initialized module. It draws from torch's global generator, which influbench seeds."""
         n_inputs = data.train.inputs[0].numel()
         return nn.Sequential(
             nn.Flatten(),

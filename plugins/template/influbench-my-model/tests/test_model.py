@@ -1,4 +1,4 @@
-"""What my_model promises beyond the contract."""
+"""Tests of my_model beyond the contract."""
 
 from influbench.testing import blobs
 

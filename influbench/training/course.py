@@ -1,0 +1,74 @@
+"""A training of a stack of networks as one object, from its seeds to what each of its batches needs."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from influbench.api import Masks, Normalizer
+from influbench.networks.crossing import Factors
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one optimizer step of a stack needs besides parameters and data."""
+
+    rows: Tensor  # of the train points: (n,) if all replicas share them, or (n_replicas, n)
+    weights: Tensor  # (n_replicas, n)
+    factors: Factors | None = None  # (n_replicas, n, n_units) of each masked site
+    normalizer: Normalizer = "batch"
+    frozen: Collection[str] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A training of a stack: all that decides it, given a trainer's data, model and recipe. `Trainer.course` makes it.
+
+    Whatever else a training draws at random (dropout, augmentation) belongs here as well: a field that says how, and
+    what one batch needs of it in `at`.
+    """
+
+    weights: Tensor  # (n_replicas, n_train), in the networks' dtype and on their device
+    seeds: Sequence[int]  # of each replica's initial parameters and batches
+    batches: Sequence[Tensor]  # for each step, rows: (batch,) if all replicas share them, or (n_replicas, batch)
+    ids: Tensor  # (n_train,)
+    masks: Masks | None = None
+    checkpoints: Collection[int] = ()
+    normalizer: Normalizer = "batch"
+    frozen: Collection[str] = ()
+    first_replica: int = 0  # its number, as masks count replicas
+
+    @property
+    def n_replicas(self) -> int:
+        return len(self.weights)
+
+    @property
+    def kept_steps(self) -> set[int]:
+        """The steps after which parameters are kept, the last one included."""
+        return {*self.checkpoints, len(self.batches)}
+
+    def part(self, replicas: slice) -> "Course":
+        """The same training of these replicas alone, each with the masks that it has in the whole."""
+        return replace(
+            self,
+            weights=self.weights[replicas],
+            seeds=self.seeds[replicas],
+            batches=[rows if rows.ndim == 1 else rows[replicas] for rows in self.batches],
+            first_replica=self.first_replica + replicas.start,
+        )
+
+    def at(self, step: int) -> Batch:
+        """What the step needs that follows after `step` others."""
+        rows = self.batches[step]
+        weights = self.weights[:, rows] if rows.ndim == 1 else self.weights.gather(1, rows)
+        replicas = slice(self.first_replica, self.first_replica + self.n_replicas)
+        of_sites = factors(self.masks, self.ids[rows], replicas, step=step, dtype=weights.dtype)
+        return Batch(rows, weights, of_sites, self.normalizer, self.frozen)
+
+
+def factors(masks: Masks | None, ids: Tensor, replicas: slice, *, step: int, dtype: torch.dtype) -> Factors:
+    """The factors of each site in the networks' dtype, none without masks."""
+    if masks is None:
+        return {}
+    return {site: masks(site, ids, replicas, step=step).to(dtype) for site in masks.sites}
