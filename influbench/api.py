@@ -266,7 +266,7 @@ class Estimator(ABC):
     """True if two train points with the same input and label always have the same scores, whatever their ids."""
 
     predicts: ClassVar[Collection[str]] = ("influence", "memorization")
-    """The quantities that `estimate` may return. A run rejects an estimator if no judge of the plan uses any of them."""
+    """The quantities that `estimate` may return. A run rejects an estimator if none of the plan's judges uses one."""
 
     cost_is_counted: ClassVar[bool] = True
     """True if the whole cost of the scores is spent here. False if they come from elsewhere: no cost is shown then."""
@@ -283,7 +283,7 @@ class Estimator(ABC):
         """The predictions for every train point on every test point."""
 
     def trace(self, problem: Problem, steps: Sequence[int]) -> Sequence[Estimate] | None:
-        """The predictions after each of these steps of the same trainings, or None if the estimator cannot trace them.
+        """The predictions after each of these steps of the same trainings, or None if the estimator has no trace.
 
         `steps` ascend and end with the last step, whose predictions equal those of `estimate`. It is called instead of
         `estimate` if a plan stores the truth at several steps.
