@@ -361,7 +361,7 @@ def test_directions_without_curvature_are_left_out_and_told() -> None:
 def test_too_many_parameters_for_the_matrix_are_unsupported() -> None:
     wide = problem(trainer(model=Mlp(hidden=(1000,))))
     assert InfluenceFunction(solver="explicit").unsupported(wide) == (
-        "the explicit solver takes at most 8,000 parameters, the model trains 9,003; use solver=cg or solver=ekfac"
+        "the explicit solver takes at most 8,000 parameters, but the model trains 9,003; use solver=cg or solver=ekfac"
     )
     assert InfluenceFunction(solver="cg").unsupported(wide) is None
     assert InfluenceFunction(solver="explicit").unsupported(problem()) is None

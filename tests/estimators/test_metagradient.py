@@ -211,7 +211,7 @@ def test_what_it_cannot_do_is_said_in_a_sentence() -> None:
     regression = problem(trainer(line(), Linear()))
     assert Metagradient().unsupported(regression) is None
     assert Metagradient(memorization=True).unsupported(problem()) is None
-    reason = "memorization is asked for, which regression does not have"
+    reason = "regression does not have memorization; set memorization=false"
     assert Metagradient(memorization=True).unsupported(regression) == reason
     with pytest.raises(ValueError, match="n_seeds must be at least 1, got 0"):
         Metagradient(n_seeds=0)

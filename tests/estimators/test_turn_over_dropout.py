@@ -325,5 +325,5 @@ def test_sites_can_be_named() -> None:
     assert not torch.equal(estimator.estimate(view).influence, TurnOverDropout(n_masks=2).estimate(view).influence)  # type: ignore[arg-type]
     assert list(TurnOverDropout().masks(view).sites) == ["4"]
     assert list(TurnOverDropout(sealed=True).masks(view).sites) == ["2", "4"]
-    with pytest.raises(ModelError, match=r"mask site '1.relu' is no submodule of the model; it has '0', '1', '2'"):
+    with pytest.raises(ModelError, match=r"mask site '1.relu' is not a submodule of the model; it has '0', '1', '2'"):
         TurnOverDropout(sites=("1.relu",)).unsupported(view)

@@ -267,5 +267,5 @@ def test_sites_that_do_not_exist_or_run_twice_are_named() -> None:
     twice = Replicas(nn.Sequential(nn.Linear(5, 5), shared, nn.Linear(5, 5), shared))
     with pytest.raises(ModelError, match="'1' runs more than once"):
         twice.site_units(["1"], data.train.inputs)
-    with pytest.raises(ModelError, match="'9' is no submodule"):
+    with pytest.raises(ModelError, match="'9' is not a submodule"):
         twice.site_units(["9"], data.train.inputs)

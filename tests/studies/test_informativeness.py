@@ -460,7 +460,7 @@ def test_the_rules_and_the_settings_are_in_the_result(tmp_path: Path) -> None:
         (
             lambda: plan(QUICK.replace("learning_time", "turn_over_dropout[n_checkpoints=999]")),
             UsageError,
-            r"turn_over_dropout\[n_checkpoints=999\] cannot run on halves, .*: 999 checkpoints asked for",
+            r"turn_over_dropout\[n_checkpoints=999\] cannot run on halves, .*: n_checkpoints is 999, but",
         ),
     ],
 )

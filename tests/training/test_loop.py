@@ -288,7 +288,7 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence() -> None:
         of.train(replicates=[0], checkpoints=[99])
     with pytest.raises(ValueError, match=r"weights have shape \(2, 20\), expected"):
         of.train(torch.ones(2, 20), replicates=[0])
-    with pytest.raises(ValueError, match="no parameters were kept after step 1; kept are 8"):
+    with pytest.raises(ValueError, match="no parameters were kept after step 1; they were kept after 8"):
         of.train(replicates=[0]).parameters(step=1)
     with pytest.raises(ValueError, match="normalizer must be 'batch' or 'kept', got 'Batch'"):
         of.train(replicates=[0], normalizer="Batch")  # type: ignore[arg-type]
