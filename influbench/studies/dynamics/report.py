@@ -26,8 +26,8 @@ _NOTE = (
     "memorization by leaving out. {several}: several curves in one place. Claims, at once: the share of the gain of "
     "wrong labels (of hard points) that is made while true labels (easy points) go from {tail:g}% to {rest:g}% of "
     "their own; it is {equal:g}% where the curves are the same. half learned sooner: the step at half seen of wrong "
-    "labels divided by the step of true labels. faster at first: the slope of the seen curve of wrong labels divided by "
-    "the slope of true labels, over the first {epochs}. In brackets: 95% intervals over examples and seeds; for the "
+    "labels divided by the step of true labels. faster at first: the slope of the seen curve of wrong labels divided "
+    "by the slope of true labels, over the first {epochs}. In brackets: 95% intervals over examples and seeds; for the "
     "agreement, over examples."
 )
 _DIFFICULTIES = {"learning_time": "the epoch in which a point is learned", "subset": "memorization by random subsets"}

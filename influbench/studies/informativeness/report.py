@@ -25,11 +25,11 @@ _PER = 1000  # removed examples to which drops are scaled
 _LETTERS = {"hard": "h", "easy": "e", "wrong": "w", "random": "r"}
 _NOTE = (
     "drop: the decrease of the measure on the test points when a group is removed and the network is retrained, per "
-    "1,000 removed examples; positive: the group helps. minus random: this drop minus the drop of random groups. predicted: "
-    "the drop that an estimator of influence predicts. alone: networks trained on the group only. hard, easy: correct "
-    "points only, by the named difficulty; random: also correct points; wrong: the hardest points with a wrong label. "
-    "All trainings of a seed share initial parameters and batches. In brackets: the 95% interval over seeds, test "
-    "points and the points that a group happens to contain."
+    "1,000 removed examples; positive: the group helps. minus random: this drop minus the drop of random groups. "
+    "predicted: the drop that an estimator of influence predicts. alone: networks trained on the group only. hard, "
+    "easy: correct points only, by the named difficulty; random: also correct points; wrong: the hardest points with "
+    "a wrong label. All trainings of a seed share initial parameters and batches. In brackets: the 95% interval over "
+    "seeds, test points and the points that a group happens to contain."
 )
 
 
