@@ -22,7 +22,7 @@ N = 60
 
 
 def logistic(**changes: object) -> Trainer:
-    """L2-regularised logistic regression, trained to its optimum."""
+    """L2-regularized logistic regression, trained to its optimum."""
     data = blobs(N, 12, n_inputs=3)
     recipe = {"learning_rate": 0.5, "batch_size": N, "epochs": 200, "weight_decay": 0.1, **changes}
     return trainer(data, Linear(), **recipe)  # type: ignore[arg-type]
@@ -335,12 +335,12 @@ def test_residuals_in_notes_are_those_of_the_solution() -> None:
         ("cg", r"conjugate gradients met negative or no curvature for \d+ of 20 train points and stopped there: "),
     ],
 )
-def test_negative_curvature_is_told(solver: SolverName, note: str) -> None:
+def test_negative_curvature_is_reported(solver: SolverName, note: str) -> None:
     estimate = InfluenceFunction(solver=solver, curvature="hessian", damping=0.0).estimate(problem())
     assert any(re.match(note, found) for found in estimate.notes)
 
 
-def test_train_points_without_a_norm_score_0_and_are_told() -> None:
+def test_train_points_without_a_norm_score_0_and_are_reported() -> None:
     view = problem(trainer(model=ResidualModel()))
     estimate = InfluenceFunction(solver="explicit", curvature="hessian", damping=0.0, relative=True).estimate(view)
     found = re.match(r"(\d+) of 20 train points have no positive norm to divide by and score 0", estimate.notes[-1])
@@ -349,7 +349,7 @@ def test_train_points_without_a_norm_score_0_and_are_told() -> None:
     assert int((estimate.influence == 0).all(1).sum()) == int(found[1])
 
 
-def test_directions_without_curvature_are_left_out_and_told() -> None:
+def test_directions_without_curvature_are_left_out_and_reported() -> None:
     """Without decay, one constant added to all logits changes nothing; gradients have no part along it."""
     of = logistic(weight_decay=0.0, epochs=20)
     explicit = InfluenceFunction(solver="explicit", damping=0.0).estimate(problem(of))

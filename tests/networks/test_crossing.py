@@ -120,7 +120,7 @@ def test_pairs_equal_the_plain_module_under_each_mask(
             torch.testing.assert_close(crossed[mask], by_hooks(module, inputs, factors, mask), rtol=1e-9, atol=1e-11)
 
 
-def test_a_sequence_is_told_from_what_only_contains_one() -> None:
+def test_a_sequence_is_distinguished_from_a_module_that_contains_one() -> None:
     assert list(sequence(NESTED) or {}) == ["0", "1.0", "1.1", "2"]
     assert sequence(ResidualModel().build(blobs())) is None
     hooked = nn.Sequential(nn.Linear(5, 3), nn.ReLU())

@@ -269,14 +269,16 @@ def test_a_measure_that_is_none_is_one_sentence(on: str) -> None:
         measured(measure="loss")
 
 
-@pytest.mark.parametrize(("returned", "told"), [(None, "None"), ("1", "a str"), ([1], "a list")])
-def test_sites_that_are_no_names_are_one_sentence(returned: object, told: str) -> None:
+@pytest.mark.parametrize(("returned", "shown"), [(None, "None"), ("1", "a str"), ([1], "a list")])
+def test_sites_that_are_no_names_are_one_sentence(returned: object, shown: str) -> None:
     @dataclass(frozen=True)
     class Sites(ResidualModel):
         def mask_sites(self, module: nn.Module) -> Any:
             return returned
 
-    with pytest.raises(ModelError, match=rf"^Sites\.mask_sites returned {told}; return a list of names of submodules$"):
+    with pytest.raises(
+        ModelError, match=rf"^Sites\.mask_sites returned {shown}; return a list of names of submodules$"
+    ):
         problem(trainer(model=Sites())).sites  # noqa: B018
 
 
