@@ -36,8 +36,8 @@ class LearningTime(_Proxy):
 
     The score is one more than the number of epochs if the point is wrong at the end of training. Toneva et al. 2019
     ("An empirical study of example forgetting") record it; Baldock et al. 2021 ("Deep learning through the lens of
-    example difficulty") use it as difficulty. Points often tie, because only whole epochs count. Assumes that easy points are
-    learned first and that points learned late are memorized.
+    example difficulty") use it as difficulty. Points often tie, because only whole epochs count. Assumes that easy
+    points are learned first and that points learned late are memorized.
     """
 
     def estimate(self, problem: Problem) -> Estimate:

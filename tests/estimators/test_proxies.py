@@ -188,7 +188,7 @@ def test_one_ordinary_training_and_the_same_bytes_again(proxy: Estimator) -> Non
     ids=lambda proxy: type(proxy).__name__,
 )
 def test_a_wrong_label_scores_highest(proxy: Estimator) -> None:
-    """Three well separated clusters, and one point with the label of another; it is not learned, only hard to."""
+    """Three separate clusters, and one point with the label of another, which is hard to learn and not learned."""
     data = blobs(30, seed=2)
     data.train.inputs.add_(4 * torch.eye(5)[data.train.labels])
     data.train.labels[0] = (data.train.labels[0] + 1) % 3

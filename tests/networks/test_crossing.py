@@ -47,7 +47,7 @@ def pictures() -> Data:
 
 
 def halves_of(replicas: Replicas, sites: list[str], inputs: Tensor, p: float) -> tuple[dict[str, Tensor], ...]:
-    """Random factors of each site, and those of the complement."""
+    """Random factors of each site, and the factors of the complement."""
     generator = torch.Generator().manual_seed(1)
     units = replicas.site_units(sites, inputs)
     kept = {site: torch.rand(N_MASKS, n, generator=generator) < p for site, n in units.items()}
@@ -58,7 +58,7 @@ def halves_of(replicas: Replicas, sites: list[str], inputs: Tensor, p: float) ->
 
 
 def by_hooks(module: nn.Module, inputs: Tensor, factors: Mapping[str, Tensor], mask: int) -> Tensor:
-    """The module as it is written, with the outputs of each site multiplied."""
+    """The plain module, with the outputs of each site multiplied."""
 
     def gate(of_mask: Tensor):  # type: ignore[no-untyped-def]
         return lambda _module, _inputs, out: out * of_mask.reshape(-1, *[1] * (out.ndim - 2))
