@@ -249,7 +249,7 @@ _PROMISES = [
     ),
     Promise(
         "permutation",
-        "scores follow the train points if their order changes",
+        "scores follow the train points in any order",
         "draw random choices by example id (influbench.seeds.hash_integers), not by row",
         _follows_train_points,
         needs="estimate",
@@ -291,7 +291,7 @@ _PROMISES = [
     ),
     Promise(
         "sign",
-        "positive means that a train point helps: scores do not oppose known leave-one-out effects",
+        "positive means that a train point helps: scores do not contradict known leave-one-out effects",
         "change the sign: influence is the measure (higher is better) with the train point minus without it",
         _signs_agree,
         needs="estimate",

@@ -76,7 +76,7 @@ def test_other_columns_do_not_matter() -> None:
     assert np.array_equal(fit(inside, measured).coefficients[:, 2:5], fit(inside, measured[:, 2:5]).coefficients)
 
 
-def test_too_few_iterations_are_told_by_the_gap() -> None:
+def test_too_few_iterations_are_reported_by_the_gap() -> None:
     inside, measured, _ = drawn(60, 55, 3, noise=2.0, n_used=55)
     found = fit(inside, measured, max_iterations=1)
     assert found.unconverged.any()

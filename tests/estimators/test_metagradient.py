@@ -102,7 +102,7 @@ def test_scores_are_the_slopes_of_the_training(model: Model, recipe: dict[str, o
 
 
 def test_so_they_are_with_a_strangers_optimizer_and_schedule() -> None:
-    """Whose moments need not depend on anything, nor anything on them."""
+    """An optimizer with moments that do not depend on anything or affect anything."""
     of = trainer(
         model=ModuleModel(tanh_net),
         registry=registry(nesterov="Nesterov", warm_up="WarmUp"),

@@ -1,4 +1,4 @@
-"""What is sealed and what leaks: measured shares, and exactly what one step of training changes."""
+"""Sealed and leaking parameters: their measured shares, and the exact changes of one training step."""
 
 from dataclasses import replace
 

@@ -152,7 +152,7 @@ def test_scores_equal_two_forward_passes_for_each_pair() -> None:
 
 
 def test_an_example_trains_only_the_units_of_its_mask() -> None:
-    """One step on one example: weights into and out of the units it leaves out stay as they were."""
+    """One step on one example: weights into and out of the units it leaves out stay unchanged."""
     view = problem(trainer(blobs(n_train=2), epochs=1, batch_size=2, momentum=0.0))
     weights = torch.tensor([[1.0, 0.0]])
     own = HashedMasks([5], view.sites)

@@ -39,7 +39,7 @@ def test_chains_are_stacked_and_the_rest_is_not() -> None:
     assert Replicas(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2))).path(CPU) == "loop"
 
 
-def test_fallbacks_of_vmap_are_not_told() -> None:
+def test_fallbacks_of_vmap_do_not_warn() -> None:
     script = """
 import torch
 from torch.func import grad, vmap
