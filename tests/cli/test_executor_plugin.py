@@ -11,19 +11,22 @@ from influbench.store.cache import Cache
 from influbench.testing import executor_checks
 from tests.cli.conftest import Influbench
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "write-an-executor.md"
+HOOKS = """
+from influbench import Spec, hookimpl
+
+@hookimpl
+def influbench_executors():
+    return [Spec("pool", "tests.pool:Pool", "a pool of Python's own processes")]
+"""
 
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Path:
-    """A folder that holds an installed distribution: the package of the docs."""
+    """A folder that holds an installed distribution with the executor in tests/pool.py."""
     site = tmp_path / "site"
-    for source in re.findall(r"```python\n(# (?:influbench_pool)/.*?)```", PAGE.read_text(), flags=re.DOTALL):
-        file = site / source.partition("\n")[0].removeprefix("# ")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(source)
     info = site / "influbench_pool-1.0.dist-info"
-    info.mkdir()
+    info.mkdir(parents=True)
+    (site / "influbench_pool.py").write_text(HOOKS)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: influbench-pool\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[influbench]\npool = influbench_pool\n")
     return site
