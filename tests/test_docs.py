@@ -415,7 +415,7 @@ def test_the_reliability_of_the_docs_is_that_of_the_stored_truths() -> None:
     cases = json.loads((ROOT / "benchmarks" / "results" / "calibration" / "reliability.json").read_text())["cases"]
     growth = [factor for case in cases for factor in case["growth_of_odds"]]
     off = {
-        of: max(abs(few["measured"][of] - few["foretold"][of]) for case in cases for few in case["from_few_seeds"])
+        of: max(abs(few["measured"][of] - few["predicted"][of]) for case in cases for few in case["from_few_seeds"])
         for of in ("reliability", "ceiling")
     }
     page = " ".join((ROOT / "docs" / "explanation" / "figures.md").read_text().split())
