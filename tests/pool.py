@@ -50,7 +50,7 @@ class Pool(Executor):
 
 def _begin(work: bytes) -> None:
     """In each worker: the shared object is read once."""
-    global _work
+    global _work  # noqa: PLW0603 - each worker process has one shared object
     sys.stdout = sys.stderr
     torch.set_num_threads(1)
     _work = cloudpickle.loads(work)
