@@ -399,7 +399,8 @@ def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick
         *(
             (
                 ["--dask", word],
-                f"the Dask address {word} does not fit; write tcp://HOST:PORT, the address that the scheduler prints, or local:N",
+                f"the Dask address {word} does not fit; write tcp://HOST:PORT, the address that the scheduler prints, "
+                "or local:N",
             )
             for word in ("foo", "tcp://host", "host:port")
         ),
