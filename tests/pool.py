@@ -13,7 +13,7 @@ import torch
 from influbench import Executor
 from influbench.errors import InflubenchError
 
-_work: tuple[Callable[[Any, str], Any], Any]  # in a worker
+_GIVEN: list[tuple[Callable[[Any, str], Any], Any]] = []  # in a worker: the function and the shared object
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,11 @@ class Pool(Executor):
 
 def _begin(work: bytes) -> None:
     """In each worker: the shared object is read once."""
-    global _work  # noqa: PLW0603 - each worker process has one shared object
     sys.stdout = sys.stderr
     torch.set_num_threads(1)
-    _work = cloudpickle.loads(work)
+    _GIVEN[:] = [cloudpickle.loads(work)]
 
 
 def _computed(item: str) -> bytes:
-    function, shared = _work
+    ((function, shared),) = _GIVEN
     return cloudpickle.dumps(function(shared, item))
