@@ -81,3 +81,18 @@ def test_it_keeps_the_contract(influbench: Influbench, pool: Path) -> None:
     for name in ("nothing", "objects", "own errors", "bytes"):  # each starts a pool, and so does `items` before them
         found = checks[name].outcome()
         assert found.status == "passed", found.detail
+
+
+def test_the_executor_of_the_docs_is_one_file(
+    influbench: Influbench, quick_plan: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "write-an-executor.md").read_text()
+    (source,) = re.findall(r"```python\n(# launched\.py\n.*?)```", page, flags=re.DOTALL)
+    Path("launched.py").write_text(source)
+    words = ("run", quick_plan, "--seeds", 1, "--memory", "60KB", "-q")
+    ran = influbench(*words, "-x", "./launched.py:Launched[n_at_once=2]", "-o", "there")
+    assert (ran.exit_code, ran.stdout) == (0, ""), ran.stderr
+    monkeypatch.setenv("INFLUBENCH_CACHE", "elsewhere")
+    assert influbench(*words, "--workers", 1, "-o", "here").exit_code == 0
+    assert len(truths(own_cache)) == 2
+    assert truths(own_cache) == truths(Path("elsewhere"))
