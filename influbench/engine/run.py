@@ -165,7 +165,7 @@ def _run_estimator(
     estimates = [of_repeat[-1] for of_repeat in repeats]
     cell = bench.cell(candidate.selector.name, name, estimates)
     if cell.status == "failed":
-        return cell.model_copy(update=cost)
+        return cell.model_copy(update={**cost, "reason": f"{candidate.supplied}: {cell.reason}"})
     scores = score_tensors(prepared.trainer.data, estimates, bench.held_apart(estimates))
     place = target.write_scores(prepared.plan.name, name, scores)
     if trace and all(len(of_repeat) == len(trace.steps) for of_repeat in repeats):

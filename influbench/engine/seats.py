@@ -102,10 +102,10 @@ def seated(name: str, supplied: str, judge: Judge, problem: JudgedProblem, *, pr
             return replace(empty, obstacle=Obstacle("unsupported", _checked_reason(reason)))
         with empty.apart("columns"):
             columns = tuple(judge.columns(problem))
+        _check_columns(columns)
         with empty.apart("trainings"):
             works = tuple(judge.trainings(problem))
-        _check_columns(columns)
-        _check_works(works)
+            _check_works(works)
         return replace(empty, columns=columns, works=works)
     except Exception as error:
         return replace(empty, obstacle=failure(supplied, error))
