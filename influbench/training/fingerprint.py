@@ -76,12 +76,11 @@ def _behaviour(trainer: Trainer, seed: int) -> Iterator[object]:
 
 
 def _of_strangers(rule: UpdateRule, n_steps: int) -> Iterator[object]:
-    """Settings and behaviour of an optimizer and a schedule that are not built in."""
+    """Settings and first steps of an optimizer, and all rates of a schedule, that are not built in."""
     if not _is_built_in(rule.optimizer):
         yield repr(rule.optimizer)
         yield from _steps(rule)
     if not _is_built_in(rule.schedule):
-        yield repr(rule.schedule)
         yield from _rounded(torch.tensor(rule.learning_rates(n_steps), dtype=torch.float64))
 
 
