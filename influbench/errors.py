@@ -29,6 +29,10 @@ class TrainingError(InflubenchError):
     """A training did not give usable numbers."""
 
 
+class UnjudgedError(UsageError):
+    """No judge of the plan can judge on a problem, as each says itself."""
+
+
 class EstimateError(InflubenchError):
     """An estimator returned something other than the scores that its contract requires."""
 

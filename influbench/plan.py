@@ -131,6 +131,11 @@ class Plan(_Table):
     def _with_judges(cls, given: dict[str, Any]) -> dict[str, Any]:
         return given if "judges" in given else {**given, "judges": _usual_judges(given)}
 
+    @property
+    def usual_judges(self) -> tuple[str, ...]:
+        """The judges that this plan would have if it did not name any."""
+        return tuple(_usual_judges({"problem": {"random_labels": self.problem.random_labels}}))
+
     def problems(self) -> list[ProblemPlan]:
         """The grid of data sets, models and shares of random labels."""
         grid = product(self.problem.dataset, self.problem.model, self.problem.random_labels)

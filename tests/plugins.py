@@ -27,6 +27,7 @@ from influbench.api import (
 from influbench.models.mlp import Mlp
 from influbench.registry import Distribution, Entry, Registry, installed
 from influbench.registry.entries import kind_of
+from influbench.seeds import derive
 from tests.problems import blobs, line
 
 Tensors = Mapping[str, Tensor]
@@ -474,6 +475,30 @@ class WarmUp(Schedule):
 
     def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
         return recipe.learning_rate * min(1, (step + 1) / self.n)
+
+
+@dataclass(frozen=True)
+class Noting(Estimator):
+    """Has a note that is the same in every repeat, and one that is not."""
+
+    def estimate(self, problem: Problem) -> Estimate:
+        scores = torch.arange(len(problem.data.train)).double()
+        return Estimate(memorization=scores, notes=("always", f"seed {problem.seed}"))
+
+
+@dataclass(frozen=True)
+class Forgetful(Estimator):
+    """Has a quantity in only one of its repeats: the first of a plan of seed 0, or the others."""
+
+    first: bool = True
+    quantity: str = "memorization"
+
+    def estimate(self, problem: Problem) -> Estimate:
+        n_train, n_test = len(problem.data.train), len(problem.data.test)
+        given = {"influence": torch.rand(n_train, n_test), "memorization": torch.rand(n_train)}
+        if (problem.seed == derive(0, "estimator", "forgetful")) != self.first:
+            del given[self.quantity]
+        return Estimate(**given)
 
 
 STRANGERS = Distribution("strangers", "1.0")

@@ -1,5 +1,7 @@
 """Descriptions of what was trained and judged, as records and in words."""
 
+from collections.abc import Mapping
+
 from influbench.engine.judgement import Bench
 from influbench.engine.obstacles import Obstacle
 from influbench.engine.preparation import Prepared
@@ -41,9 +43,11 @@ def about(plan: Plan, prepared: Prepared) -> dict[str, object]:
     return {"problem": record.pop("name"), "root_seed": plan.seed, "steps": list(plan.truth.steps), **record}
 
 
-def judge_record(seat: Seat, trained: Trained, bench: Bench) -> JudgeRecord:
+def judge_record(seat: Seat, trained: Trained, benches: Mapping[int, Bench]) -> JudgeRecord:
     """A judge with what its trainings took, or why it did not judge."""
-    obstacle = seat.obstacle or trained.obstacles.get(seat.name) or bench.failures.get(seat.name)
+    in_order = [benches[step] for step in sorted(benches, reverse=True)]
+    failures = [bench.failures[seat.name] for bench in in_order if seat.name in bench.failures]
+    obstacle = seat.obstacle or trained.obstacles.get(seat.name) or next(iter(failures), None)
     finished = trained.by_judge.get(seat.name, [])
     estimand: str | Obstacle = ""
     if obstacle is None:
@@ -56,7 +60,7 @@ def judge_record(seat: Seat, trained: Trained, bench: Bench) -> JudgeRecord:
         reason=None if obstacle is None else obstacle.reason,
         traceback=None if obstacle is None else obstacle.traceback,
         estimand=estimand,
-        columns=tuple(column.key for column in seat.columns if column.key in bench.yardsticks),
+        columns=tuple(column.key for column in seat.columns if column.key in in_order[0].yardsticks),
     )
     return record.model_copy(update=_spent(finished))
 

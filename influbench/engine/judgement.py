@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor
 
 from influbench.api import Column, Estimate
-from influbench.engine.boundary import Pristine
 from influbench.engine.obstacles import Obstacle
 from influbench.engine.seats import Seat, attempt, failure
 from influbench.results import UNKNOWN, Agreement, Cell, ColumnRecord, Comparison, CurvePoint, TracePoint, Trust
@@ -31,17 +30,14 @@ class _Measured:
 class Bench:
     """All judges of one problem, after one step of training."""
 
-    def __init__(
-        self, seats: Sequence[Seat], trained: Mapping[str, Sequence[Any]], *, step: int, pristine: Pristine
-    ) -> None:
+    def __init__(self, seats: Sequence[Seat], trained: Mapping[str, Sequence[Any]], *, step: int) -> None:
         """`trained` holds the results of each judge's trainings, by its name. A judge that raises is a failure."""
-        self._pristine = pristine
         self.failures: dict[str, Obstacle] = {}
         self._measured: dict[str, _Measured] = {}
         for seat in seats:
             if seat.name not in trained:
                 continue
-            found = attempt(seat.supplied, lambda: self._yardsticks(seat, trained[seat.name], step))  # noqa: B023
+            found = attempt(seat.supplied, lambda: seat.yardsticks(trained[seat.name], step))  # noqa: B023
             if isinstance(found, Obstacle):
                 self.failures[seat.name] = found
                 continue
@@ -49,10 +45,6 @@ class Bench:
                 if column.key in found:
                     self._measured[column.key] = _Measured(column, seat, found[column.key])
         self._agreements: dict[str, dict[str, Estimation]] = {key: {} for key in self._measured}
-
-    def _yardsticks(self, seat: Seat, trained: Sequence[Any], step: int) -> dict[str, Yardstick]:
-        with self._pristine.guarded("yardsticks"):
-            return seat.yardsticks(trained, step)
 
     @property
     def yardsticks(self) -> dict[str, Yardstick]:
@@ -75,14 +67,19 @@ class Bench:
             return empty.model_copy(update={"status": "unsupported", "reason": reason})
         return empty.model_copy(update={"columns": columns})
 
+    @property
+    def derived(self) -> frozenset[str]:
+        """Columns whose scores are derived from the estimates by a rule of the judge."""
+        return frozenset(key for key, measured in self._measured.items() if measured.seat.derives_scores)
+
     def held_apart(self, estimates: Sequence[Estimate]) -> dict[str, list[Tensor]]:
         """Scores that judges derive from the estimates by rules of their own, ready to be compared, by column."""
         found = {}
-        for key, measured in self._measured.items():
-            if measured.seat.derives_scores:
-                held = attempt(measured.seat.supplied, lambda: self._held(measured, estimates))  # noqa: B023
-                if not isinstance(held, Obstacle) and held is not None:
-                    found[key] = held
+        for key in self.derived:
+            measured = self._measured[key]
+            held = attempt(measured.seat.supplied, lambda: self._held(measured, estimates))  # noqa: B023
+            if not isinstance(held, Obstacle) and held is not None:
+                found[key] = held
         return found
 
     def compared(self, cells: Iterable[Cell]) -> tuple[tuple[Cell, ...], tuple[Comparison, ...]]:
@@ -126,8 +123,7 @@ class Bench:
 
     def _held(self, measured: _Measured, estimates: Sequence[Estimate]) -> list[Tensor] | None:
         """The scores of every repeat, ready to be compared; None if the estimates lack scores for this column."""
-        with self._pristine.guarded("scores"):
-            found = [measured.seat.held(estimate, measured.column, measured.yardstick) for estimate in estimates]
+        found = [measured.seat.held(estimate, measured.column, measured.yardstick) for estimate in estimates]
         held = [one for one in found if one is not None]
         return held if len(held) == len(found) else None
 

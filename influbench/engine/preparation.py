@@ -21,6 +21,7 @@ from influbench.errors import (
     ModelError,
     PlanError,
     PluginError,
+    UnjudgedError,
     UsageError,
     printable,
     whole_traceback,
@@ -97,7 +98,8 @@ def prepare(
     """Every problem of a resolved plan, and those whose model cannot be trained on their data, if others can.
 
     An estimator that cannot be made is an error if it is among the `named` ones, and a candidate with an obstacle
-    otherwise. UsageError if one of the `required` estimators, or a judge, is unsupported on every problem.
+    otherwise. UsageError if one of the `required` estimators, or a judge, is unsupported on every problem; the usual
+    judges of a plan need not be supported.
     """
     named, required = ({str(parse_selector(name)) for name in names} for names in (named, required))
     estimators = [
@@ -112,13 +114,14 @@ def prepare(
     for problem in plan.problems():
         try:
             prepared.append(_problem(plan, problem, registry, judges, estimators, resources))
-        except (ModelError, PluginError, JudgeError) as error:
+        except (ModelError, UnjudgedError, PluginError, JudgeError) as error:
             refused.append(_refusal(problem, error))
             first_error = first_error or error
     if not prepared and first_error is not None:
         raise first_error
-    for number, (selector, _) in enumerate(judges):
-        _check_supported(f"judge {selector}", [problem.seats[number].obstacle for problem in prepared])
+    if plan.judges != plan.usual_judges:
+        for number, (selector, _) in enumerate(judges):
+            _check_supported(f"judge {selector}", [problem.seats[number].obstacle for problem in prepared])
     for number, (selector, *_) in enumerate(estimators):
         if str(selector) in required:
             _check_supported(str(selector), [problem.candidates[number].obstacle for problem in prepared])
@@ -154,7 +157,7 @@ def problem_data(plan: Plan, problem: ProblemPlan, registry: Registry) -> tuple[
 
 
 def _refusal(problem: ProblemPlan, error: InflubenchError) -> Failure:
-    if isinstance(error, ModelError):
+    if isinstance(error, ModelError | UnjudgedError):
         return Failure(problem=problem.name, status="unsupported", reason=str(error))
     return Failure(problem=problem.name, status="failed", reason=printable(str(error)), traceback=whole_traceback())
 
@@ -233,11 +236,11 @@ def _seats(
     registry: Registry,
     pristine: Pristine,
 ) -> list[Seat]:
-    """The judges on this problem. UsageError where two make one column; JudgeError where none can judge there."""
+    """The judges on this problem. UsageError if two make one column or none can judge; JudgeError if all failed."""
     seats = []
     for selector, judge in judges:
-        with pristine.guarded(f"judge {selector}"):
-            seats.append(seated(str(selector), registry.supplied("judge", selector), judge, judged))
+        supplied = registry.supplied("judge", selector)
+        seats.append(seated(str(selector), supplied, judge, judged, pristine=pristine))
     makers: dict[str, str] = {}
     for seat in seats:
         for column in seat.columns:
@@ -247,8 +250,12 @@ def _seats(
                 )
             makers[column.key] = seat.name
     if not makers:
-        reasons = [f"{seat.name}: {seat.obstacle.reason}" for seat in seats if seat.obstacle is not None]
-        raise JudgeError(f"no judge of the plan can judge on {problem.name} ({'; '.join(reasons)})")
+        obstacles = {seat.name: seat.obstacle for seat in seats if seat.obstacle is not None}
+        reasons = [f"{name}: {obstacle.reason}" for name, obstacle in obstacles.items()]
+        sentence = f"no judge of the plan can judge on {problem.name} ({'; '.join(reasons)})"
+        if all(obstacle.status == "unsupported" for obstacle in obstacles.values()):
+            raise UnjudgedError(sentence)
+        raise JudgeError(sentence)
     return seats
 
 

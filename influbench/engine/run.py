@@ -5,7 +5,6 @@ from pathlib import Path
 from time import perf_counter
 
 from influbench.api import Estimate, Estimator
-from influbench.engine.boundary import Pristine
 from influbench.engine.described import about, judge_record, problem_record
 from influbench.engine.estimating import estimated
 from influbench.engine.events import (
@@ -105,7 +104,7 @@ def _run_problem(
     write_truth(target, name, data, prepared.labels, trained.result_in(ground_truth.folder))
     benches = _benches(prepared, trained)
     bench = benches[prepared.trainer.n_steps]
-    target.write_yardsticks(name, yardstick_arrays(bench.yardsticks, prepared.trainer.dtype))
+    target.write_yardsticks(name, yardstick_arrays(bench.yardsticks, prepared.trainer.dtype, bench.derived))
     trace = Trace(benches) if len(benches) > 1 else None
     cells: list[Cell] = []
     for number, candidate in enumerate(prepared.candidates):
@@ -117,7 +116,7 @@ def _run_problem(
     yield ProblemDone(
         Result(
             problem=problem_record(plan, prepared),
-            judges=tuple(judge_record(seat, trained, bench) for seat in prepared.seats),
+            judges=tuple(judge_record(seat, trained, benches) for seat in prepared.seats),
             columns=bench.columns(),
             trust=bench.trust(),
             cells=compared,
@@ -130,10 +129,8 @@ def _run_problem(
 
 def _benches(prepared: Prepared, trained: Trained) -> dict[int, Bench]:
     """All judges after each step at which the truth is stored. PluginError where none of them has anything to say."""
-    pristine = Pristine(prepared.trainer)
     benches = {
-        step: Bench(prepared.seats, trained.results, step=step, pristine=pristine)
-        for step in prepared.judged.ground_truth.kept_steps
+        step: Bench(prepared.seats, trained.results, step=step) for step in prepared.judged.ground_truth.kept_steps
     }
     last = benches[prepared.trainer.n_steps]
     if not last.yardsticks:
@@ -167,6 +164,8 @@ def _run_estimator(
         return unjudged(candidate.selector.name, name, obstacle).model_copy(update=cost)
     estimates = [of_repeat[-1] for of_repeat in repeats]
     cell = bench.cell(candidate.selector.name, name, estimates)
+    if cell.status == "failed":
+        return cell.model_copy(update={**cost, "reason": f"{candidate.supplied}: {cell.reason}"})
     scores = score_tensors(prepared.trainer.data, estimates, bench.held_apart(estimates))
     place = target.write_scores(prepared.plan.name, name, scores)
     if trace and all(len(of_repeat) == len(trace.steps) for of_repeat in repeats):

@@ -1,18 +1,23 @@
 """One judge on one problem: what it needs, and what it holds scores against, with a stranger's code kept apart."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from torch import Tensor
 
 from influbench.api import Column, Estimate, Judge, JudgedProblem, Work
+from influbench.engine.boundary import Pristine
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.errors import JudgeError, printable, whole_traceback
 from influbench.isolation import isolated
-from influbench.statistics.yardsticks import Yardstick
+from influbench.statistics.yardsticks import MEASUREMENTS, Yardstick
 
 T = TypeVar("T")
+
+_KEY = re.compile(r"[\w.-]+")  # keys name tensors and rows of tables
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +31,17 @@ class Seat:
     columns: Sequence[Column] = ()
     works: Sequence[Work[Any]] = ()
     obstacle: Obstacle | None = None
+    pristine: Pristine | None = None
+
+    @contextmanager
+    def apart(self, what: str) -> Iterator[None]:
+        """Within, the judge does `what`: the process's state is put back, and so is whatever it wrote into."""
+        with self.guarded(what), isolated(self.problem.seed):
+            yield
+
+    def guarded(self, what: str) -> AbstractContextManager[None]:
+        """Within, what is written into data, model and recipe is put back; EstimateError if that was needed."""
+        return nullcontext() if self.pristine is None else self.pristine.guarded(what)
 
     @property
     def derives_scores(self) -> bool:
@@ -36,7 +52,7 @@ class Seat:
         """The yardsticks after this step, by column. Raises JudgeError, and whatever the judge raises."""
         judge = self.judge
         assert judge is not None
-        with isolated(self.problem.seed):
+        with self.apart("yardsticks"):
             found: object = judge.yardsticks(self.problem, trained, step=step)
         if not isinstance(found, Mapping):
             raise JudgeError(f"yardsticks returned a {type(found).__name__}, expected a mapping of keys to Yardsticks")
@@ -45,13 +61,16 @@ class Seat:
             if key not in known:
                 raise JudgeError(f"yardsticks returned the column {key!r}, which is not one of {sorted(known)}")
             _check_yardstick(key, yardstick)
+        missing = sorted(known - found.keys())
+        if missing and step == self.problem.n_steps:
+            raise JudgeError(f"yardsticks returned nothing for the column {missing[0]!r} after the last step")
         return dict(found)
 
     def held(self, estimate: Estimate, column: Column, yardstick: Yardstick) -> Tensor | None:
         """The part of an estimate that is compared in this column, (n_rows, n_columns). Raises as `yardsticks` does."""
         judge = self.judge
         assert judge is not None
-        with isolated(self.problem.seed):
+        with self.apart("scores"):
             scores: object = judge.scores(estimate, column)
         if scores is None:
             return None
@@ -69,25 +88,27 @@ class Seat:
         """The judge's estimand, in words."""
         judge = self.judge
         assert judge is not None
-        with isolated(self.problem.seed):
+        with self.apart("estimand"):
             return printable(str(judge.estimand(self.problem, trained)))
 
 
-def seated(name: str, supplied: str, judge: Judge, problem: JudgedProblem) -> Seat:
+def seated(name: str, supplied: str, judge: Judge, problem: JudgedProblem, *, pristine: Pristine | None = None) -> Seat:
     """The judge on this problem, asked for everything that is known before training."""
-    empty = Seat(name, supplied, judge, problem)
+    empty = Seat(name, supplied, judge, problem, pristine=pristine)
     try:
-        with isolated(problem.seed):
+        with empty.apart("unsupported"):
             reason: object = judge.unsupported(problem)
         if reason is not None:
-            return _with_obstacle(empty, Obstacle("unsupported", _checked_reason(reason)))
-        with isolated(problem.seed):
-            columns, works = tuple(judge.columns(problem)), tuple(judge.trainings(problem))
+            return replace(empty, obstacle=Obstacle("unsupported", _checked_reason(reason)))
+        with empty.apart("columns"):
+            columns = tuple(judge.columns(problem))
         _check_columns(columns)
-        _check_works(works)
-        return Seat(name, supplied, judge, problem, columns, works)
+        with empty.apart("trainings"):
+            works = tuple(judge.trainings(problem))
+            _check_works(works)
+        return replace(empty, columns=columns, works=works)
     except Exception as error:
-        return _with_obstacle(empty, failure(supplied, error))
+        return replace(empty, obstacle=failure(supplied, error))
 
 
 def attempt(supplied: str, call: Callable[[], T]) -> T | Obstacle:
@@ -103,10 +124,6 @@ def failure(supplied: str, error: Exception) -> Obstacle:
     return Obstacle("failed", in_words(error, supplied), whole_traceback())
 
 
-def _with_obstacle(seat: Seat, obstacle: Obstacle) -> Seat:
-    return Seat(seat.name, seat.supplied, seat.judge, seat.problem, obstacle=obstacle)
-
-
 def _checked_reason(reason: object) -> str:
     if not isinstance(reason, str) or not reason.strip():
         raise JudgeError(f"unsupported returned {reason!r}, expected a sentence or None")
@@ -119,6 +136,8 @@ def _check_columns(columns: Sequence[object]) -> None:
     for column in columns:
         if not isinstance(column, Column):
             raise JudgeError(f"columns returned a {type(column).__name__}, expected influbench.Column")
+        if not isinstance(column.key, str) or not _KEY.fullmatch(column.key):
+            raise JudgeError(f"a column has the key {column.key!r}; write letters, digits, '_', '-' and '.' alone")
         if column.quantity not in ("influence", "memorization"):
             raise JudgeError(
                 f"column {column.key!r} has the quantity {column.quantity!r}; write influence or memorization"
@@ -132,13 +151,42 @@ def _check_works(works: Sequence[object]) -> None:
     for work in works:
         if not isinstance(work, Work):
             raise JudgeError(f"trainings returned a {type(work).__name__}, expected influbench.Work")
+        folder: object = work.folder
+        if not isinstance(folder, str) or not folder:
+            raise JudgeError(f"{type(work).__name__}.folder is {folder!r}, expected the path of a folder in the cache")
+        names = list(work.names)
+        if not names or len(set(names)) < len(names):
+            raise JudgeError(f"{type(work).__name__}.names is {names!r}, expected at least one name, each once")
 
 
 def _check_yardstick(key: str, yardstick: object) -> None:
     if not isinstance(yardstick, Yardstick):
         raise JudgeError(f"yardsticks returned a {type(yardstick).__name__} for {key!r}, expected a Yardstick")
-    effects = yardstick.effects
+    effects, what = yardstick.effects, f"the yardstick of {key!r}"
     if not isinstance(effects, Tensor) or effects.ndim != 3 or not effects.is_floating_point():
-        raise JudgeError(f"the yardstick of {key!r} must hold floating-point effects (n_seeds, n_rows, n_columns)")
+        raise JudgeError(f"{what} must hold floating-point effects (n_seeds, n_rows, n_columns)")
+    if not effects.numel():
+        raise JudgeError(f"{what} has effects of shape {tuple(effects.shape)}, expected at least one of each")
     if not effects.isfinite().all():
-        raise JudgeError(f"the yardstick of {key!r} holds effects that are not finite")
+        raise JudgeError(f"{what} holds effects that are not finite")
+    if yardstick.statistic not in MEASUREMENTS:
+        raise JudgeError(f"{what} has the statistic {yardstick.statistic!r}; known are {', '.join(MEASUREMENTS)}")
+    if yardstick.statistic == "auroc" and not ((effects == 0) | (effects == 1)).all():
+        raise JudgeError(f"{what} is for the area under the ROC curve, and its effects are not all 0 or 1")
+    weights = yardstick.weights
+    if weights is not None and (weights.ndim != 2 or len(weights) != effects.shape[1] or not weights.isfinite().all()):
+        raise JudgeError(
+            f"{what} has weights of shape {tuple(weights.shape)}, expected finite ones of shape (n_rows, n_train), "
+            f"with {effects.shape[1]} rows"
+        )
+    _check_blocks(what, yardstick)
+
+
+def _check_blocks(what: str, yardstick: Yardstick) -> None:
+    _, n_rows, n_columns = yardstick.effects.shape
+    if not yardstick.blocks:
+        raise JudgeError(f"{what} has no blocks; whole_table(n_rows, n_columns) is one of all rows and columns")
+    for block in yardstick.blocks:
+        for name, places, n in (("row", block.rows, n_rows), ("column", block.columns, n_columns)):
+            if len(places) and not 0 <= int(places.min()) <= int(places.max()) < n:
+                raise JudgeError(f"{what} has a block with {name} {int(places.max())}, and there are {n} {name}s")

@@ -8,7 +8,7 @@ from influbench.api import Shard, Work
 from influbench.engine.events import JudgeEvent, ShardDone, TrainingsDone, WorkExtended
 from influbench.engine.obstacles import Obstacle
 from influbench.engine.seats import Seat, failure
-from influbench.errors import InflubenchError
+from influbench.errors import EstimateError, InflubenchError
 from influbench.resources import Resources
 from influbench.shards import gather, in_order
 
@@ -59,6 +59,8 @@ def train_for(seats: Sequence[Seat], resources: Resources, *, problem: str) -> G
             continue
         try:
             trained.by_judge[seat.name] = yield from _for_seat(seat, done, resources)
+        except EstimateError as error:  # of what the judge wrote into
+            trained.obstacles[seat.name] = failure(f"training {problem} for {seat.supplied}", error)
         except InflubenchError:
             raise
         except Exception as error:
@@ -75,7 +77,8 @@ def _for_seat(
     for work in seat.works:
         place = (work.folder, *work.names)
         if place not in done:
-            done[place] = yield from _finished(work, seat, n_before, n_all, resources)
+            with seat.guarded("a training"):
+                done[place] = yield from _finished(work, seat, n_before, n_all, resources)
         found.append(done[place])
         n_before += len(done[place].shards)
     return found

@@ -1,6 +1,6 @@
 """Files of one problem besides its result: the mean truth, the scores, and the yardsticks they are held against."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from influbench.store.files import Arrays
 from influbench.store.run_directory import RunDirectory
 
 TRUTH, YARDSTICKS = "truth", "yardsticks"
+_DERIVED = "derived"
 _OWN = "column "  # before the key of a column in the names of scores that its judge derived
 
 
@@ -52,21 +53,30 @@ def score_tensors(
     return {**_ids(data), **scores}
 
 
-def held_scores(tensors: Mapping[str, Tensor], key: str, quantity: str, yardstick: Yardstick) -> list[Tensor]:
-    """The scores of every repeat, ready to be compared in a column, from stored tensors; empty without scores."""
-    if own := _repeats(tensors, f"{_OWN}{key}"):
-        return [one.double() for one in own]
+def held_scores(
+    tensors: Mapping[str, Tensor], key: str, quantity: str, yardstick: Yardstick, *, derived: bool
+) -> list[Tensor]:
+    """The scores of every repeat, ready to be compared in a column, from stored tensors; empty without scores.
+
+    Those that are `derived` by a judge's own rule were stored as it derived them.
+    """
+    if derived:
+        return [one.double() for one in _repeats(tensors, f"{_OWN}{key}")]
     return [yardstick.held(one.double()) for one in _repeats(tensors, quantity)]
 
 
-def yardstick_arrays(yardsticks: Mapping[str, Yardstick], dtype: torch.dtype) -> Arrays:
-    """Every yardstick with the mean of its truth, for `read_yardstick`. No truth is stored twice."""
+def yardstick_arrays(yardsticks: Mapping[str, Yardstick], dtype: torch.dtype, derived: Collection[str]) -> Arrays:
+    """Every yardstick with the mean of its truth, for `read_yardstick`. No truth is stored twice.
+
+    `derived` are the columns whose scores follow a rule of the judge.
+    """
     tensors: dict[str, Tensor] = {}
     notes: dict[str, str] = {}
     for key, yardstick in yardsticks.items():
         mean = yardstick.mean.to(dtype)
         same = [name for name, stored in tensors.items() if name.endswith("/truth") and torch.equal(stored, mean)]
         notes[key] = yardstick.statistic
+        notes[f"{key}/scores"] = _DERIVED if key in derived else ""
         notes[f"{key}/truth"] = same[0] if same else f"{key}/truth"
         if not same:
             tensors[f"{key}/truth"] = mean
@@ -89,6 +99,11 @@ def read_yardstick(arrays: Arrays, key: str) -> Yardstick | None:
     truth = tensors[arrays.notes[f"{key}/truth"]].double()[None]
     statistic = statistics[arrays.notes[key]]
     return Yardstick(truth, blocks, statistic, weights=tensors.get(f"{key}/weights"), noisy=False)
+
+
+def has_derived_scores(arrays: Arrays, key: str) -> bool:
+    """True if the scores that a column compares follow a rule of its judge."""
+    return arrays.notes.get(f"{key}/scores") == _DERIVED
 
 
 def _repeats(tensors: Mapping[str, Tensor], name: str) -> list[Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from influbench.api import Data, Estimate, Estimator, Problem
 from influbench.errors import EstimateError
-from influbench.estimators.score_files import FORMATS, Rows, Scores, read_scores
+from influbench.estimators.score_files import FORMATS, FileScores, Rows, read_scores
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class FromFile(Estimator):
     def _path(self) -> Path:
         return Path(self.path).expanduser()
 
-    def _matched(self, scores: Scores, data: Data) -> Estimate:
+    def _matched(self, scores: FileScores, data: Data) -> Estimate:
         influence, memorization = scores.influence, scores.memorization
         if memorization is not None and data.n_classes is None:
             raise EstimateError("holds memorization, which regression does not have")
@@ -70,7 +70,7 @@ class FromFile(Estimator):
             influence = influence[of_train][:, _places(scores.test_ids, data.test.ids, "test")]
         return Estimate(influence, None if memorization is None else memorization[of_train], scores.notes)
 
-    def _check_shapes(self, scores: Scores, data: Data) -> None:
+    def _check_shapes(self, scores: FileScores, data: Data) -> None:
         """Raise EstimateError unless the scores fit the file's ids, or the data if the file has no ids."""
         ids = scores.train_ids, scores.test_ids
         n_train, n_test = (
@@ -87,7 +87,7 @@ class FromFile(Estimator):
         if scores.memorization is not None:
             _check("memorization", scores.memorization, (n_train,), f"(n_train,) = ({n_train},){by}")
 
-    def _check_sides(self, scores: Scores, data: Data) -> None:
+    def _check_sides(self, scores: FileScores, data: Data) -> None:
         """Raise EstimateError if the ids of train and test points are exchanged."""
         if scores.train_ids is None or scores.test_ids is None:
             return

@@ -59,33 +59,33 @@ class _Design:
 
     rows: NDArray[np.intp]
     means: Array  # (n_predictors,)
-    centred: Array  # (n, n_predictors)
+    centered: Array  # (n, n_predictors)
     gram: Array  # (n_predictors, n_predictors)
 
     @staticmethod
     def of(predictors: Array, rows: NDArray[np.intp]) -> "_Design":
         means = predictors[rows].mean(0)
-        centred = np.asfortranarray(predictors[rows] - means)
-        return _Design(rows, means, centred, np.ascontiguousarray(centred.T @ centred))
+        centered = np.asfortranarray(predictors[rows] - means)
+        return _Design(rows, means, centered, np.ascontiguousarray(centered.T @ centered))
 
     def largest_penalty(self, column: Array) -> float:
         """The smallest penalty at which all coefficients are 0."""
-        return float(np.abs(self.centred.T @ self._centred(column)).max() / len(self.rows))
+        return float(np.abs(self.centered.T @ self._centered(column)).max() / len(self.rows))
 
     def path(self, column: Array, penalties: Array, max_iterations: int) -> tuple[Array, float]:
         """Coefficients (n_predictors, n_penalties), and the largest gap as a share of the column's sum of squares."""
-        target = self._centred(column)
+        target = self._centered(column)
         squares = target @ target
         if squares == 0:
             return np.zeros((len(self.means), len(penalties))), 0.0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the returned gaps say the same
             _, coefficients, gaps = lasso_path(
-                self.centred,
+                self.centered,
                 target,
                 alphas=penalties,
                 precompute=self.gram,
-                Xy=self.centred.T @ target,
+                Xy=self.centered.T @ target,
                 tol=TOLERANCE,
                 max_iter=max_iterations,
                 check_input=False,
@@ -93,7 +93,7 @@ class _Design:
             )
         return coefficients, float(gaps.max() * len(self.rows) / squares)
 
-    def _centred(self, column: Array) -> Array:
+    def _centered(self, column: Array) -> Array:
         own: Array = column[self.rows]
         return own - np.mean(own)
 

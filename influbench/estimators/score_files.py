@@ -30,7 +30,7 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class FileScores:
     """The contents of a file in its own order, in float64; None for what it does not hold."""
 
     influence: Tensor | None = None  # (n_train, n_test), or (n_test, n_train) where rows are test points
@@ -40,7 +40,7 @@ class Scores:
     notes: tuple[str, ...] = ()
 
 
-def read_scores(path: Path, rows: Rows) -> Scores:
+def read_scores(path: Path, rows: Rows) -> FileScores:
     """The scores in a file of one of FORMATS, whose rows of influence are train or test points."""
     try:
         return FORMATS[path.suffix.lower()](path, rows)
@@ -48,7 +48,7 @@ def read_scores(path: Path, rows: Rows) -> Scores:
         raise EstimateError(f"cannot be read: {error.strerror or error}") from None
 
 
-def _of_safetensors(path: Path, _rows: Rows) -> Scores:
+def _of_safetensors(path: Path, _rows: Rows) -> FileScores:
     tensors = _tensors(path)
     held = ", ".join(sorted(tensors)) or "nothing"
     known = {name: _numbers(tensors.pop(name), name) for name in _QUANTITIES if name in tensors}
@@ -59,10 +59,10 @@ def _of_safetensors(path: Path, _rows: Rows) -> Scores:
         if name not in ids:
             raise EstimateError(f"lacks {name}")
     notes = (f"{path.name} also holds {', '.join(sorted(tensors))}, not read",) if tensors else ()
-    return Scores(**known, **ids, notes=notes)
+    return FileScores(**known, **ids, notes=notes)
 
 
-def _of_npy(path: Path, _rows: Rows) -> Scores:
+def _of_npy(path: Path, _rows: Rows) -> FileScores:
     try:
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
@@ -78,24 +78,24 @@ def _of_npy(path: Path, _rows: Rows) -> Scores:
     if array.dtype.kind not in "fiu":
         raise EstimateError(f"holds {quantity} as {array.dtype}, expected floats or integers")
     values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64))
-    return Scores(
+    return FileScores(
         **{quantity: values}, notes=(f"{path.name} holds no ids and is taken to be in the order of the data",)
     )
 
 
-def _of_csv(path: Path, rows: Rows) -> Scores:
+def _of_csv(path: Path, rows: Rows) -> FileScores:
     header, lines = _table(path)
     row_ids = torch.tensor([_id(cells[0], line, 1) for line, cells in lines], dtype=torch.int64)
     table = [_numbers_of(cells[1:], line) for line, cells in lines]
     values = torch.tensor(table, dtype=torch.float64).reshape(len(lines), len(header) - 1)
     if header[1:] == ["memorization"]:
-        return Scores(memorization=values[:, 0], train_ids=row_ids)
+        return FileScores(memorization=values[:, 0], train_ids=row_ids)
     column_ids = torch.tensor([_id(cell, 1, column) for column, cell in enumerate(header[1:], 2)])
     train_ids, test_ids = (row_ids, column_ids) if rows == "train" else (column_ids, row_ids)
-    return Scores(influence=values, train_ids=train_ids, test_ids=test_ids)
+    return FileScores(influence=values, train_ids=train_ids, test_ids=test_ids)
 
 
-FORMATS: Mapping[str, Callable[[Path, Rows], Scores]] = {
+FORMATS: Mapping[str, Callable[[Path, Rows], FileScores]] = {
     ".safetensors": _of_safetensors,
     ".npy": _of_npy,
     ".csv": _of_csv,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from influbench.engine.judgement import recorded
-from influbench.engine.written import held_scores, read_yardstick
+from influbench.engine.written import has_derived_scores, held_scores, read_yardstick
 from influbench.errors import UnknownNameError, UsageError, did_you_mean
 from influbench.results import (
     UNKNOWN,
@@ -64,6 +64,7 @@ class _Problem:
     record: ComparedProblem
     points: str  # which train and test points it has
     yardsticks: Mapping[str, Yardstick]  # by column
+    derived: Collection[str]  # columns whose scores follow a rule of their judge
     scores: list[_Scores]
 
     def estimations(self, column: ColumnRecord, labeled: Mapping[str, _Scores]) -> Estimations:
@@ -73,8 +74,10 @@ class _Problem:
             return {}
         found = {}
         for label, scores in labeled.items():
-            held = held_scores(scores.tensors, column.key, column.quantity, yardstick)
-            value = yardstick.agreement(held).value if held else None
+            derived = column.key in self.derived
+            held = held_scores(scores.tensors, column.key, column.quantity, yardstick, derived=derived)
+            fits = bool(held) and all(one.shape == yardstick.mean.shape for one in held)
+            value = yardstick.agreement(held).value if fits else None
             if value is not None:
                 found[label] = value
         return found
@@ -167,7 +170,8 @@ def _read(
     )
     truth = read_scores(paths[first_run], truth_beside(places[first_run]))
     points = repr((truth["train_ids"].tolist(), truth["test_ids"].tolist(), first.problem.dataset))
-    return _Problem(record, points, yardsticks, scores)
+    derived = {column for column in yardsticks if any(has_derived_scores(arrays, column) for arrays in stored.values())}
+    return _Problem(record, points, yardsticks, derived, scores)
 
 
 def _yardsticks(

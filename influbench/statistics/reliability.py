@@ -37,7 +37,7 @@ _N_DELETED_FROM = 8  # draws from which each seed is left out in turn
 _ERROR_OF_GROWTH = 0.12
 _ERROR_OF_UNKNOWN_GROWTH = log(2) / 2
 
-Split = tuple[tuple[int, ...], tuple[int, ...]]
+SeedSplit = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +84,15 @@ def halvings(size: int) -> list[int]:
     return [size, *halvings(size // 2)] if size else []
 
 
-def splits(n_seeds: int, size: int) -> list[Split]:
+def splits(n_seeds: int, size: int) -> list[SeedSplit]:
     """Disjoint pairs of sets of `size` seeds: all of them, or a fixed random choice if there are many."""
     if comb(n_seeds, size) * comb(n_seeds - size, size) // 2 <= _N_SPLITS + _N_SPLITS // 2:
-        pairs: list[Split] = []
+        pairs: list[SeedSplit] = []
         for half in combinations(range(n_seeds), size):
             others = combinations([seed for seed in range(n_seeds) if seed not in half], size)
             pairs += [(half, other) for other in others if half < other]
         return pairs
-    random, chosen = Random(0), set[Split]()
+    random, chosen = Random(0), set[SeedSplit]()
     while len(chosen) < _N_SPLITS:
         drawn = random.sample(range(n_seeds), 2 * size)
         half, other = tuple(sorted(drawn[:size])), tuple(sorted(drawn[size:]))
@@ -124,7 +124,7 @@ def _half_splits(truth: Tensor, blocks: Sequence[Block], size: int) -> ColumnMea
     )
 
 
-def _by_seed_pairs(truth: Tensor, drawn: Sequence[Split], found: Sequence[ColumnMean]) -> Tensor | None:
+def _by_seed_pairs(truth: Tensor, drawn: Sequence[SeedSplit], found: Sequence[ColumnMean]) -> Tensor | None:
     """Contributions of the seeds to the mean over pairs of seeds, from the mean over the pairs without each seed."""
     n_seeds = len(truth)
     known = [(pair, mean.estimation.value) for pair, mean in zip(drawn, found, strict=True) if mean.estimation]
@@ -135,7 +135,7 @@ def _by_seed_pairs(truth: Tensor, drawn: Sequence[Split], found: Sequence[Column
     return deleted_seed_contributions(torch.tensor(means, dtype=torch.float64))
 
 
-def _by_seed(truth: Tensor, blocks: Sequence[Block], drawn: Sequence[Split]) -> Tensor:
+def _by_seed(truth: Tensor, blocks: Sequence[Block], drawn: Sequence[SeedSplit]) -> Tensor:
     """Contributions of the seeds: each is left out of its half in turn, while the other half is unchanged.
 
     The change is compared with the change for the other seeds of the same draw, since a smaller half is less reliable

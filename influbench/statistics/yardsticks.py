@@ -27,7 +27,7 @@ from influbench.statistics.retrieval import auroc, overlap, sign_agreement
 from influbench.statistics.significance import clear_effects, share_significant
 
 TOP_SHARE = 0.05  # of the train points: k of the top-k overlap
-MOST_MEMORISED_SHARE = 0.2  # of the train points
+MOST_MEMORIZED_SHARE = 0.2  # of the train points
 
 
 StatisticName = Literal["spearman", "auroc"]
@@ -176,7 +176,7 @@ class Yardstick:
 
     def _among_most(self, repeats: Sequence[Tensor]) -> dict[str, object]:
         """The agreement among the train points that the truth ranks highest."""
-        n_most = max(1, round(MOST_MEMORISED_SHARE * len(self.mean)))
+        n_most = max(1, round(MOST_MEMORIZED_SHARE * len(self.mean)))
         most = self.mean[:, 0].topk(n_most).indices
         among = Yardstick(self.effects[:, most], whole_table(n_most, 1))
         return {"n_most": n_most, "among_most": among._by(spearman, [scores[most] for scores in repeats])}

@@ -96,8 +96,18 @@ def read_found(directory: Path) -> Record:
         if earlier.is_earlier(raw):
             raw = earlier.current(raw)
         return _record_class(directory, raw.get("schema")).model_validate_json(json.dumps(raw))
-    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
-        raise StoreError(f"{path} does not fit the schema of this influbench: {str(error).splitlines()[0]}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path} does not fit the schema of this influbench: {_misfit(error)}") from error
+
+
+def _misfit(error: Exception) -> str:
+    """The first thing in a stored result that does not fit its schema, in a few words."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        if first["loc"] == ("schema",):
+            return f"it has the schema {first['input']}; upgrade influbench"
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    return f"it lacks {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
 
 
 def _record_class(directory: Path, schema: object) -> type[Record]:

@@ -179,12 +179,12 @@ def _duplicates(subject: _Subject) -> None:
 
 def _leaves_the_data_alone(subject: _Subject) -> None:
     if "data" in subject.changed():
-        raise ContractError("it wrote into the data that it was given")
+        raise ContractError("it wrote into the data it was given")
 
 
 def _leaves_the_model_alone(subject: _Subject) -> None:
     if changed := [name for name in subject.changed() if name != "data"]:
-        raise ContractError(f"it changed the fields of the {' and the '.join(changed)} that it was given")
+        raise ContractError(f"it changed the fields of the {' and the '.join(changed)} it was given")
 
 
 def _leaves_the_process_alone(subject: _Subject) -> None:

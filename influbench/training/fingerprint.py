@@ -60,12 +60,11 @@ def _behavior(trainer: Trainer, seed: int) -> Iterator[object]:
 
 
 def _of_plugins(rule: UpdateRule, n_steps: int) -> Iterator[object]:
-    """Settings and behavior of an optimizer and a schedule that are not built in."""
+    """Settings and first steps of an optimizer, and all rates of a schedule, that are not built in."""
     if not _is_built_in(rule.optimizer):
         yield repr(rule.optimizer)
         yield from _steps(rule)
     if not _is_built_in(rule.schedule):
-        yield repr(rule.schedule)
         yield from _rounded(torch.tensor(rule.learning_rates(n_steps), dtype=torch.float64))
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from influbench.report.claims import claims_table, value_of
 from influbench.report.curves import SEVERAL, Chart, drawn
-from influbench.report.numbers import UNKNOWN, count, decimal
+from influbench.report.numbers import DASH, count, decimal
 from influbench.report.tables import new_table, on_one_line, on_two_lines
 from influbench.results import Claim, Statistic, Verdict
 from influbench.studies.dynamics.record import DynamicsRecord, GroupCurves, MemorizationAt, ProblemDynamics
@@ -181,7 +181,7 @@ def _time(found: Statistic) -> Text:
 def _number(value: float | None) -> str:
     """A number of steps in four characters: "2.4", "45", "1.2k"."""
     if value is None:
-        return UNKNOWN
+        return DASH
     if value < 9.95:
         return f"{value:.1f}"
     if value < 999.5:
