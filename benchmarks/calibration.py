@@ -1,9 +1,9 @@
-"""How often the 95 % intervals hold what they claim to, in simulations where the truth about the truth is known.
+"""How often the 95% intervals contain the known value, in simulations.
 
     python benchmarks/calibration.py [--only CASE]... [--simulations N] [--processes N] [-o FILE]
 
-Every simulation draws train points, test points and, where they are chance, seeds; makes the interval that a report
-would show; and looks whether the known value is inside. Known values are exact or, where no formula is known, the mean
+Every simulation draws train points, test points and, if they are random, seeds; computes the interval that a report
+would show; and checks whether the known value is inside. Known values are exact or, without a formula, the mean
 over large simulations. `coverage` should be .95; `error_of_coverage` is the standard error of the simulation itself.
 """
 
@@ -45,10 +45,10 @@ NOISE = {
 
 @dataclass(frozen=True)
 class Case:
-    """A way of drawing tables, and what is estimated from them.
+    """A way of drawing tables, and the statistics that are estimated from them.
 
-    `simulate` returns intervals with the values that they should hold. All of them have to hold at once, unless each
-    is a result `of` its own.
+    `simulate` returns intervals with the values that they should contain. All of them must contain their value at once,
+    unless `of` names each of them as a separate result.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a case went. `width` is the median width of its intervals."""
+    """The results of a case. `width` is the median width of its intervals."""
 
     name: str
     simulations: int
@@ -66,7 +66,7 @@ class Outcome:
     coverage: float
     error_of_coverage: float
     width: float
-    mean_error: float  # of the value, against the known one
+    mean_error: float  # of the value minus the known value
 
 
 def normal(generator: Generator, *shape: int) -> Tensor:
@@ -80,7 +80,7 @@ def two_way(generator: Generator, n: int, m: int, *, rows: float, columns: float
 
 
 def expected_spearman(rho: float, n: int) -> float:
-    """Of n pairs of normals with correlation rho (Moran 1948): slightly below that of infinitely many."""
+    """The expected rank correlation of n pairs of normals with correlation rho (Moran 1948); it grows with n."""
     return 6 / (pi * (n + 1)) * (asin(rho) + (n - 2) * asin(rho / 2))
 
 
@@ -94,7 +94,7 @@ def independent(
     cells: float = 1.0,
     classes: int = 1,
 ) -> list[tuple[Statistic, float]]:
-    """Two tables that have nothing to do with each other."""
+    """Two independent tables."""
     x, y = (two_way(generator, n, m, rows=rows, columns=columns, cells=cells) for _ in range(2))
     blocks = within_classes(torch.arange(n) % classes, torch.arange(m) % classes)
     return [(statistic(mean_over_columns(spearman, x, y, blocks).estimation), 0.0)]
@@ -103,9 +103,9 @@ def independent(
 def bootstrapped(
     generator: Generator, n: int, m: int, *, rows: float = 0.0, columns: float = 0.0, cells: float = 1.0
 ) -> list[tuple[Statistic, float]]:
-    """The same tables with the interval of a plain two-way bootstrap: rows and columns drawn anew, with replacement.
+    """Two independent tables, with the interval of a plain two-way bootstrap that redraws rows and columns.
 
-    What `independent` is compared with; a report never shows it.
+    It is the comparison for `independent`; a report never shows it.
     """
     x, y = (two_way(generator, n, m, rows=rows, columns=columns, cells=cells) for _ in range(2))
     drawn = []
@@ -119,14 +119,14 @@ def bootstrapped(
 
 
 def correlated(generator: Generator, n: int, m: int, *, rho: float, rows: float = 0.0) -> list[tuple[Statistic, float]]:
-    """Rows and cells of two tables are correlated by rho."""
+    """Two tables whose rows and cells have the correlation rho."""
     x, noise = (two_way(generator, n, m, rows=rows, columns=1.0, cells=1.0) for _ in range(2))
     found = mean_over_columns(spearman, x, rho * x + sqrt(1 - rho**2) * noise, whole_table(n, m)).estimation
     return [(statistic(found), expected_spearman(rho, n))]
 
 
 def varying(generator: Generator, n: int, m: int, *, spread: float) -> list[tuple[Statistic, float]]:
-    """Each column has a correlation of its own, uniform within +-spread about .3."""
+    """Two tables in which each column has its own correlation, uniform within +-spread of .3."""
     rho = 0.3 + spread * (2 * torch.rand(1, m, generator=generator, dtype=torch.float64) - 1)
     x, noise = normal(generator, n, m), normal(generator, n, m)
     found = mean_over_columns(spearman, x, rho * x + (1 - rho.square()).sqrt() * noise, whole_table(n, m)).estimation
@@ -160,12 +160,12 @@ def trust(generator: Generator, n: int, m: int, *, n_seeds: int, tails: float) -
 
 
 def noise_alone(generator: Generator, n: int, m: int, *, n_seeds: int) -> list[tuple[Statistic, float]]:
-    """The reliability of a truth that is nothing but noise."""
+    """The reliability of a truth that is only noise."""
     return [(statistic(reliability(normal(generator, n_seeds, n, m), whole_table(n, m)).reliability), 0.0)]
 
 
 def all_pairs(generator: Generator, n: int, m: int, *, rows: float) -> list[tuple[Statistic, float]]:
-    """All differences between six estimators of unlike quality, at once."""
+    """All differences between six estimators of different quality, at once."""
     truth = two_way(generator, n, m, rows=rows, columns=1.0, cells=1.0)
     rhos = {"a": 0.6, "b": 0.6, "c": 0.5, "d": 0.3, "e": 0.0, "f": 0.0}
     found = {}
@@ -180,7 +180,7 @@ def all_pairs(generator: Generator, n: int, m: int, *, rows: float) -> list[tupl
 
 @cache
 def known_trust(n_seeds: int, n: int, tails: float) -> dict[str, float]:
-    """Reliability, ceiling and the effect's share of it, from two truths of as many seeds on many test points."""
+    """Reliability, ceiling and the effect's share of it, from two truths of this many seeds on many test points."""
     generator = Generator().manual_seed(derive(0, "calibration", "known", n_seeds, n, str(tails)))
     halves, with_effect = [], []
     for _ in range(120):
@@ -220,7 +220,7 @@ def cases() -> Iterator[Case]:
 
 
 def simulated(case: Case, first: int, n: int) -> list[list[tuple[Statistic, float]]]:
-    """Some simulations of a case; each has its own seed."""
+    """Intervals and known values of some simulations of a case; each simulation has its own seed."""
     torch.set_num_threads(1)
     return [
         case.simulate(Generator().manual_seed(derive(0, "calibration", case.name, number)))
@@ -256,12 +256,12 @@ def _holds(interval: Statistic, known: float) -> bool:
 
 
 @click.command()
-@click.option("--only", multiple=True, help="Simulate the cases whose name has this in it.")
+@click.option("--only", multiple=True, help="Simulate only the cases whose name contains this.")
 @click.option("--simulations", type=click.IntRange(min=2), default=2000, show_default=True, help="Of each case.")
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="With one thread each.")
 @click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file.")
 def calibration(only: tuple[str, ...], simulations: int, processes: int, output: Path | None) -> None:
-    """Simulate how often the intervals hold what they claim to."""
+    """Simulate how often the intervals contain the known value."""
     all_outcomes: list[Outcome] = []
     with ProcessPoolExecutor(processes) as pool:
         for case in cases():

@@ -1,10 +1,11 @@
-"""The share of mutants that tests notice, module by module, and those that none does.
+"""The share of mutants that tests notice, by module, and the mutants that no test notices.
 
     mutmut run; python benchmarks/mutants.py [-o FILE]          (`make mutants` runs both)
 
 A mutant is the code with one small change: `+` for `-`, `<` for `<=`, 1 more, None for an argument. `[tool.mutmut]` of
-pyproject.toml says which modules are changed and which tests are run; mutmut leaves what it found in `mutants/`, and
-this sums it up. A mutant that runs into an endless loop counts as noticed. Ends with 1 where the share is below .9.
+pyproject.toml says which modules are changed and which tests are run; mutmut writes its results to `mutants/`, and this
+script summarizes them. A mutant that runs into an endless loop counts as noticed. The exit code is 1 if the share is
+below .9.
 """
 
 import json
@@ -27,7 +28,7 @@ NOTICED = ("killed", "timeout", "segfault")
 
 
 def outcomes() -> Iterator[tuple[str, str, str]]:
-    """Path, mutant and status, of all mutants that were tried so far."""
+    """Path, name and status of all mutants that have been tried."""
     for meta in sorted(FOLDER.glob("influbench/**/*.py.meta")):
         path = str(meta.relative_to(FOLDER)).removesuffix(".meta")
         for name, code in json.loads(meta.read_text())["exit_code_by_key"].items():
@@ -36,7 +37,7 @@ def outcomes() -> Iterator[tuple[str, str, str]]:
 
 
 def change(path: str, name: str) -> dict[str, str]:
-    """The function that a mutant changes, and the lines that it takes out and puts in."""
+    """The function that a mutant changes, and the lines that it removes and adds."""
     lines = get_diff_for_mutant(name, path=Path(path)).splitlines()[3:]
     function = name.rpartition(".")[2].partition("__mutmut")[0].removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
     return {
@@ -48,14 +49,14 @@ def change(path: str, name: str) -> dict[str, str]:
 
 
 def share(counted: Counter[str]) -> float:
-    """Of the mutants, those that tests notice."""
+    """The share of the mutants that tests notice."""
     return sum(counted[status] for status in NOTICED) / max(1, counted.total())
 
 
 @click.command(help=__doc__, context_settings={"max_content_width": 120})
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A JSON file for what was found.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON to this file.")
 def mutants(output: Path | None) -> None:
-    """Sum up the last run of mutmut."""
+    """Summarize the last run of mutmut."""
     by_path: dict[str, Counter[str]] = {}
     unnoticed = []
     for path, name, status in outcomes():

@@ -1,10 +1,10 @@
-"""Whether the reliability told from few seeds is what many seeds measure, on real truths.
+"""The reliability predicted from few seeds compared with the reliability measured with many, on real truths.
 
     python benchmarks/reliability.py [--seeds 64] [-o FILE]
 
 Trains the truth of each problem with many seeds and measures the curve of half-splits: the correlation between disjoint
-sets of k seeds. Then cuts the seeds into disjoint sets of 4, 8 and 16, foretells reliability and ceiling from each set
-alone, as a report would, and compares the mean with what the curve measured. The stored truths are reused.
+sets of k seeds. Then divides the seeds into disjoint sets of 4, 8 and 16, predicts reliability and ceiling from each
+set alone, as a report would, and compares the mean with the measured curve. Stored truths are reused.
 """
 
 import json
@@ -48,7 +48,7 @@ def truth_of(problem: Prepared, n_seeds: int) -> Tensor:
 
 
 def measured(effects: Tensor, blocks: list[Block], size: int) -> dict[str, float]:
-    """Reliability and ceiling of `size` seeds: from the correlations between disjoint sets of them."""
+    """Reliability and ceiling of `size` seeds, from the correlations between disjoint sets of this many seeds."""
     found = [
         mean_over_columns(spearman, effects[list(half)].mean(0), effects[list(other)].mean(0), blocks).values
         for half, other in splits(len(effects), size)
@@ -57,8 +57,8 @@ def measured(effects: Tensor, blocks: list[Block], size: int) -> dict[str, float
     return {"reliability": float(of_points.nanmean()), "ceiling": float(of_points.clamp_min(0).sqrt().nanmean())}
 
 
-def foretold(effects: Tensor, blocks: list[Block], size: int) -> dict[str, float]:
-    """The same, told from `size` seeds alone; the mean over disjoint sets of them."""
+def predicted(effects: Tensor, blocks: list[Block], size: int) -> dict[str, float]:
+    """Reliability and ceiling predicted from `size` seeds alone; the mean over disjoint sets of this many seeds."""
     parts = [reliability(effects[start : start + size], blocks) for start in range(0, len(effects) - size + 1, size)]
     return {
         "n_sets": len(parts),
@@ -68,7 +68,7 @@ def foretold(effects: Tensor, blocks: list[Block], size: int) -> dict[str, float
 
 
 def compared(effects: Tensor, blocks: list[Block]) -> dict[str, object]:
-    """The measured curve, the factor of the odds at each doubling, and what sets of seeds foretell."""
+    """The measured curve, the factor of the odds at each doubling, and the predictions of sets of seeds."""
     sizes = [2**k for k in range(len(effects).bit_length()) if 2 * 2**k <= len(effects)]
     curve: Mapping[int, dict[str, float]] = {size: measured(effects, blocks, size) for size in sizes}
     odds = [log(of["reliability"] / (1 - of["reliability"])) for of in curve.values()]
@@ -76,7 +76,7 @@ def compared(effects: Tensor, blocks: list[Block]) -> dict[str, object]:
         "curve": {str(size): of["reliability"] for size, of in curve.items()},
         "growth_of_odds": [exp(after - before) for before, after in pairwise(odds)],
         "from_few_seeds": [
-            {"n_seeds": size, "measured": curve[size], "foretold": foretold(effects, blocks, size)}
+            {"n_seeds": size, "measured": curve[size], "predicted": predicted(effects, blocks, size)}
             for size in SIZES
             if size in curve
         ],
@@ -87,7 +87,7 @@ def compared(effects: Tensor, blocks: list[Block]) -> dict[str, object]:
 @click.option("--seeds", type=click.IntRange(min=8), default=64, show_default=True, help="Of each truth.")
 @click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file.")
 def main(seeds: int, output: Path | None) -> None:
-    """Compare reliability told from few seeds with what many seeds measure."""
+    """Compare the reliability predicted from few seeds with the reliability measured with many."""
     cases = []
     for dataset, random_labels in PROBLEMS:
         problem = prepared(dataset, random_labels, seeds)

@@ -1,13 +1,13 @@
-"""How much of metagradient's agreement comes from sharing trainings with the truth.
+"""The part of metagradient's agreement that would come from sharing trainings with the truth.
 
     python benchmarks/same_trajectory.py [PLAN] [--seeds N] [-o FILE]
 
-The derivative of a training by an example's weight is exact for that training, and the truth is leave-one-out of
-trainings. `own_seeds` is what a run of the benchmark reports: derivatives of N trainings of the estimator's own against
-the plan's truth. `same_trajectories` takes the derivatives of the very trainings of the truth's first N seeds, which no
-estimator is allowed to, and holds them against the truth of these seeds. `one_trajectory` is the mean over seeds of one
-training's derivative against leave-one-out of that training alone. Each is Spearman's correlation, the mean over test
-points, over all train points and within class, with its 95 % interval.
+The derivative of a training by an example's weight is exact for that training, and the truth is the leave-one-out
+effect of trainings. `own_seeds` is the figure that a run of the benchmark reports: derivatives of N trainings with the
+estimator's own seeds, compared with the plan's truth. `same_trajectories` are the derivatives of the trainings of the
+truth's first N seeds, which estimators cannot access, compared with the truth of these seeds. `one_trajectory` is the
+mean over seeds of one training's derivative compared with the leave-one-out effect of that training alone. Each is
+Spearman's correlation, averaged over test points, over all train points and within class, with its 95% interval.
 """
 
 import json
@@ -33,7 +33,7 @@ from influbench.store.run_directory import environment
 
 
 class OnTheTruth(TrainingProblem):
-    """A problem whose replicates are trainings of the ground truth, from this seed of it on."""
+    """A problem whose replicates are trainings of the ground truth, starting from this seed of the truth."""
 
     def __init__(self, prepared: Prepared, first: int) -> None:
         super().__init__(prepared.trainer, seed=0, bank_seed=0, resources=Resources())
@@ -46,9 +46,9 @@ class OnTheTruth(TrainingProblem):
 @click.command()
 @click.argument("plan", default="benchmarks/estimators.toml")
 @click.option("--seeds", "n_seeds", type=click.IntRange(min=2), default=12, show_default=True, help="Trainings.")
-@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
+@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JSON to this file.")
 def main(plan: str, n_seeds: int, output: Path | None) -> None:
-    """Agreement of metagradient with own seeds, and on the truth's trainings, on the first problem of PLAN."""
+    """Compute metagradient's agreement, with its own seeds and on the truth's trainings, on PLAN's first problem."""
     chosen = resolved(read_plan(plan).changed(estimators=(f"metagradient[n_seeds={n_seeds}]",)), installed())
     prepared = prepare(chosen, installed())[0][0]
     truth = prepared.judged.ground_truth

@@ -1,19 +1,19 @@
-"""What one retrained model costs: ours, a plain PyTorch loop, and dattri's `retrain_loo`, in one run.
+"""The cost of one retrained model: ours, a plain PyTorch loop, and dattri's `retrain_loo`, in one run.
 
     python benchmarks/speed.py [--only CASE]... [--json] [--threads N] [--repeats N] [-o FILE]
 
-Milliseconds per model. Machines are noisy, so what is compared runs in turn, round after round, and medians are
-reported; a first round is not counted. The three do the same training:
+Times are milliseconds per model. Machines are noisy, so the three run in turn, round after round, and medians are
+reported; the first round is not counted. All three do the same training:
 
 * ours         shards of the ground truth, as `influbench run --workers THREADS` trains them, with one thread in each
-               process: 64 models with one example left out and the one with all of them, evaluated on the test set and
-               on the left-out examples. Beside it the same in one process with all threads.
+               process: 64 models with one example left out and one model with all examples, evaluated on the test
+               set and on the left-out examples. The same is also timed in one process with all threads.
 * plain loop   tensors in memory, batches by index, torch.optim; the example has weight 0 in the loss; evaluated on
-               the test set. The order of the examples is drawn beforehand and costs it nothing.
+               the test set. The order of the examples is drawn beforehand, outside of the timed part.
 * dattri       `retrain_loo` with the training function of its documentation; null where dattri is not installed
-               (`pip install influbench[bench]`). It evaluates nothing, which is in its favour.
+               (`pip install influbench[bench]`). It does not evaluate the models, which is to its advantage.
 
-`gemm_fraction` is the floating-point rate of ours over that of a large matrix product with the same threads.
+`gemm_fraction` is our floating-point rate divided by the rate of a large matrix product with the same threads.
 """
 
 import json
@@ -73,7 +73,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was measured for one case; None where it was not. Times are per retrained model."""
+    """The measurements of one case; None if not measured. Times are per retrained model."""
 
     name: str
     ours_ms: float
@@ -102,7 +102,7 @@ CASES = [
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of torch.  [default: torch's own]")
 @click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds that are counted.")
-@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
+@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JSON to this file.")
 def speed(only: Sequence[str], as_json: bool, threads: int | None, repeats: int, output: Path | None) -> None:
     """Time leave-one-out retraining against a plain PyTorch loop and dattri."""
     cases = [case for case in CASES if not only or case.name in only]
@@ -123,7 +123,7 @@ def speed(only: Sequence[str], as_json: bool, threads: int | None, repeats: int,
 
 
 def _timed(cases: Iterator[Case], repeats: int) -> list[Outcome]:
-    """Outcomes of one group of cases, but for those whose data set or model is not here."""
+    """Outcomes of one group of cases, except those whose data set or model is not available."""
     trainers: dict[Case, Trainer] = {}
     for case in cases:
         try:
@@ -144,7 +144,7 @@ def _timed(cases: Iterator[Case], repeats: int) -> list[Outcome]:
 
 
 def _trainer(case: Case) -> Trainer:
-    """What trains this case's networks; InflubenchError where a name is not registered or its data are not here."""
+    """The trainer of this case's networks. InflubenchError if a name is not registered or its data are missing."""
     registry = installed()
     data = registry.create("dataset", parse_selector(case.dataset)).load(SEED)
     model = registry.create("model", parse_selector(case.model))
@@ -153,7 +153,7 @@ def _trainer(case: Case) -> Trainer:
 
 
 def _calls(case: Case, trainer: Trainer, folder: Path) -> dict[str, Call]:
-    """What is timed for one case, by name."""
+    """The calls that are timed for one case, by name."""
     if not case.compared:
         ours = _by_workers(trainer, case, case.n_workers) if case.n_workers else _here(trainer, case.n_left_out)
         return {"ours": ours}
@@ -172,7 +172,7 @@ def _here(trainer: Trainer, n_left_out: int) -> Call:
 
 
 def _by_workers(trainer: Trainer, case: Case, n_workers: int) -> Call:
-    """A few full shards for each worker. The processes stay from one round to the next."""
+    """Train a few full shards for each worker. The processes are kept from one round to the next."""
     n_seeds, executor = n_workers * case.shards_per_worker, LocalProcesses(n_workers)
     ground_truth = GroundTruth(trainer, SEED, n_seeds=n_seeds)
     first_blocks = [name for name in ground_truth.names if _is_first(name)]
@@ -184,7 +184,7 @@ def _is_first(name: str) -> bool:
 
 
 def _outcome(case: Case, trainer: Trainer, seconds: Mapping[str, float]) -> Outcome:
-    """Seconds of each call made into what is reported."""
+    """The reported figures, from the seconds of each call."""
     n_workers = torch.get_num_threads() if case.compared else case.n_workers
     of_shard = case.n_left_out + 1
     models = {
@@ -211,7 +211,7 @@ def _outcome(case: Case, trainer: Trainer, seconds: Mapping[str, float]) -> Outc
 
 
 def medians(calls: Mapping[tuple[Case, str], Call], repeats: int) -> dict[tuple[Case, str], float]:
-    """Median seconds of each call. They run in turn, `repeats` times, after a round that is not counted."""
+    """Median seconds of each call. The calls run in turn, `repeats` times, after a first round that is not counted."""
     seconds: dict[tuple[Case, str], list[float]] = {key: [] for key in calls}
     for _ in range(1 + repeats):
         for key, call in calls.items():
@@ -222,7 +222,7 @@ def medians(calls: Mapping[tuple[Case, str], Call], repeats: int) -> dict[tuple[
 
 
 def plain_loop(trainer: Trainer, seed: int, batches: Sequence[Tensor], *, left_out: int) -> Tensor:
-    """Losses (n_test,) of the network that is trained without one example, as ordinary PyTorch code would have it."""
+    """Losses (n_test,) of the network trained without one example, in ordinary PyTorch code."""
     train, test = trainer.data.train, trainer.data.test
     weights = torch.ones(len(train), dtype=trainer.dtype)
     weights[left_out] = 0
@@ -239,7 +239,7 @@ def plain_loop(trainer: Trainer, seed: int, batches: Sequence[Tensor], *, left_o
 
 
 def _dattri(trainer: Trainer, folder: Path) -> Call | None:
-    """dattri's retraining of as many models as the plain loop trains; None where dattri is not installed."""
+    """dattri's retraining of as many models as the plain loop trains; None if dattri is not installed."""
     try:
         from dattri.model_util.retrain import retrain_loo
     except ImportError:
@@ -270,7 +270,7 @@ def _dattri(trainer: Trainer, folder: Path) -> Call | None:
 def flops_per_model(trainer: Trainer) -> float:
     """Floating-point operations of one training and its evaluation on the test set, forward and backward.
 
-    Counted over one step and scaled by examples, so that a last batch that is smaller counts as what it is.
+    They are counted for one step and scaled by examples, so that a smaller last batch counts for less.
     """
     train, test = trainer.data.train, trainer.data.test
     batch = train.rows(slice(0, trainer.recipe.batch_size))
@@ -306,7 +306,7 @@ def _optimizer(recipe: Recipe, module: nn.Module) -> torch.optim.Optimizer:
 
 @contextmanager
 def _threads(n: int | None) -> Iterator[None]:
-    """Within, torch uses `n` threads; None changes nothing."""
+    """Let torch use `n` threads within the context; None changes nothing."""
     before = torch.get_num_threads()
     torch.set_num_threads(n or before)
     try:

@@ -1,12 +1,12 @@
-"""What turn-over dropout's outputs for all pairs cost: ours against two forward passes for each train point and half.
+"""The cost of turn-over dropout's outputs for all pairs: ours, and a forward pass for each train point and half.
 
     python benchmarks/speed_scores.py [--train N] [--test N] [--threads N] [--repeats N] [-o FILE]
 
-A 784-768-768-768-10 MLP with ReLU and masks (p = 1/2, balanced) behind its first and its third hidden layer, random
-weights and inputs. The loop runs the whole network on all test points under each mask and under its complement, as a
-batch; masks are drawn beforehand for both. They run in turn, round after round; medians are reported, and a first round
-is not counted. `gemm_fraction` is the rate of the operations that must be done, over that of a large matrix product:
-the stem once for each test point, and behind each site only what a mask keeps.
+The network is a 784-768-768-768-10 MLP with ReLU and masks (p = 1/2, balanced) after its first and its third hidden
+layer, with random weights and inputs. The loop runs the whole network on all test points under each mask and under its
+complement, as a batch; masks are drawn beforehand for both. The two run in turn, round after round; medians are
+reported, and the first round is not counted. `gemm_fraction` is the rate of the necessary operations (the stem once for
+each test point, and after each site only the units that a mask keeps) divided by the rate of a large matrix product.
 """
 
 import json
@@ -26,7 +26,7 @@ from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 
 WIDTHS = (784, 768, 768, 768, 10)
-SITES = {"1": 768, "5": 768}  # names of the ReLUs behind hidden layers 1 and 3
+SITES = {"1": 768, "5": 768}  # names of the ReLUs after hidden layers 1 and 3
 GEMM_WIDTH = 2048
 
 Factors = dict[str, Tensor]
@@ -59,10 +59,11 @@ def ours(replicas: Replicas, parameters: Factors, inputs: Tensor, own: Factors) 
 
 
 def flops(n_train: int, n_test: int) -> float:
-    """What must be done, of the multiplications and additions: halves of the units behind each site, and the stem once.
+    """The necessary multiplications and additions: half of the units after each site, and the stem once.
 
-    Behind the first site one half of the masked units for own (the complement is free); the third hidden layer has all
-    inputs and half of the outputs for each half of a mask; the output layer half of the inputs.
+    After the first site, the outputs of one half of the masked units are computed (the complement is free). For each
+    half of a mask, the third hidden layer has all inputs and half of the outputs, and the output layer half of the
+    inputs.
     """
     n_in, first, second, third, out = WIDTHS
     of_pair = first * second / 2 + 2 * second * third / 2 + 2 * third * out / 2
@@ -74,9 +75,9 @@ def flops(n_train: int, n_test: int) -> float:
 @click.option("--test", "n_test", type=click.IntRange(min=2), default=200, show_default=True, help="Test points.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of torch.  [default: torch's own]")
 @click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds that are counted.")
-@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
+@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JSON to this file.")
 def speed(n_train: int, n_test: int, threads: int | None, repeats: int, output: Path | None) -> None:
-    """Time all pairs of train and test points against a loop over train points."""
+    """Time all pairs of train and test points, and a loop over train points."""
     torch.manual_seed(0)
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)

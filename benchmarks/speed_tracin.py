@@ -1,12 +1,12 @@
-"""What exact TracIn costs: ours against captum's `TracInCP` on the same checkpoints.
+"""The cost of exact TracIn: ours and captum's `TracInCP` on the same checkpoints.
 
     python benchmarks/speed_tracin.py [--threads N] [--repeats N] [-o FILE]
 
-Digits, 300 train and 200 test points, an MLP of 64 units, 5 checkpoints. Ours is the sum over checkpoints of the inner
-products that the estimator `tracin` takes; captum (`pip install influbench[bench]`) is given the same parameters, data
-and batches of all points, and computes gradients example by example. Training is part of neither. They run in turn,
-round after round; medians are reported, and a first round is not counted. `largest_difference` is that of the scores,
-relative to the largest score.
+The problem is digits with 300 train and 200 test points, an MLP of 64 units, and 5 checkpoints. Ours is the sum over
+checkpoints of the inner products that the estimator `tracin` computes; captum (`pip install influbench[bench]`) gets
+the same parameters, the same data and batches of all points, and computes gradients example by example. Training is not
+timed. The two run in turn, round after round; medians are reported, and the first round is not counted.
+`largest_difference` is the largest difference of scores, relative to the largest score.
 """
 
 import json
@@ -60,7 +60,7 @@ def checkpoints(problem: Problem) -> list[Checkpoint]:
 
 
 def of_captum(problem: Problem, kept: list[Checkpoint]) -> Tensor:
-    """Scores (n_train, n_test): its influence is the inner product of the losses' gradients."""
+    """Scores (n_train, n_test) by captum, whose influence is the inner product of the losses' gradients."""
     data, module = problem.data, problem.model.build(problem.data)
 
     def load(module: torch.nn.Module, number: str) -> float:
@@ -89,7 +89,7 @@ def ours(problem: Problem, kept: list[Checkpoint]) -> Tensor:
 @click.command()
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of torch.  [default: torch's own]")
 @click.option("--repeats", type=click.IntRange(min=1), default=9, show_default=True, help="Rounds that are counted.")
-@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
+@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JSON to this file.")
 def speed(threads: int | None, repeats: int, output: Path | None) -> None:
     """Time TracIn of 300 x 200 points at 5 checkpoints."""
     torch.set_num_threads(threads or torch.get_num_threads())

@@ -1,7 +1,7 @@
-"""influbench: how well do influence estimators predict what happens when a training example is left out?
+"""influbench: how well do influence estimators predict the effect of leaving out a training example?
 
-The names of the plugin contract (`influbench.api`) are here, and `run` and `read` for Python and notebooks
-(`influbench.notebook`), all imported on first use.
+This package exports the names of the plugin contract (`influbench.api`), and `run` and `read` for Python and notebooks
+(`influbench.notebook`). All are imported on first use.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,7 @@
-"""The plugin contract: everything that the author of a plugin needs to read, whatever its kind.
+"""The plugin contract: everything that the author of any kind of plugin needs to read.
 
-Conventions, the same everywhere: rows are train points and columns are test points; positive influence means that the
-train point *helps* (its presence raises the measure); measures are higher-is-better; an example is known by its id.
+The same conventions hold everywhere: rows are train points and columns are test points; positive influence means that
+the train point *helps* (its presence raises the measure); a higher measure is better; an id identifies an example.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Spec:
 
 
 class Hooks:
-    """The hooks of the entry-point group `influbench`. They only register; nothing heavy may be imported in them."""
+    """The hooks of the entry-point group `influbench`. They only register: do not import anything heavy in them."""
 
     @hookspec
     def influbench_estimators(self) -> Sequence[Spec]:
@@ -97,7 +97,7 @@ class Hooks:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Examples as tensors in memory; an example is its row."""
+    """Examples as tensors in memory, one example in each row."""
 
     inputs: Tensor  # (n, ...) floating point
     labels: Tensor  # (n,) int64 classes, or floating point for regression
@@ -111,7 +111,7 @@ class Split:
         return Split(self.inputs[rows], self.labels[rows], self.ids[rows])
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Split:
-        """The same examples in this dtype and on this device. Floats are cast; integers stay the integers they are."""
+        """The same examples in this dtype and on this device. Floats are cast; integers keep their type."""
 
         def moved(values: Tensor) -> Tensor:
             return values.to(device=device, dtype=dtype if values.is_floating_point() else None)
@@ -121,7 +121,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What a data set loads. `n_classes` None means regression: float labels and squared error."""
+    """The train and test points of a data set. `n_classes` None means regression: float labels and squared error."""
 
     train: Split
     test: Split
@@ -134,10 +134,10 @@ class Data:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. `optimizer` and `schedule` are names, with settings of their own in brackets if any.
+    """The settings of a training. `optimizer` and `schedule` are names, with their own settings in brackets if any.
 
-    `influbench list` has them: "sgd", "adam", "cosine", and what is installed. `momentum`, `betas` and `epsilon` are
-    for the optimizers that read them.
+    `influbench list` shows the names: "sgd", "adam", "cosine", and those of installed plugins. `momentum`, `betas` and
+    `epsilon` matter only to the optimizers that read them.
     """
 
     optimizer: str = "sgd"
@@ -180,7 +180,7 @@ class Recipe:
 
 
 OPTIMIZER_SETTINGS = ("momentum", "betas", "epsilon")
-"""Fields of a recipe that only some optimizers read: those that `Optimizer.reads` can name."""
+"""Fields of a recipe that only some optimizers read; `Optimizer.reads` can name these."""
 
 
 def _is_number(value: object) -> bool:
@@ -188,30 +188,30 @@ def _is_number(value: object) -> bool:
 
 
 class Dataset(ABC):
-    """A data set. Subclasses are frozen dataclasses; their fields are the parameters a user can set."""
+    """A data set. Subclasses are frozen dataclasses; their fields are the parameters that a user can set."""
 
     exempt: ClassVar[Mapping[str, str]] = {}
-    """Checks of `influbench check` that this data set does not pass by its nature: name of the check -> why."""
+    """Checks of `influbench check` that this data set cannot pass by its nature: name of the check -> reason."""
 
     @abstractmethod
     def load(self, seed: int) -> Data:
-        """The same data for the same seed. Raise `influbench.errors.DataError` where that cannot be."""
+        """Return the same data for the same seed. Raise `influbench.errors.DataError` if that is not possible."""
 
 
 class Model(ABC):
     """An architecture with its training recipe. Subclasses are frozen dataclasses."""
 
     exempt: ClassVar[Mapping[str, str]] = {}
-    """Checks of `influbench check` that this model does not pass by its nature: name of the check -> why."""
+    """Checks of `influbench check` that this model cannot pass by its nature: name of the check -> reason."""
 
     @property
     @abstractmethod
     def recipe(self) -> Recipe:
-        """How this model is trained unless the plan says otherwise."""
+        """The recipe that trains this model unless the plan sets another."""
 
     @abstractmethod
     def build(self, data: Data) -> nn.Module:
-        """A freshly initialised module. The random state is set before the call; draw from torch's global generator."""
+        """A freshly initialized module. The random state is set before the call; draw from torch's global generator."""
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Loss of each example, (n,): cross-entropy for class labels, squared error for float labels."""
@@ -231,11 +231,12 @@ class Model(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """What an estimator predicts; None for what it does not speak of.
+    """The predictions of an estimator; None for a quantity that it does not predict.
 
     `influence[i, j]` predicts `measure_j(trained with i) - measure_j(trained without i)`, in expectation over seeds.
-    `memorization[i]` predicts the same difference of `p_correct` of i on itself. Units do not matter, signs do.
-    `notes` are sentences that the report shows, for instance on a solver that did not converge; a str alone is one.
+    `memorization[i]` predicts the same difference for `p_correct` of i on itself. Signs matter; units do not.
+    `notes` are sentences that the report shows, for instance about a solver that did not converge; a single str is one
+    sentence.
     """
 
     influence: Tensor | None = None  # (n_train, n_test)
@@ -245,16 +246,16 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """What networks answer that were trained on random subsets, and on which. All are on the CPU, in float64."""
+    """Random subsets, and the answers of the networks that were trained on them. All are on the CPU, in float64."""
 
     weights: Tensor  # (n_models, n_train) 1 where a network was trained on the point, else 0
     on_test: Tensor  # (n_models, n_test) the problem's measure
     on_train: Tensor  # (n_models, n_train) the problem's measure
     p_correct: Tensor | None  # (n_models, n_train) probability of the label; None for regression
-    earlier: Mapping[int, Bank] = field(default_factory=dict)  # after earlier steps, where they were asked for
+    earlier: Mapping[int, Bank] = field(default_factory=dict)  # after earlier steps, if they were requested
 
     def after(self, step: int) -> Bank:
-        """The answers after this step: earlier ones where they are known, else these."""
+        """The answers after this step: earlier ones if they are known, else these."""
         return self.earlier.get(step, self)
 
 
@@ -262,19 +263,19 @@ class Estimator(ABC):
     """An influence estimator. Subclasses are frozen dataclasses; their fields are their hyperparameters."""
 
     scores_duplicates_alike: ClassVar[bool] = False
-    """Whether two train points of the same input and label always have the same scores, whatever their ids."""
+    """True if two train points with the same input and label always have the same scores, whatever their ids."""
 
     predicts: ClassVar[Collection[str]] = ("influence", "memorization")
-    """What `estimate` may return. A run refuses an estimator whose quantities no judge of the plan asks for."""
+    """The quantities that `estimate` may return. A run rejects an estimator if none of the plan's judges uses one."""
 
     cost_is_counted: ClassVar[bool] = True
-    """Whether all that the scores cost is spent here. False, where they come from elsewhere: no cost is told then."""
+    """True if the whole cost of the scores is spent here. False if they come from elsewhere: no cost is shown then."""
 
     exempt: ClassVar[Mapping[str, str]] = {}
-    """Checks of `influbench check` that this estimator does not pass by its nature: name of the check -> why."""
+    """Checks of `influbench check` that this estimator cannot pass by its nature: name of the check -> reason."""
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Why this estimator cannot run on this problem, in one sentence, or None if it can. Must be cheap."""
+        """The reason this estimator cannot run on this problem, in one sentence, or None if it can. Must be cheap."""
         return None
 
     @abstractmethod
@@ -282,17 +283,17 @@ class Estimator(ABC):
         """The predictions for every train point on every test point."""
 
     def trace(self, problem: Problem, steps: Sequence[int]) -> Sequence[Estimate] | None:
-        """The predictions after each of these steps of the same trainings, or None where there is no such thing.
+        """The predictions after each of these steps of the same trainings, or None if the estimator has no trace.
 
-        `steps` ascend and end with the last step, whose predictions are those of `estimate`. Asked for in place of
-        `estimate` where a plan stores the truth at several steps.
+        `steps` ascend and end with the last step, whose predictions equal those of `estimate`. It is called instead of
+        `estimate` if a plan stores the truth at several steps.
         """
         return None
 
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """One finished piece of stored work. `seconds` is what it took to compute, whenever that was."""
+    """One finished piece of stored work. `seconds` is the time that it took to compute, now or in an earlier run."""
 
     name: str
     tensors: Mapping[str, Tensor]
@@ -304,33 +305,33 @@ class Shard:
 class Work(ABC, Generic[T]):
     """Trainings that are stored piece by piece, whichever executor computes them, and never computed twice.
 
-    Subclasses are frozen dataclasses that can be pickled: pieces are computed in other processes.
+    Subclasses are frozen dataclasses that can be pickled, because pieces are computed in other processes.
     """
 
     holds: ClassVar[str] = "results"
-    """What the pieces hold, in the plural, for the sentence on a training that diverged."""
+    """A plural noun for the contents of the pieces, for the sentence about a training that diverged."""
 
     @property
     def remedy(self) -> str:
-        """What to do about a training that diverged, for the same sentence."""
+        """The advice on a training that diverged, for the same sentence."""
         return "lower the learning rate in the plan's [training]"
 
     @property
     @abstractmethod
     def folder(self) -> str:
-        """Where a cache stores the pieces: it ends in a digest of all that decides them, but for their number."""
+        """The folder of the pieces in a cache. It ends in a digest of all that decides them, except their number."""
 
     @property
     @abstractmethod
     def names(self) -> Sequence[str]:
-        """Names of the pieces. Names in alphabetical order are in the order that `assemble` expects."""
+        """Names of the pieces. Their alphabetical order is the order that `assemble` expects."""
 
     def trainings_in(self, name: str) -> int:
-        """Trainings that this piece takes, for what is reported and forecast."""
+        """The number of trainings that this piece takes, for reports and forecasts."""
         return 1
 
     def values_in(self, name: str) -> int:
-        """Numbers that this piece stores, about, for the forecast."""
+        """About how many numbers this piece stores, for the forecast."""
         return 0
 
     @abstractmethod
@@ -342,20 +343,20 @@ class Work(ABC, Generic[T]):
         """The result, from all pieces in the order of their names."""
 
     def further(self, so_far: T) -> Work[T] | None:
-        """The larger work that this result calls for, of which this one is a part, or None if it is enough."""
+        """The larger work that this result calls for, which contains this one, or None if this result is enough."""
         return None
 
     def standing(self, so_far: T) -> str:
-        """What is known of a result that calls for more, in a few words that progress shows."""
+        """A few words for the progress display about a result that calls for more work."""
         return ""
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """Leave-one-out effects of every train point, as they were measured, seed by seed.
+    """The measured leave-one-out effects of every train point, seed by seed.
 
     `influence[r, i, j] = measure_j(trained with i) - measure_j(trained without i)`; `memorization[r, i]` is the same
-    difference of `p_correct` of i on itself. `earlier` holds the truths after earlier steps of the same trainings.
+    difference for `p_correct` of i on itself. `earlier` holds the truths after earlier steps of the same trainings.
     """
 
     influence: Tensor  # (n_seeds, n_train, n_test) float64
@@ -364,25 +365,25 @@ class Truth:
 
     @property
     def n_seeds(self) -> int:
-        """Seeds that every point was left out with."""
+        """The number of seeds with which every point was left out."""
         return len(self.influence)
 
     def after(self, step: int) -> Truth:
-        """The truth after this step: an earlier one where it is known, else this one."""
+        """The truth after this step: an earlier one if it is known, else this one."""
         return self.earlier.get(step, self)
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of every table: what estimates are compared in. The key must be unique in a run.
+    """One column of every table, in which estimates are compared. The key must be unique in a run.
 
-    `rows` names what a statistic is taken over ("train points", "subsets"). With `details`, the report's details show
-    further statistics of this column; without `chart`, there is no chart of it against cost.
+    `rows` names the units that a statistic is taken over ("train points", "subsets"). With `details`, the report's
+    details show further statistics of this column; without `chart`, the report does not plot it against cost.
     """
 
     key: str
     title: str  # a line break may divide it in two
-    quantity: Quantity  # what of an estimate is held against it
+    quantity: Quantity  # the part of an estimate that is compared with it
     rows: str = "train points"
     details: bool = False
     chart: bool = True
@@ -398,8 +399,8 @@ class JudgedProblem(ABC):
     seed: int  # the plan's root seed; derive your own streams from it with influbench.seeds.derive
     dtype: torch.dtype
     device: torch.device
-    n_seeds: int  # of the plan's [truth]; what a judge trains, it should train this many times
-    wrong: Tensor  # (n_train,) bool: train labels that were drawn at random and are not the true ones
+    n_seeds: int  # of the plan's [truth]; a judge should repeat its own trainings this many times
+    wrong: Tensor  # (n_train,) bool: true where the train label was drawn at random and is not the true one
 
     @property
     @abstractmethod
@@ -415,7 +416,7 @@ class JudgedProblem(ABC):
     def subsets(self, *, n_models: int, ratio: float, repeat: int = 0) -> Work[Bank]:
         """Networks trained on random subsets, each on its own `ratio` of the train points (normalizer "kept").
 
-        The subsets are those of no estimator. With another `repeat`, the same subsets are trained with other seeds.
+        No estimator uses these subsets. With another `repeat`, the same subsets are trained with other seeds.
         """
 
     @abstractmethod
@@ -427,7 +428,7 @@ class JudgedProblem(ABC):
         checkpoints: Sequence[int] = (),
         normalizer: Normalizer = "batch",
     ) -> Runs:
-        """Train one network for each seed, as `Problem.train` does. Nothing is stored: call it in `Work.compute`."""
+        """Train one network for each seed, like `Problem.train`. Nothing is stored, so call it in `Work.compute`."""
 
     @abstractmethod
     def key(self, *parts: object) -> str:
@@ -435,13 +436,13 @@ class JudgedProblem(ABC):
 
 
 class Judge(ABC):
-    """Something that estimates are held against. Subclasses are frozen dataclasses; their fields are their settings."""
+    """A standard that estimates are compared with. Subclasses are frozen dataclasses; their fields are settings."""
 
     exempt: ClassVar[Mapping[str, str]] = {}
-    """Checks of `influbench check` that this judge does not pass by its nature: name of the check -> why."""
+    """Checks of `influbench check` that this judge cannot pass by its nature: name of the check -> reason."""
 
     def unsupported(self, problem: JudgedProblem) -> str | None:
-        """Why this judge cannot judge on this problem, in one sentence, or None if it can. Must be cheap."""
+        """The reason this judge cannot run on this problem, in one sentence, or None if it can. Must be cheap."""
         return None
 
     @abstractmethod
@@ -449,73 +450,74 @@ class Judge(ABC):
         """The columns that it makes on this problem, known before anything is trained."""
 
     def trainings(self, problem: JudgedProblem) -> Sequence[Work[Any]]:
-        """The stored trainings that it needs, done before the estimators run. Those of several judges are shared."""
+        """The stored trainings that it needs, done before the estimators run. Judges share equal trainings."""
         return ()
 
     @abstractmethod
     def yardsticks(self, problem: JudgedProblem, trained: Sequence[Any], *, step: int) -> Mapping[str, Yardstick]:
-        """What scores are held against, by the column's key, after this step of training.
+        """The yardsticks that scores are compared with after this step of training, by the column's key.
 
-        `trained` holds the results of `trainings`, in their order. `step` is the last step, `problem.n_steps`, and, for
-        a plan that stores the truth at several steps, each of these too. Return no columns for a step at which nothing
-        is known. Use `influbench.statistics.yardsticks.Yardstick`.
+        `trained` holds the results of `trainings`, in their order. `step` is the last step, `problem.n_steps`; if the
+        plan stores the truth at several steps, it is each of these in turn. Return no columns for a step at which
+        nothing is known. Use `influbench.statistics.yardsticks.Yardstick`.
         """
 
     def scores(self, estimate: Estimate, column: Column) -> Tensor | None:
-        """What of an estimate is held against this column, (n_train, n_test) or (n_train,); None if it has nothing.
+        """The scores of an estimate that belong to this column, (n_train, n_test) or (n_train,); None if it has none.
 
         Default: the column's quantity.
         """
         return estimate.influence if column.quantity == "influence" else estimate.memorization
 
     def estimand(self, problem: JudgedProblem, trained: Sequence[Any]) -> str:
-        """What scores are held against, in a few words that the report shows."""
+        """A few words for the report about the quantity that scores are compared with."""
         return ", ".join(" ".join(column.title.split()) for column in self.columns(problem))
 
 
 class Executor(ABC):
-    """Where pieces of stored work are computed. Subclasses are frozen dataclasses; their fields are their settings.
+    """The place where pieces of stored work are computed. Subclasses are frozen dataclasses; fields are settings.
 
-    Where they are computed does not change a byte of what is stored. Therefore, and so that nothing is lost:
+    The choice of executor never changes a byte of what is stored. For this, and so that no work is lost, an executor
+    follows these rules:
 
-    * Two pieces never run in one process at the same time, since each sets the random state that torch keeps for the
-      whole process: give them processes of their own, not threads.
+    * Two pieces never run in one process at the same time, because each sets the random state that torch keeps for the
+      whole process: give each piece a process, not a thread.
     * Each piece runs with one torch thread, unless `one_thread` is False.
-    * Function, shared object and results are pickled by cloudpickle wherever they are sent: models may come from files
-      and notebooks, which no other process can import.
-    * An `influbench.errors.InflubenchError` that a piece raises ends `run` as it is. Any other error may be that of a
-      machine: the piece is tried again, as is one that is lost with its process, and the third error ends `run`. Where
-      it cannot be sent, `influbench.errors.EscapedError` stands for it, with its words.
+    * Function, shared object and results are pickled by cloudpickle wherever they are sent, because models may come
+      from files and notebooks that no other process can import.
+    * An `influbench.errors.InflubenchError` that a piece raises ends `run` unchanged. Any other error may be the fault
+      of a machine: the piece is tried again, like a piece that is lost with its process, and the third error ends
+      `run`. If that error cannot be sent, `influbench.errors.EscapedError` is raised instead, with its words.
     * Nothing is started before it is needed, and nothing is printed to standard output, which belongs to the report.
 
-    `influbench check executor NAME` tries all of this, and so does `influbench.testing.executor_checks`.
+    `influbench check executor NAME` tests all of this, and so does `influbench.testing.executor_checks`.
     """
 
     one_thread: ClassVar[bool] = True
-    """Whether each piece computes with one torch thread, which a forecast of a run's time takes into account."""
+    """True if each piece computes with one torch thread, which a forecast of a run's time takes into account."""
 
     exempt: ClassVar[Mapping[str, str]] = {}
-    """Checks of `influbench check` that this executor does not pass by its nature: name of the check -> why."""
+    """Checks of `influbench check` that this executor cannot pass by its nature: name of the check -> reason."""
 
     @abstractmethod
     def capacity(self) -> int:
-        """Pieces that can be computed at a time now without slowing each other down, at least 1."""
+        """The number of pieces that can now be computed at a time without slowing each other down, at least 1."""
 
     @abstractmethod
     def run(self, function: Callable[[S, str], T], shared: S, items: Sequence[str]) -> Iterator[tuple[str, T]]:
-        """`(item, function(shared, item))` for every item, once, as soon as it is there and in any order.
+        """Yield `(item, function(shared, item))` once for every item, as soon as it is ready and in any order.
 
-        `shared` can be large: send it to a worker once, not with every item. There may be no items at all.
+        `shared` can be large: send it to each worker once, not with every item. `items` may be empty.
         """
 
     def close(self) -> None:  # noqa: B027 - an executor that starts nothing has nothing to do here
-        """Stop what was started to run pieces, which may be nothing. It may be called again, and does nothing then."""
+        """Stop whatever was started to run pieces, if anything. A second call does nothing."""
 
 
 class Masks(Protocol):
-    """Which units each example uses: factors for the outputs of each of `sites`, scaled so that their mean is 1.
+    """The units that each example uses: factors for the outputs of each of `sites`, scaled so that their mean is 1.
 
-    Those of turn-over dropout are the same at every step of a training; ordinary dropout draws others at each.
+    The masks of turn-over dropout are the same at every step of a training; ordinary dropout draws new ones each step.
     """
 
     @property
@@ -526,13 +528,13 @@ class Masks(Protocol):
     def __call__(self, site: str, ids: Tensor, replicas: slice, *, step: int) -> Tensor:
         """Factors (n_replicas, n, n_units) of these replicas, for ids (n,) or (n_replicas, n), of any dtype.
 
-        `step` counts the optimizer steps that the parameters have behind them: 0 for the first batch of a training,
-        and in an evaluation the step whose parameters are evaluated. The same arguments always give the same factors.
+        `step` counts the optimizer steps that the parameters have taken: 0 for the first batch of a training, and in
+        an evaluation the step whose parameters are evaluated. The same arguments always give the same factors.
         """
 
 
 class SplitMasks(Masks, Protocol):
-    """Masks that keep each unit with probability `p`, with factors 1 / p and 0: what they leave out is a mask, too."""
+    """Masks that keep each unit with probability `p`, with factors 1 / p and 0. The units left out form a mask, too."""
 
     @property
     def p(self) -> float:
@@ -546,7 +548,7 @@ class SplitMasks(Masks, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Crossed:
-    """Outputs of one replica on n examples for some of the ids: under each one's mask, and under its flipped mask."""
+    """Outputs of one replica on n examples, for some of the ids: under the id's mask, and under its flipped mask."""
 
     replica: int
     rows: slice  # of the ids
@@ -556,9 +558,9 @@ class Crossed:
 
 @dataclass(frozen=True, eq=False)
 class OptimizerState:
-    """What the optimizer of a stack remembers: steps taken, and moments, by their names and then by parameter name.
+    """The memory of a stack's optimizer: steps taken, and moments, by their names and then by parameter name.
 
-    An optimizer keeps those it needs: Adam "first" and "second", SGD "first", and without momentum none.
+    An optimizer keeps the moments that it needs: Adam "first" and "second", SGD "first", or none without momentum.
     """
 
     step: int
@@ -566,28 +568,28 @@ class OptimizerState:
 
 
 class Optimizer(ABC):
-    """How gradients move parameters. Subclasses are frozen dataclasses; their fields are their settings.
+    """The rule by which gradients move parameters. Subclasses are frozen dataclasses; their fields are their settings.
 
     The learning rate of a step comes from the schedule, and the recipe's weight decay is applied outside of `step`.
-    Parameters and gradients are those of a stack of networks by name, (n_replicas, ...) each, of the parameters that
-    training moves; no replica may move another.
+    Parameters and gradients belong to a stack of networks, (n_replicas, ...) for each name of a parameter that training
+    moves; no replica may affect another.
     """
 
     decay_is_in_objective: ClassVar[bool] = True
-    """Whether the recipe's weight decay d adds `d |parameters|^2 / 2` to the objective: `step` is then given gradients
-    with `d * parameters` in them. False, where it is decoupled: `step` is then given parameters that were multiplied by
-    `1 - learning_rate * d`, and estimators leave the decay out of the objective's curvature."""
+    """True if the recipe's weight decay d adds `d |parameters|^2 / 2` to the objective: `step` then receives gradients
+    that include `d * parameters`. False if the decay is decoupled: `step` then receives parameters that were multiplied
+    by `1 - learning_rate * d`, and estimators leave the decay out of the objective's curvature."""
 
     reads: ClassVar[Collection[str]] = ()
-    """Which of `momentum`, `betas` and `epsilon` it reads from the recipe; reports and records leave out the others."""
+    """The fields among `momentum`, `betas` and `epsilon` that it reads; reports and records leave out the others."""
 
     exempt: ClassVar[Mapping[str, str]] = {}
-    """Checks of `influbench check` that this optimizer does not pass by its nature: name of the check -> why."""
+    """Checks of `influbench check` that this optimizer cannot pass by its nature: name of the check -> reason."""
 
     def initial_moments(self, recipe: Recipe, parameters: Mapping[str, Tensor]) -> Mapping[str, Mapping[str, Tensor]]:
         """The moments before the first step of these parameters: none, unless a subclass keeps some.
 
-        Each holds a tensor (n_replicas, ...) of the parameters' dtype for each parameter that it is kept of.
+        Each moment maps the names of its parameters to tensors (n_replicas, ...) of the parameters' dtype.
         """
         return {}
 
@@ -602,26 +604,27 @@ class Optimizer(ABC):
         learning_rate: float,
         in_place: bool = False,
     ) -> tuple[Mapping[str, Tensor], Mapping[str, Mapping[str, Tensor]]]:
-        """Parameters and moments after one more step; `state.step` were taken before.
+        """Parameters and moments after one more step; `state.step` steps were taken before.
 
-        A pure function of its arguments, which autograd can differentiate by parameters, gradients and moments. With
-        `in_place` it may write into parameters and moments, to spare memory traffic, and has to give the same numbers.
+        A pure function of its arguments that autograd can differentiate with respect to parameters, gradients and
+        moments. With `in_place` it may write into parameters and moments to save memory traffic, but must give the same
+        numbers.
         """
 
 
 class Schedule(ABC):
-    """Which learning rate each step has. Subclasses are frozen dataclasses; their fields are their settings."""
+    """The learning rate of each step. Subclasses are frozen dataclasses; their fields are their settings."""
 
     exempt: ClassVar[Mapping[str, str]] = {}
-    """Checks of `influbench check` that this schedule does not pass by its nature: name of the check -> why."""
+    """Checks of `influbench check` that this schedule cannot pass by its nature: name of the check -> reason."""
 
     @abstractmethod
     def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
-        """The learning rate of a step, 0 to n_steps - 1, finite and not negative; the recipe has the full one."""
+        """The learning rate of a step, 0 to n_steps - 1, finite and not negative; the recipe holds the full rate."""
 
 
 class Problem(ABC):
-    """What an estimator is given: data, a model, and metered training. Nothing in it leads to the ground truth."""
+    """The problem that an estimator receives: data, a model, and metered training. The ground truth is out of reach."""
 
     data: Data
     model: Model
@@ -634,26 +637,26 @@ class Problem(ABC):
 
     @property
     def decay_in_objective(self) -> float:
-        """The weight decay d whose `d |parameters|^2 / 2` is part of the objective; 0 where there is none in it."""
+        """The weight decay d whose `d |parameters|^2 / 2` is part of the objective; 0 if the objective has no decay."""
         return self.recipe.weight_decay if self.optimizer.decay_is_in_objective else 0.0
 
     @property
     @abstractmethod
     def sites(self) -> Mapping[str, int]:
-        """Where masks can apply: name of the submodule -> number of units. Empty where there is nothing to mask."""
+        """The submodules that can be masked: name -> number of units. Empty if there isn't anything to mask."""
 
     @abstractmethod
     def units(self, sites: Sequence[str]) -> Mapping[str, int]:
-        """Number of units of any submodules that are to be masked; ModelError that names one that does not exist."""
+        """The number of units of each submodule in `sites`; ModelError, with its name, if one does not exist."""
 
     @property
     @abstractmethod
     def trainable(self) -> Collection[str]:
-        """Names of the parameters that training moves; the others stay as they were initialised."""
+        """Names of the parameters that training moves; the others keep their initial values."""
 
     @abstractmethod
     def initial_parameters(self, replicate: int) -> Mapping[str, Tensor]:
-        """Parameters of the network of this replicate number before training, by name. Costs no training."""
+        """Parameters of the network with this replicate number before training, by name. Costs no training."""
 
     @abstractmethod
     def forward(
@@ -666,15 +669,15 @@ class Problem(ABC):
 
     @abstractmethod
     def module(self, parameters: Mapping[str, Tensor], *, frozen_as_buffers: bool = False) -> nn.Module:
-        """A new torch module with copies of these parameters of one network, for libraries that want one.
+        """A new torch module with copies of one network's parameters, for libraries that need a module.
 
-        It is in evaluation mode, on the problem's device and in its dtype, and nothing else changes with it. With
-        `frozen_as_buffers`, its parameters are the `trainable` ones alone, and the others are buffers.
+        It is in evaluation mode, on the problem's device and in its dtype, and changing it changes nothing else. With
+        `frozen_as_buffers`, only the `trainable` parameters are parameters of the module; the others are buffers.
         """
 
     @abstractmethod
     def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
-        """The problem's measure, or another, (...) float64: of outputs (..., n_outputs) and labels of as many axes."""
+        """The problem's measure, or another one, of outputs (..., n_outputs) and labels (...): (...) float64."""
 
     @abstractmethod
     def train(
@@ -687,21 +690,21 @@ class Problem(ABC):
         normalizer: Normalizer = "batch",
         frozen: Collection[str] = (),
     ) -> Runs:
-        """Train one network for each entry of `replicates`, by the problem's recipe, as one stack.
+        """Train one network for each entry of `replicates` by the problem's recipe, as one stack.
 
-        A replicate number decides initial parameters and batch order, in the estimator's own stream: equal numbers
-        are the same training, up to weights and masks. `weights` (one row for each replicate, or a single row for
-        all; n_train columns) multiplies each example's loss; with 0 the example is left out and every other keeps
-        its place. The summed loss of a batch is divided by its size (`normalizer="batch"`) or by the sum of its
-        weights (`"kept"`). Parameters are kept after the steps in `checkpoints` and after the last; those named in
-        `frozen` stay as they were initialised.
+        A replicate number decides initial parameters and batch order within the estimator's own stream: equal numbers
+        give the same training, up to weights and masks. `weights` (one row for each replicate, or a single row for
+        all; n_train columns) multiplies each example's loss; weight 0 leaves the example out, and every other example
+        keeps its place. The summed loss of a batch is divided by its size (`normalizer="batch"`) or by the sum of its
+        weights (`"kept"`). Parameters are stored after the steps in `checkpoints` and after the last step; parameters
+        named in `frozen` keep their initial values.
         """
 
     @abstractmethod
     def bank(self, *, n_models: int, ratio: float) -> Bank:
         """`n_models` networks, each trained on its own random `ratio` of the train points (normalizer "kept").
 
-        Every estimator of the problem is given the same networks, and each is charged for them, stored or not.
+        Every estimator of the problem receives the same networks, and each is charged for them, stored or not.
         """
 
     @abstractmethod
@@ -712,11 +715,11 @@ class Problem(ABC):
         batch: Tensor,
         weights: Tensor | None = None,
     ) -> tuple[Mapping[str, Tensor], OptimizerState]:
-        """One optimizer step of a stack, as the training loop itself does it; differentiable if its inputs are.
+        """One optimizer step of a stack, exactly as in the training loop; differentiable if its inputs are.
 
         `parameters` have a leading replica axis; `batch` holds rows of `data.train`, (n,) or (n_replicas, n);
-        `weights` is (n_replicas, n), those of the batch. The first step takes `state` None and returns the next. It
-        computes in the dtype of the parameters, which need not be the problem's.
+        `weights` (n_replicas, n) are the weights of the batch. The first step takes `state` None; each step returns the
+        state for the next. The dtype of the parameters is used, which may differ from the problem's.
         """
 
     @property
@@ -736,19 +739,19 @@ class Runs(ABC):
 
     @abstractmethod
     def parameters(self, *, step: int | None = None) -> Mapping[str, Tensor]:
-        """Parameters by name, each with a leading replica axis; after the last step unless told otherwise."""
+        """Parameters by name, each with a leading replica axis, after `step`. The default is the last step."""
 
     @abstractmethod
     def outputs(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
-        """Outputs (n_replicas, n, ...) on every example, each under its own mask if `masks` are given."""
+        """Outputs (n_replicas, n, ...) on every example, each under its own mask if `masks` is given."""
 
     @abstractmethod
     def crossed_outputs(
         self, split: Split, *, ids: Tensor, masks: SplitMasks, step: int | None = None
     ) -> Iterator[Crossed]:
-        """Outputs on every example of `split` under the mask of every id and under what that mask leaves out.
+        """Outputs on every example of `split` under the mask of every id and under its flipped mask.
 
-        Replica after replica, and some of the ids at a time, so that they need not be held together.
+        They come replica by replica and a few ids at a time, so that they need not be in memory together.
         """
 
     @abstractmethod
@@ -760,19 +763,19 @@ class Runs(ABC):
         masks: Masks | None = None,
         measure: MeasureName | None = None,
     ) -> Tensor:
-        """The problem's measure of `outputs`, or another, (n_replicas, n), float64."""
+        """The problem's measure, or another one, of `outputs`: (n_replicas, n), float64."""
 
     @abstractmethod
     def p_correct(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
-        """Probability of the true class, (n_replicas, n), float64: what memorization is measured on."""
+        """Probability of the example's label, (n_replicas, n), float64, on which memorization is measured."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """An option of the command line that one study has besides the options of all studies.
+    """An option of the command line that one study has in addition to the options of all studies.
 
-    Its value takes the place of a field of the study, or of the plan's `estimators` where `replaces` is "estimators"
-    and the study has no such field.
+    Its value replaces a field of the study, or the plan's `estimators` if `replaces` is "estimators" and the study does
+    not have such a field.
     """
 
     flags: tuple[str, ...]  # ("-e", "--estimator")
@@ -783,72 +786,72 @@ class Option:
 
 
 class Subject(ABC):
-    """One problem of a plan, as a study is given it.
+    """One problem of a plan, as a study receives it.
 
-    `prepared` and `resources` are what influbench's own studies train with; they are not part of the contract.
+    influbench's own studies train with `prepared` and `resources`, which are not part of the contract.
     """
 
     name: str  # as reports show it, different for each problem of the plan
-    data: Data  # with the labels that are trained on
-    drawn: Tensor  # (n_train,) bool, whether the label was drawn at random
-    wrong: Tensor  # (n_train,) bool, whether it was drawn and differs from the data set's label
-    progress: Callable[[str, int, int], None]  # to be called with what is done, how much of it, and of how much
+    data: Data  # with the labels that are used in training
+    drawn: Tensor  # (n_train,) bool, true where the label was drawn at random
+    wrong: Tensor  # (n_train,) bool, true where it was drawn and differs from the data set's label
+    progress: Callable[[str, int, int], None]  # call it with a description, the amount done, and the total
     prepared: Prepared
     resources: Resources
 
     @abstractmethod
     def seed(self, *labels: str) -> int:
-        """A seed that derives from the plan's; neither the truth nor any estimator has it, nor other `labels`."""
+        """A seed derived from the plan's seed, one for each `labels`. Neither the truth nor any estimator uses it."""
 
     @abstractmethod
     def problem(self, *labels: str) -> Problem:
-        """What to train with, with `seed(*labels)` as its stream."""
+        """The problem to train with, with `seed(*labels)` as its stream."""
 
     @abstractmethod
     def truth(self) -> Truth:
-        """The leave-one-out effects over the seeds of the plan's `[truth]`, trained now where they are not stored."""
+        """The leave-one-out effects over the seeds of the plan's `[truth]`, trained now if they are not stored."""
 
     @abstractmethod
     def estimate(self, estimator: str, *, repeat: int = 0) -> Estimate:
-        """The predictions of one of the plan's estimators, named as the plan names it, in one of its repeats."""
+        """The predictions of one of the plan's estimators, under its name in the plan, in one of the repeats."""
 
     @abstractmethod
     def trained(self, work: Work[T], *, what: str) -> T:
-        """The result of stored work, computed now where it is not stored; `what` is shown with its progress."""
+        """The result of stored work, computed now if it is not stored; `what` is shown with its progress."""
 
 
 class Study(ABC, Generic[R]):
-    """A question that a table of agreements does not answer, asked on the problems of a plan.
+    """A question about the problems of a plan that a table of agreements does not answer.
 
     Subclasses are frozen dataclasses. Their fields are the keys of the table [NAME] that a plan may have, each checked
-    against its type; their docstring is the help of `influbench study NAME`. What is found is a record: a subclass of
+    against its type; their docstring is the help of `influbench study NAME`. The findings are a record: a subclass of
     `influbench.results.Record` whose field `schema_name` (alias `schema`) is a Literal that no other record has.
     """
 
     record: ClassVar[type[Any]]
-    """The class of what is found, so that `influbench report` can show it again."""
+    """The class of the findings, so that `influbench report` can show them again."""
 
     options: ClassVar[Sequence[Option]] = ()
-    """Options of the command line that this study has besides those of all studies."""
+    """Options of the command line that this study has in addition to the options of all studies."""
 
     default_plan: ClassVar[str] = "digits"
-    """The plan whose problems are taken where a user names none: a name, or the path of a file of your package."""
+    """The plan to use if the user does not name one: a name, or the path of a file in your package."""
 
     def planned(self, plan: Plan) -> Plan:
-        """The plan as this study takes it, for instance with estimators that its fields name.
+        """The plan as this study uses it, for instance with estimators that its fields name.
 
-        Raise `influbench.errors.UsageError` where the fields do not fit each other.
+        Raise `influbench.errors.UsageError` if the fields do not fit each other.
         """
         return plan
 
     def check(self, plan: Plan, subjects: Sequence[Subject]) -> None:
-        """Raise `influbench.errors.UsageError` where this cannot be asked. Called before anything is trained."""
+        """Raise `influbench.errors.UsageError` if the study cannot run. Called before anything is trained."""
 
     @abstractmethod
     def ask(self, plan: Plan, subjects: Sequence[Subject]) -> R:
-        """What is found on these problems, which are all those of the plan."""
+        """The findings on these problems, which are all problems of the plan."""
 
     @classmethod
     @abstractmethod
     def report(cls, record: R, *, width: int) -> Iterable[RenderableType]:
-        """What is printed of a record, part by part, in a terminal of this many columns: what `rich` prints."""
+        """The parts of a printed record, as objects that `rich` prints, for a terminal with this many columns."""

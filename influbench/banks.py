@@ -1,6 +1,6 @@
-"""Networks trained on random subsets of the train points, stored by what they answer.
+"""Networks trained on random subsets of the train points. Their answers are stored, not their parameters.
 
-A bank's role is in its seed: estimators are given one bank, the truth has another, and no training is in both.
+The seed decides a bank's role: estimators share one bank, the truth has another, and no training is in both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ BLOCK = 64  # models in one shard
 
 
 def subsets(ids: Tensor, seed: int, *, models: Sequence[int], ratio: float) -> Tensor:
-    """Which points each model is trained on, (n_models, n_train) of 0 and 1; each subset has round(ratio n) points.
+    """The points that each model is trained on, (n_models, n_train) of 0 and 1; each subset has round(ratio n) points.
 
-    A point's place in the draw comes from its id, whatever its row.
+    A point's place in the draw depends on its id, not on its row.
     """
     n_kept = round(ratio * len(ids))
     model_seeds = torch.tensor([derive(seed, "subset", model) for model in models], device=ids.device)[:, None]
@@ -33,9 +33,9 @@ def subsets(ids: Tensor, seed: int, *, models: Sequence[int], ratio: float) -> T
 
 @dataclass(frozen=True, eq=False)
 class SubsetBank(Trainings[Bank]):
-    """`n_models` trainings with seeds of their own, each on its subset, with the kept normalizer.
+    """`n_models` trainings, each with its own seed and on its own subset, with the normalizer "kept".
 
-    Stored in shards of 64 models, so that a larger bank contains the smaller one.
+    They are stored in shards of 64 models, so that a larger bank contains the smaller one.
     """
 
     holds: ClassVar[str] = "measures of networks trained on subsets"
@@ -44,11 +44,11 @@ class SubsetBank(Trainings[Bank]):
     n_models: int
     ratio: float
     repeat: int = 0  # the same subsets, trained with other seeds
-    steps: Sequence[int] = ()  # after which answers are stored besides the last step
+    steps: Sequence[int] = ()  # answers are stored after these steps and after the last one
 
     @cached_property
     def key(self) -> str:
-        """Where the bank is stored: a digest of all that decides it, but for the number of models."""
+        """The digest under which the bank is stored: of everything that decides it except the number of models."""
         repeat = ("repeat", self.repeat) if self.repeat else ()
         steps = ("steps", *sorted(self.steps)) if self.steps else ()
         return digest("subsets", "kept", self.ratio, *repeat, *steps, training_key(self.trainer, self.seed))
@@ -63,7 +63,7 @@ class SubsetBank(Trainings[Bank]):
         return [f"block-{block:05d}" for block in range(n_shards)]
 
     def trainings_in(self, name: str) -> int:
-        """All models of the shard, whether the bank is as large or not."""
+        """All models of the shard, even if the bank needs only some of them."""
         return len(_models(name))
 
     def values_in(self, name: str) -> int:
@@ -104,7 +104,7 @@ class SubsetBank(Trainings[Bank]):
         )
 
     def _suffixes(self) -> dict[int, str]:
-        """What the names of answers after each step end in, the last step last."""
+        """The ending of the names of answers after each step, the last step last."""
         last = self.trainer.n_steps
         return {**{step: f"@{step}" for step in sorted({*self.steps} - {last})}, last: ""}
 

@@ -1,4 +1,4 @@
-"""What an estimator is given: data, a model, and training that is counted. No way leads from here to the truth."""
+"""The problem that an estimator receives: data, a model, and metered training. The truth is out of reach from here."""
 
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from influbench.training.loop import Trainer
 
 @dataclass
 class Meter:
-    """Example-gradients: those spent so far, and those that the trainings begun so far will have spent."""
+    """A count of example-gradients: spent so far, and announced by the trainings that have begun."""
 
     per_training: int
     spent: int = 0
@@ -28,7 +28,7 @@ class Meter:
 
     @property
     def trainings(self) -> float:
-        """Cost in training-run equivalents: one is an ordinary training on all examples."""
+        """Cost in training-run equivalents: 1 is an ordinary training on all examples."""
         return self.spent / self.per_training
 
     def spend(self, examples: int) -> None:
@@ -36,9 +36,9 @@ class Meter:
 
 
 class TrainingProblem(Problem):
-    """A problem as one estimator sees it. `seed` is the estimator's stream, `bank_seed` that of the shared bank.
+    """A problem as one estimator sees it. `seed` is the estimator's stream, `bank_seed` the stream of the shared bank.
 
-    `resources` say where banks are stored and trained; without them there are no banks.
+    `resources` decide where banks are stored and trained; `bank` needs them.
     """
 
     def __init__(
@@ -105,7 +105,9 @@ class TrainingProblem(Problem):
             raise ValueError(f"frozen is the text {frozen!r}; give a list of names: [{frozen!r}]")
         _check_weights(weights)
         if unknown := [name for name in frozen if name not in self.trainable]:
-            raise ValueError(f"{unknown[0]!r} is no parameter that training moves; those are {sorted(self.trainable)}")
+            raise ValueError(
+                f"{unknown[0]!r} is not a parameter that training moves; those are {sorted(self.trainable)}"
+            )
         course = self._trainer.course(
             weights,
             seeds=[self._training_seed(number) for number in numbers],
@@ -159,7 +161,7 @@ class TrainingProblem(Problem):
 
 
 def _whole_numbers(what: str, given: Sequence[int]) -> list[int]:
-    """As a list of int, which a seed can be derived from; ValueError where they are anything else."""
+    """The numbers as a list of int, from which seeds can be derived; ValueError if they are anything else."""
     if not isinstance(given, Sequence | Set) or isinstance(given, str | bytes):
         raise ValueError(f"{what} must be a list of whole numbers (int), got {_shown(given)}")
     for number in given:
@@ -178,7 +180,7 @@ def _ratio(ratio: float, *, n: int) -> float:
 
 
 def _check_weights(weights: object) -> None:
-    """Whether these are weights of losses; the trainer knows their shape."""
+    """Raise ValueError unless these can be weights of losses. The trainer checks their shape."""
     if weights is None:
         return
     if not isinstance(weights, Tensor) or weights.is_complex():
@@ -188,7 +190,7 @@ def _check_weights(weights: object) -> None:
 
 
 def _shown(value: object) -> str:
-    """A value as an error names it: a tensor or another container by what it is."""
+    """A value as an error shows it: a tensor by its dtype, another container by its type."""
     if isinstance(value, Tensor):
         return f"a tensor of {value.dtype}"
     return repr(value) if isinstance(value, str | Real) or value is None else f"a {type(value).__name__}"

@@ -222,7 +222,7 @@ def test_a_frame_has_a_row_for_each_column_that_an_estimator_has_a_value_in(
         ({"judges": "leave_one_ou"}, r"unknown judge 'leave_one_ou'; did you mean 'leave_one_out'\?"),
         ({"judges": "subsets[n=-1]"}, r"subsets\[n=-1\]: n must be at least 3, got -1: a correlation needs three"),
         ({"judges": [3]}, r"3 is neither a name nor an influbench\.Judge"),
-        ({"judges": [Subsets(n=8), Subsets(n=8)]}, r"judge Subsets\[n=8\] is given twice; leave one out"),
+        ({"judges": [Subsets(n=8), Subsets(n=8)]}, r"judge subsets\[n=8\] is given twice; leave one out"),
         ({"judges": ["subsets", "subsets"]}, "judge subsets is named twice; name it once"),
         ({"repeats": 0}, "repeats = 0 does not fit; input should be greater than or equal to 1"),
         ({"reliability": 1.5}, r"reliability = 1\.5 in \[truth\] does not fit; input should be less than 1"),
@@ -237,7 +237,7 @@ def test_a_frame_has_a_row_for_each_column_that_an_estimator_has_a_value_in(
         (
             {"estimators": [Given(scores=torch.ones(2)), Given(scores=torch.zeros(2))]},
             "estimator Given is given twice; leave one out, or, where the two differ, give Given a field of a "
-            "number or a text that tells them apart in reports",
+            "number or a text that distinguishes them in reports",
         ),
         (
             {"dataset": [Blobs(n_train=8), Blobs(n_train=8)]},

@@ -83,6 +83,7 @@ def prepared() -> Prepared:
     return only
 
 
+@pytest.mark.slow
 def test_no_two_roles_share_initial_parameters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every seed that the truth, the bank and each estimator start a training from, as they ask for it."""
     of = prepared()
@@ -114,6 +115,7 @@ def test_no_two_roles_share_initial_parameters(monkeypatch: pytest.MonkeyPatch, 
     assert not any(torch.equal(a, b) for a, b in combinations(initial, 2))
 
 
+@pytest.mark.slow
 def test_a_problem_holds_nothing_that_leads_to_the_truth() -> None:
     """Neither the root seed nor the truth's seeds are reachable from a problem, however deep one looks."""
     forbidden = {ROOT, *(GroundTruth(prepared().trainer, ROOT).seed(seed) for seed in range(20))}

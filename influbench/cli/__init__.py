@@ -46,7 +46,7 @@ class _Main(click.Group):
 @click.version_option(__version__, prog_name="influbench")
 @click.option("--traceback", is_flag=True, help="Show where an error comes from.")
 def main(traceback: bool) -> None:
-    """How well do influence estimators predict what happens when a training example is left out?
+    """Measure how well influence estimators predict the effect of leaving out a training example.
 
     `influbench run` measures the truth (it retrains without each example, over several seeds), judges estimators by it,
     and prints a report. `influbench list` shows all plugins and plans.

@@ -71,7 +71,7 @@ def show_command(words: tuple[str, ...]) -> None:
 
     With parameters after the name, show their values; for a data set in a file, show also which points a run would use.
     """
-    from influbench.cli.names import kind_of
+    from influbench.cli.names import chosen_kind
     from influbench.plan import shipped_plans
     from influbench.registry import KINDS, installed, parse_selector
 
@@ -80,7 +80,7 @@ def show_command(words: tuple[str, ...]) -> None:
     registry, plans, name = installed(), shipped_plans(), selector.name
     names: dict[Kind | Literal["plan"], list[str]] = {one: registry.names_with(one, name) for one in KINDS}
     names["plan"] = list(plans)
-    kind = kind_of(name, kinds, names, command="show", excuse=registry.excuse())
+    kind = chosen_kind(name, kinds, names, command="show", excuse=registry.excuse())
     if kind == "plan":
         if selector.parameters:
             raise click.UsageError(

@@ -22,7 +22,7 @@ def check_command(
 
     The same checks are in `influbench.testing`, for a plugin's own tests.
     """
-    from influbench.cli.names import kind_of
+    from influbench.cli.names import chosen_kind
     from influbench.errors import with_article
     from influbench.registry import NOUNS, ROLES, Kind, installed, parse_selector
     from influbench.report.checks import print_checks
@@ -42,7 +42,7 @@ def check_command(
     *kinds, selector = words
     registry, name = installed(), parse_selector(selector).name
     known = {kind: registry.names_with(kind, name) for kind in ROLES}
-    kind = kind_of(name, kinds, known, command="check", excuse=registry.excuse())
+    kind = chosen_kind(name, kinds, known, command="check", excuse=registry.excuse())
     options: dict[Kind, tuple[str, object]] = {
         "estimator": ("tolerance", tolerance), "model": ("dataset", dataset), "dataset": ("model", model)
     }  # fmt: skip

@@ -11,7 +11,7 @@ from influbench.errors import UnknownNameError, did_you_mean, with_article
 K = TypeVar("K", bound=str)
 
 
-def kind_of(name: str, kinds: Sequence[str], known: Mapping[K, Sequence[str]], *, command: str, excuse: str) -> K:
+def chosen_kind(name: str, kinds: Sequence[str], known: Mapping[K, Sequence[str]], *, command: str, excuse: str) -> K:
     """The one kind in which `name` is `known`, among `kinds` if the user gave one.
 
     `excuse` ends the error sentence if no known name is similar.

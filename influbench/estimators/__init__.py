@@ -1,4 +1,4 @@
-"""What is being judged. Each file names its paper; register a new one in the list below."""
+"""The estimators that influbench judges. Each file names its paper; register a new estimator in the list below."""
 
 from influbench.api import Spec, hookimpl
 
@@ -47,7 +47,7 @@ def influbench_estimators() -> list[Spec]:
         Spec(
             "trak",
             f"{here}.trak:Trak",
-            "randomly projected gradients of the margin, in a linearised network",
+            "randomly projected gradients of the margin, in a linearized network",
             "Park et al. 2023, arXiv 2303.14186",
         ),
         Spec(
@@ -75,7 +75,7 @@ def influbench_estimators() -> list[Spec]:
             "the truth's own method with few other seeds: the yardstick of the table",
             "Koh & Liang 2017, arXiv 1703.04730",
         ),
-        Spec("random", f"{here}.baselines:Random", "noise: what knowing nothing scores"),
+        Spec("random", f"{here}.baselines:Random", "noise: the score of knowing nothing"),
         Spec(
             "train_loss",
             f"{here}.baselines:TrainLoss",

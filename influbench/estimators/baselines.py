@@ -1,4 +1,4 @@
-"""Floors: what an estimator must beat before it has said anything about a network."""
+"""Baselines: an estimator must beat these before its scores say anything about a network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from influbench.seeds import derive
 
 @dataclass(frozen=True)
 class Random(Estimator):
-    """Gaussian noise for influence and memorization. Estimates nothing; costs nothing."""
+    """Gaussian noise for influence and memorization. It has no estimand and no cost."""
 
     exempt: ClassVar[Mapping[str, str]] = {
         "permutation": "draws noise by row",
@@ -32,31 +32,31 @@ class Random(Estimator):
 
 @dataclass(frozen=True)
 class TrainLoss(Estimator):
-    """The loss of each train point after one ordinary training: what is hard to fit is taken to be memorised.
+    """The loss of each train point after one ordinary training: points that are hard to fit are taken to be memorized.
 
-    Estimates memorization only, and of it nothing but an order. It is what a practitioner looks at first for wrong
-    labels. Cost: one training.
+    It estimates only memorization, and only its order. Practitioners look at it first to find wrong labels. Cost: one
+    training.
     """
 
     predicts = ("memorization",)
     scores_duplicates_alike = True
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Needs classes: without them there is no memorization."""
+        """Needs classes, because regression does not have memorization."""
         return "regression has no memorization" if problem.data.n_classes is None else None
 
     def estimate(self, problem: Problem) -> Estimate:
-        """Memorization scores; nothing on influence."""
+        """Memorization scores only."""
         runs = problem.train(replicates=[0])
         return Estimate(memorization=-runs.measured(problem.data.train, measure="neg_loss")[0])
 
 
 @dataclass(frozen=True)
 class SameLabel(Estimator):
-    """1 where the train point's label, as it is trained on, is the test point's, else 0. Costs nothing.
+    """1 if the train point's label, as used in training, equals the test point's label, else 0. Costs nothing.
 
-    "Examples of a class help that class" alone correlates with the truth over all train points; within a class these
-    scores are constant, and their correlation is undefined.
+    The rule "examples of a class help that class" alone correlates with the truth over all train points. Within a class
+    these scores are constant, and their correlation is undefined.
     """
 
     predicts = ("influence",)
@@ -67,24 +67,25 @@ class SameLabel(Estimator):
         return "regression has no classes to compare" if problem.data.n_classes is None else None
 
     def estimate(self, problem: Problem) -> Estimate:
-        """Influence 1 or 0; nothing on memorization."""
+        """Influence of 1 or 0 only."""
         same = problem.data.train.labels[:, None] == problem.data.test.labels[None]
         return Estimate(influence=same.to(problem.dtype))
 
 
 @dataclass(frozen=True)
 class InputSimilarity(Estimator):
-    """Cosine of the angle between the inputs of train and test point, each flattened. Costs nothing.
+    """Cosine of the angle between the flattened inputs of train and test point. Costs nothing.
 
-    Sees no label and no network: a look-alike counts as help whatever its label. Where inputs are not negative, as
-    pixels are, no score is either; an input of zeros scores 0. Unlike `same_label` it orders the points of a class.
+    It uses neither labels nor a network: a similar input counts as help whatever its label. If inputs are nonnegative,
+    like pixels, scores are nonnegative as well; an input of zeros scores 0. Unlike `same_label`, it orders the points
+    within a class.
     """
 
     predicts = ("influence",)
     scores_duplicates_alike = True
 
     def estimate(self, problem: Problem) -> Estimate:
-        """Influence from -1 to 1; nothing on memorization."""
+        """Influence from -1 to 1 only."""
         train, test = (
             normalize(split.inputs.flatten(1).double(), dim=1) for split in (problem.data.train, problem.data.test)
         )

@@ -11,19 +11,20 @@ from influbench.estimators.lasso import TOLERANCE, SparseFit, sparse_fit
 
 @dataclass(frozen=True)
 class Datamodel(Estimator):
-    """Coefficients of a sparse linear model of each test point's measure in which points a network was trained on.
+    """Coefficients of sparse linear models that predict each test point's measure from the points trained on.
 
     `influence[i, j]` is the weight of i in the lasso regression of measure j on inclusion, over networks trained on
     random subsets of `ratio` of the points (Ilyas et al. 2022, "Datamodels: predicting predictions from training
-    data"). Estimand: the effect of i on a random subset, as in `subset`, if effects add up. The penalty buys less noise
-    with zeros and with coefficients that are too small, which pays where few points matter to a test point. Every test
-    point has its own: of 25 penalties, down to a twentieth of the one at which nothing is left, that of the least error
-    in `n_folds`-fold cross-validation over the networks. A test point for which nothing is left has a constant column.
+    data"). Estimand: the effect of adding i to a random subset, as in `subset`, if effects add up. The penalty reduces
+    noise at the price of coefficients that are zero or too small, which helps if only a few points matter to a test
+    point. Every test point has its own penalty: among 25, from the smallest penalty that makes all coefficients 0 down
+    to a twentieth of it, the one with the least error in `n_folds`-fold cross-validation over the networks. A test
+    point whose coefficients are all 0 has a constant column.
 
-    Nothing is said on memorization, for which the one coefficient in question is known beforehand: see `subset`.
+    It does not predict memorization, because the one coefficient that matters there is known in advance: see `subset`.
 
     Cost: `n_models` trainings, which `subset` shares at the same ratio, and 1 + `n_folds` lasso paths for each test
-    point, which count in seconds only. Refused where a point is in every subset or in none.
+    point, which count in seconds only. EstimateError if a point is in every subset or in none.
     """
 
     predicts = ("influence",)
@@ -43,8 +44,8 @@ class Datamodel(Estimator):
         if self.max_iterations < 1:
             raise ValueError(f"max_iterations must be at least 1, got {self.max_iterations}")
 
-    def unsupported(self, problem: Problem) -> str | None:  # noqa: ARG002 it hangs on the fields alone
-        """Every fold needs two models or more."""
+    def unsupported(self, problem: Problem) -> str | None:  # noqa: ARG002 - it depends only on the fields
+        """Needs two models or more in every fold."""
         if self.n_models < 2 * self.n_folds:
             return f"{self.n_folds} folds need at least {2 * self.n_folds} models, n_models is {self.n_models}"
         return None
@@ -53,7 +54,7 @@ class Datamodel(Estimator):
         """Influence only."""
         bank = problem.bank(n_models=self.n_models, ratio=self.ratio)
         check_both_sides(bank.weights)
-        by_id = problem.data.train.ids.cpu().argsort()  # the solver takes points in turn: by id, whatever their row
+        by_id = problem.data.train.ids.cpu().argsort()  # the solver's order of points must not depend on their rows
         fit = sparse_fit(
             bank.weights[:, by_id].double().numpy(),
             bank.on_test.numpy(),
@@ -66,11 +67,11 @@ class Datamodel(Estimator):
 
 
 def _notes(fit: SparseFit, max_iterations: int) -> tuple[str, ...]:
-    """What there is to say on convergence, if anything."""
+    """A sentence about test points whose fit did not converge, if there are any."""
     if not fit.unconverged.any():
         return ()
     return (
         f"the lasso did not converge within {max_iterations} iterations for {fit.unconverged.sum()} of "
         f"{len(fit.gaps)} test points: duality gap up to {fit.gaps.max():.1e} of the sum of squares, "
-        f"{TOLERANCE:.0e} asked for",
+        f"above the tolerance of {TOLERANCE:.0e}",
     )

@@ -1,4 +1,4 @@
-"""Scores that another program wrote, so that it can be judged whatever it is written in."""
+"""Scores that another program wrote, so that estimators in any language can be judged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,22 +8,23 @@ from torch import Tensor
 
 from influbench.api import Data, Estimate, Estimator, Problem
 from influbench.errors import EstimateError
-from influbench.estimators.score_files import FORMATS, Rows, Scores, read_scores
+from influbench.estimators.score_files import FORMATS, FileScores, Rows, read_scores
 
 
 @dataclass(frozen=True)
 class FromFile(Estimator):
-    """The influence, the memorization, or both, that the file at `path` holds, matched by ids. Their cost is not known.
+    """Influence, memorization, or both, from the file at `path`, matched by ids. Their cost is not known.
 
-    As everywhere, positive means that the train point helps: neither sign nor orientation is guessed. `rows` says what
-    a row of influence is: "train", where influence is (n_train, n_test), or "test". Memorization is (n_train,).
+    As everywhere, a positive score means that the train point helps; neither sign nor orientation is guessed. `rows`
+    says what a row of influence is: "train" if influence is (n_train, n_test), or "test". Memorization is (n_train,).
 
-    .safetensors: tensors `influence`, `memorization`, `train_ids`, `test_ids`, as a run directory has them.
+    .safetensors: tensors `influence`, `memorization`, `train_ids`, `test_ids`, as in a run directory.
 
-    .csv: for influence, a header `id,<test id>,<test id>,...` and lines `<train id>,<score>,...` (the other way round
-    where rows are test points); for memorization, a header `id,memorization`.
+    .csv: for influence, a header `id,<test id>,<test id>,...` and lines `<train id>,<score>,...` (with train and test
+    exchanged if rows are test points); for memorization, a header `id,memorization`.
 
-    .npy: an array of two axes is influence, of one axis memorization; without ids, it must be in the order of the data.
+    .npy: an array with two axes is influence, with one axis memorization. It has no ids and must be in the order of the
+    data.
     """
 
     cost_is_counted = False
@@ -37,9 +38,9 @@ class FromFile(Estimator):
             raise ValueError(f"path must end in {', '.join(others)} or {last}, got {self.path!r}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Needs a file that can be read and fits these points; it is read, so that this is known before the truth."""
+        """Needs a file that can be read and fits these points. It is read here to find errors before the truth runs."""
         if not self._path.is_file():
-            return f"there is no file {self.path}"
+            return f"the file {self.path} does not exist"
         try:
             self.estimate(problem)
         except EstimateError as error:
@@ -57,7 +58,7 @@ class FromFile(Estimator):
     def _path(self) -> Path:
         return Path(self.path).expanduser()
 
-    def _matched(self, scores: Scores, data: Data) -> Estimate:
+    def _matched(self, scores: FileScores, data: Data) -> Estimate:
         influence, memorization = scores.influence, scores.memorization
         if memorization is not None and data.n_classes is None:
             raise EstimateError("holds memorization, which regression does not have")
@@ -69,8 +70,8 @@ class FromFile(Estimator):
             influence = influence[of_train][:, _places(scores.test_ids, data.test.ids, "test")]
         return Estimate(influence, None if memorization is None else memorization[of_train], scores.notes)
 
-    def _check_shapes(self, scores: Scores, data: Data) -> None:
-        """Scores must fit the file's ids, or the data where it has none."""
+    def _check_shapes(self, scores: FileScores, data: Data) -> None:
+        """Raise EstimateError unless the scores fit the file's ids, or the data if the file has no ids."""
         ids = scores.train_ids, scores.test_ids
         n_train, n_test = (
             len(split if of_file is None else of_file)
@@ -86,8 +87,8 @@ class FromFile(Estimator):
         if scores.memorization is not None:
             _check("memorization", scores.memorization, (n_train,), f"(n_train,) = ({n_train},){by}")
 
-    def _check_sides(self, scores: Scores, data: Data) -> None:
-        """The ids of train points must not be those of test points and the other way round."""
+    def _check_sides(self, scores: FileScores, data: Data) -> None:
+        """Raise EstimateError if the ids of train and test points are exchanged."""
         if scores.train_ids is None or scores.test_ids is None:
             return
         found = [set(ids.tolist()) for ids in (scores.train_ids, scores.test_ids)]
@@ -109,7 +110,7 @@ def _check(name: str, values: Tensor, shape: tuple[int, ...], expected: str) -> 
 
 
 def _places(found: Tensor | None, wanted: Tensor, which: str) -> Sequence[int] | slice:
-    """Where the file has each of the wanted ids; its own order, if it has none."""
+    """The file's row for each of the wanted ids, or its own order if it has no ids."""
     if found is None:
         return slice(None)
     place: dict[int, int] = {}

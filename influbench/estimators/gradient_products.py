@@ -1,11 +1,11 @@
-"""Inner products and norms of per-example gradients, without writing the gradients out where that can be spared.
+"""Inner products and norms of per-example gradients, without writing the gradients out where that can be avoided.
 
 A linear layer's gradient at one example is the outer product of its output's gradient and its input (with a 1 for its
-bias), so that the inner product of two of them is that of the output gradients times that of the inputs. The gradient
-of a convolution, or of a linear layer that runs at several positions, is a sum of such outer products over positions,
-one matrix product for each example. The parameters of anything else are left to `torch.func`, and so are those that are
-used twice: that a layer alone uses its parameters is not taken on trust, its outer products must add up to autograd's
-gradient of the sum.
+bias). The inner product of two such gradients is the inner product of the output gradients times the inner product of
+the inputs. The gradient of a convolution, or of a linear layer that runs at several positions, is a sum of such outer
+products over positions, one matrix product for each example. All other parameters are left to `torch.func`, including
+those that are used twice: to verify that only one layer uses its parameters, its outer products must add up to
+autograd's gradient of the sum.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,14 +28,14 @@ from influbench.estimators.gradients import (
     trained_and_frozen,
 )
 
-_TRIED = 8  # examples on which it is seen which layers alone use their parameters
+_TRIED = 8  # examples on which layers are tested for being the only users of their parameters
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}  # of the largest entry of the summed gradient
 
 Names = tuple[str, ...]  # of a layer's weight, and of its bias if that is trained
 
 
 class GradientProducts:
-    """Per-example gradients of networks of one problem. Which layers take part as layers is seen on `parameters`."""
+    """Per-example gradients of networks of one problem. `parameters` serve to find the layers with outer products."""
 
     def __init__(self, problem: Problem, parameters: OfNetwork) -> None:
         self._problem = problem
@@ -43,7 +43,7 @@ class GradientProducts:
         self._layers = _layers_alone(*trained_and_frozen(problem, parameters), few, example_losses(problem))
 
     def products(self, parameters: OfNetwork) -> Tensor:
-        """Train points' loss gradients times test points' measure gradients, (n_train, n_test) float64."""
+        """Inner products of train points' loss and test points' measure gradients, (n_train, n_test) float64."""
         n_parameters = 2 * sum(p.numel() for p in parameters.values())  # of a train and of a test point
         rows = [
             [self._pairs(parameters, train, test) for test in chunks(self._problem.data.test, n_parameters)]
@@ -58,7 +58,7 @@ class GradientProducts:
         return of_train, self._norms(parameters, problem.data.test, example_measures(problem))
 
     def _pairs(self, parameters: OfNetwork, train: Split, test: Split) -> Tensor:
-        """The products of some train points with some test points, which pass through the network together."""
+        """The products of a few train points with a few test points, which pass through the network together."""
         losses, measures, n = example_losses(self._problem), example_measures(self._problem), len(train)
         trained, frozen = trained_and_frozen(self._problem, parameters)
         products = train.inputs.new_zeros(n, len(test))
@@ -70,7 +70,7 @@ class GradientProducts:
         return products
 
     def _values_of_both(self, n: int) -> OfExamples:
-        """The loss of the first n examples, and the measure of the others."""
+        """A function that returns the loss of the first n examples and the measure of the others."""
         problem = self._problem
 
         def values(parameters: OfNetwork, inputs: Tensor, labels: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class GradientProducts:
         return torch.cat(norms)
 
     def _rest(self, parameters: OfNetwork) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Trained parameters of no such layer, and all others."""
+        """The trained parameters that do not belong to such a layer, and all other parameters."""
         covered = {name for names in self._layers for name in names}
         rest = {name for name in self._problem.trainable if name not in covered}
         return (
@@ -108,7 +108,7 @@ class _Outer:
     inputs: Tensor  # (n, n_in)
 
     def products(self, n: int) -> Tensor:
-        """Of the first n with the others."""
+        """The products of the first n with the others."""
         return (self.outputs[:n] @ self.outputs[n:].T).mul_(self.inputs[:n] @ self.inputs[n:].T)
 
     def square_norms(self) -> Tensor:
@@ -125,7 +125,7 @@ class _Written:
     entries: Tensor  # (n, n_entries)
 
     def products(self, n: int) -> Tensor:
-        """Of the first n with the others."""
+        """The products of the first n with the others."""
         return self.entries[:n] @ self.entries[n:].T
 
     def square_norms(self) -> Tensor:
@@ -143,7 +143,7 @@ def _joined(first: Split, second: Split) -> Split:
 
 
 def _layers_alone(trained: OfNetwork, frozen: OfNetwork, few: Split, values: OfExamples) -> list[Names]:
-    """The layers whose outer products are all of the gradient of their parameters."""
+    """The layers whose outer products give the whole gradient of their parameters."""
     total, layers, leaves = _recorded(trained, frozen, few, values)
     outputs = [layer.output for layer in layers]
     found = torch.autograd.grad(total, [*outputs, *leaves.values()], materialize_grads=True, allow_unused=True)
@@ -173,7 +173,7 @@ def _of_layers(
 def _recorded(
     trained: OfNetwork, frozen: OfNetwork, split: Split, values: OfExamples
 ) -> tuple[Tensor, list["_Layer"], dict[str, Tensor]]:
-    """The summed value, the layers that ran once on the way to it, and the parameters that it depends on."""
+    """The summed value, the layers that ran once to compute it, and the parameters that it depends on."""
     leaves = {name: p.detach().requires_grad_() for name, p in trained.items()}
     recorder = _Recorder({id(p): name for name, p in leaves.items()}, len(split))
     with torch.enable_grad(), recorder:
@@ -191,7 +191,7 @@ class _Layer:
     units: int  # axis of the output that counts its units
 
     def part(self, of_output: Tensor) -> _Part:
-        """The gradient, from that of the output."""
+        """The gradient of the layer's parameters, from the gradient of its output."""
         n, n_positions, _ = self.inputs.shape
         by_position = of_output.movedim(self.units, -1).reshape(n, n_positions, -1)
         if n_positions == 1:
@@ -200,7 +200,7 @@ class _Layer:
 
 
 class _Recorder(TorchFunctionMode):
-    """Within, notes what linear layers and convolutions do with these parameters, on n examples."""
+    """A context that records the calls of linear layers and convolutions with these parameters, on n examples."""
 
     def __init__(self, names: Mapping[int, str], n: int) -> None:
         super().__init__()
@@ -209,7 +209,7 @@ class _Recorder(TorchFunctionMode):
 
     @property
     def layers(self) -> list[_Layer]:
-        """Those that ran once."""
+        """The layers that ran once."""
         return [layers[0] for layers in self._found.values() if len(layers) == 1]
 
     def __torch_function__(
@@ -219,14 +219,14 @@ class _Recorder(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """What the function returns."""
+        """Return the result of the function, and record the call if it is a layer's."""
         output = function(*args, **(kwargs or {}))
         if function in (functional.linear, functional.conv2d) and not kwargs:
             self._note(output, *args)
         return output
 
     def _note(self, output: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor | None = None, *options: Any) -> None:
-        """One call."""
+        """Record one call."""
         if id(weight) not in self._names or inputs.ndim == 1 or len(inputs) != self._n:
             return
         patches = _patches(inputs.detach(), weight, *options) if weight.ndim == 4 else inputs.detach()
@@ -249,7 +249,7 @@ def _patches(
     dilation: Sequence[int] | int = 1,
     groups: int = 1,
 ) -> Tensor | None:
-    """What a convolution's kernels are multiplied with, (n, n_positions, n_in); None for what is not unfolded here."""
+    """The patches that a convolution's kernels multiply, (n, n_positions, n_in); None if unfolding is not supported."""
     if groups != 1 or isinstance(padding, str):
         return None
     patches: Tensor = functional.unfold(images, cast(Any, kernels.shape[2:]), dilation, padding, stride)  # type: ignore[arg-type]

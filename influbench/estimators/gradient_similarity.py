@@ -13,12 +13,12 @@ from influbench.estimators.gradients import OfNetwork
 
 @dataclass(frozen=True)
 class GradDot(Estimator):
-    """First-order effect of one more plain gradient step on i, at the end of training.
+    """First-order effect of one more plain gradient step on i at the end of training.
 
     `influence[i, j] = - <grad loss_i, grad measure_j>` (Charpiat et al. 2019, "Input similarity from the neural network
-    perspective"), which is TracIn with the last checkpoint alone. Assumes that what a step does now is what all steps
-    on i have done. Cost: `n_runs` trainings, over which scores are averaged, and per-example gradients, which count in
-    seconds only.
+    perspective"), which is TracIn with only the last checkpoint. Assumes that a step at the end has the same effect as
+    all earlier steps on i. Cost: `n_runs` trainings, over which scores are averaged, and per-example gradients, which
+    count in seconds only.
     """
 
     predicts = ("influence",)
@@ -39,8 +39,8 @@ class GradCos(Estimator):
     """Cosine of the angle between gradients at the end of training: grad_dot without the gradients' lengths.
 
     `influence[i, j] = - cos(grad loss_i, grad measure_j)` (Charpiat et al. 2019, equation 4). Points that are fitted
-    well have short gradients, so that grad_dot ranks what is fitted badly first, and this does not. A gradient of 0 has
-    no direction and scores 0. Cost: as grad_dot.
+    well have short gradients, so grad_dot ranks badly fitted points first; grad_cos does not. A gradient of 0 does not
+    have a direction and scores 0. Cost: the same as grad_dot.
     """
 
     predicts = ("influence",)

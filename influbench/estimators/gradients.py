@@ -1,4 +1,4 @@
-"""Per-example gradients of one network, over the parameters that training moves."""
+"""Per-example gradients of one network with respect to the parameters that training moves."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -11,7 +11,7 @@ from influbench.api import MeasureName, Problem, Split
 OfNetwork = Mapping[str, Tensor]  # parameters of one network, by name
 OfExamples = Callable[[OfNetwork, Tensor, Tensor], Tensor]  # parameters, inputs (n, ...), labels (n,) -> (n,)
 
-_NUMBERS = 2**24  # per-example gradient entries held at a time
+_NUMBERS = 2**24  # entries of per-example gradients held in memory at a time
 
 
 def example_losses(problem: Problem) -> OfExamples:
@@ -20,28 +20,28 @@ def example_losses(problem: Problem) -> OfExamples:
 
 
 def example_measures(problem: Problem, measure: MeasureName | None = None) -> OfExamples:
-    """The problem's measure, or another, of each example."""
+    """The problem's measure, or another one, of each example."""
     return lambda parameters, inputs, labels: problem.measured(
         problem.forward(parameters, inputs), labels, measure=measure
     )
 
 
 def trained_and_frozen(problem: Problem, parameters: OfNetwork) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The parameters that training moves, and those that stay as they were initialised."""
+    """The parameters that training moves, and the parameters that keep their initial values."""
     trained = {name: p for name, p in parameters.items() if name in problem.trainable}
     return trained, {name: p for name, p in parameters.items() if name not in problem.trainable}
 
 
 def n_trained_parameters(problem: Problem) -> int:
-    """How many numbers training moves."""
+    """The number of scalar parameters that training moves."""
     trained, _ = trained_and_frozen(problem, problem.initial_parameters(0))
     return sum(p.numel() for p in trained.values())
 
 
 def loss_gradients(problem: Problem, parameters: OfNetwork, split: Split) -> Iterator[Tensor]:
-    """Gradient of each example's loss, (n, n_parameters), some examples at a time.
+    """Gradient of each example's loss, (n, n_parameters), a few examples at a time.
 
-    Entries stand in the order of the trainable parameters, each flattened.
+    Entries are in the order of the trainable parameters, each flattened.
     """
     return _in_chunks(example_losses(problem), *trained_and_frozen(problem, parameters), split)
 
@@ -49,14 +49,14 @@ def loss_gradients(problem: Problem, parameters: OfNetwork, split: Split) -> Ite
 def measure_gradients(
     problem: Problem, parameters: OfNetwork, split: Split, *, measure: MeasureName | None = None
 ) -> Iterator[Tensor]:
-    """Gradient of the problem's measure of each example, or of another, in the same form."""
+    """Gradient of each example's measure, the problem's or another one, in the same form."""
     return _in_chunks(example_measures(problem, measure), *trained_and_frozen(problem, parameters), split)
 
 
 def measure_gradients_by_name(
     problem: Problem, parameters: OfNetwork, split: Split, *, measure: MeasureName | None = None
 ) -> dict[str, Tensor]:
-    """The same of all examples at once, (n, ...) for each trainable parameter."""
+    """The same gradients of all examples at once, (n, ...) for each trainable parameter."""
     return _by_name(example_measures(problem, measure), *trained_and_frozen(problem, parameters), split)
 
 
@@ -67,7 +67,7 @@ def gradients(values: OfExamples, trained: OfNetwork, others: OfNetwork, split: 
 
 
 def chunks(split: Split, n_parameters: int) -> Iterator[Split]:
-    """So many of the examples at a time that their gradients can be held."""
+    """The examples, as many at a time as have gradients that fit in memory together."""
     at_a_time = max(1, _NUMBERS // max(1, n_parameters))
     for start in range(0, len(split), at_a_time):
         yield split.rows(slice(start, start + at_a_time))

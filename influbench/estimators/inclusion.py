@@ -1,4 +1,4 @@
-"""Networks that were trained on some of the train points: mean of those with a point minus mean of those without."""
+"""Differences between networks trained with a point and networks trained without it, in the mean over subsets."""
 
 from torch import Tensor
 
@@ -6,11 +6,11 @@ from influbench.errors import EstimateError
 
 
 def with_minus_without(inside: Tensor, measured: Tensor, *, own: bool = False) -> Tensor:
-    """Mean of `measured` over the networks with each point, minus the mean over those without.
+    """Mean of `measured` over the networks trained with each point, minus the mean over the networks without it.
 
     `inside` (n_models, n_train) is 1 where a network was trained on the point; `measured` is (n_models, n_test), and
-    the result (n_train, n_test). With `own`, `measured` (n_models, n_train) is that of the point itself, and the result
-    (n_train,). EstimateError where a point is in all of the networks or in none.
+    the result is (n_train, n_test). With `own`, `measured` (n_models, n_train) is measured on the point itself, and the
+    result is (n_train,). EstimateError if a point is in the training of every network or of none.
     """
     check_both_sides(inside)
     n_inside, n_models = inside.sum(0), len(inside)
@@ -21,7 +21,7 @@ def with_minus_without(inside: Tensor, measured: Tensor, *, own: bool = False) -
 
 
 def check_both_sides(inside: Tensor) -> None:
-    """EstimateError where a point is in all of the subsets `inside` (n_models, n_train) or in none."""
+    """Raise EstimateError if a point is in all of the subsets `inside` (n_models, n_train) or in none."""
     n_inside, n_models = inside.sum(0), len(inside)
     if undefined := int(((n_inside == 0) | (n_inside == n_models)).sum()):
         raise EstimateError(

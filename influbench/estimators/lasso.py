@@ -17,24 +17,25 @@ TOLERANCE = 1e-4  # of the duality gap, as a share of the column's sum of square
 
 @dataclass(frozen=True, eq=False)
 class SparseFit:
-    """Coefficients of every column, and how far its solver was from the optimum, at worst over all of its fits."""
+    """Coefficients of every column, and its solver's largest distance from the optimum over all of its fits."""
 
     coefficients: Array  # (n_predictors, n_columns)
     gaps: Array  # (n_columns,) largest duality gap, as a share of the column's sum of squares
 
     @property
     def unconverged(self) -> NDArray[np.bool_]:
-        """The columns of which at least one fit stopped before it was as close as asked for."""
+        """True for the columns with at least one fit that stopped above the tolerance."""
         return self.gaps > TOLERANCE
 
 
 def sparse_fit(
     predictors: Array, columns: Array, *, n_folds: int, max_iterations: int, penalties: Array = PENALTIES
 ) -> SparseFit:
-    """Lasso of each of `columns` (n, n_columns) on `predictors` (n, n_predictors), both centred.
+    """Lasso of each of `columns` (n, n_columns) on `predictors` (n, n_predictors), both centered.
 
-    Minimises |y - X w|^2 / (2 n) + a |w|_1. Of the falling `penalties` each column gets the one with the least squared
-    error on held-out rows, summed over `n_folds` folds of consecutive rows, and is then fitted on all rows.
+    It minimizes |y - X w|^2 / (2 n) + a |w|_1. Among the decreasing `penalties`, each column gets the one with the
+    least squared error on held-out rows, summed over `n_folds` folds of consecutive rows; it is then fitted on all
+    rows.
     """
     every = np.arange(len(predictors))
     held_out = np.array_split(every, n_folds)
@@ -43,7 +44,7 @@ def sparse_fit(
     coefficients, gaps = np.zeros((predictors.shape[1], columns.shape[1])), np.zeros(columns.shape[1])
     for j, column in enumerate(columns.T):
         largest = whole.largest_penalty(column)
-        if largest == 0:  # nothing to explain
+        if largest == 0:  # no predictor correlates with the column, so all coefficients are 0
             continue
         paths = [design.path(column, largest * penalties, max_iterations) for design in designs]
         best = _least_error(predictors, column, held_out, designs, [path for path, _ in paths])
@@ -54,37 +55,37 @@ def sparse_fit(
 
 @dataclass(frozen=True, eq=False)
 class _Design:
-    """The predictors of some rows, centred."""
+    """The predictors of some rows, centered."""
 
     rows: NDArray[np.intp]
     means: Array  # (n_predictors,)
-    centred: Array  # (n, n_predictors)
+    centered: Array  # (n, n_predictors)
     gram: Array  # (n_predictors, n_predictors)
 
     @staticmethod
     def of(predictors: Array, rows: NDArray[np.intp]) -> "_Design":
         means = predictors[rows].mean(0)
-        centred = np.asfortranarray(predictors[rows] - means)
-        return _Design(rows, means, centred, np.ascontiguousarray(centred.T @ centred))
+        centered = np.asfortranarray(predictors[rows] - means)
+        return _Design(rows, means, centered, np.ascontiguousarray(centered.T @ centered))
 
     def largest_penalty(self, column: Array) -> float:
         """The smallest penalty at which all coefficients are 0."""
-        return float(np.abs(self.centred.T @ self._centred(column)).max() / len(self.rows))
+        return float(np.abs(self.centered.T @ self._centered(column)).max() / len(self.rows))
 
     def path(self, column: Array, penalties: Array, max_iterations: int) -> tuple[Array, float]:
         """Coefficients (n_predictors, n_penalties), and the largest gap as a share of the column's sum of squares."""
-        target = self._centred(column)
+        target = self._centered(column)
         squares = target @ target
         if squares == 0:
             return np.zeros((len(self.means), len(penalties))), 0.0
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the gaps say the same
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the returned gaps say the same
             _, coefficients, gaps = lasso_path(
-                self.centred,
+                self.centered,
                 target,
                 alphas=penalties,
                 precompute=self.gram,
-                Xy=self.centred.T @ target,
+                Xy=self.centered.T @ target,
                 tol=TOLERANCE,
                 max_iter=max_iterations,
                 check_input=False,
@@ -92,7 +93,7 @@ class _Design:
             )
         return coefficients, float(gaps.max() * len(self.rows) / squares)
 
-    def _centred(self, column: Array) -> Array:
+    def _centered(self, column: Array) -> Array:
         own: Array = column[self.rows]
         return own - np.mean(own)
 
@@ -104,7 +105,7 @@ def _least_error(
     designs: Sequence[_Design],
     paths: Sequence[Array],
 ) -> int:
-    """Place of the penalty with the least squared error on held-out rows, the largest of equals."""
+    """Place of the penalty with the least squared error on held-out rows; of equals, the largest penalty."""
     errors = np.zeros(paths[0].shape[1])
     for rows, design, coefficients in zip(held_out, designs, paths, strict=True):
         predicted = column[design.rows].mean() + (predictors[rows] - design.means) @ coefficients

@@ -9,10 +9,10 @@ from influbench.api import Estimate, Estimator, Problem
 
 @dataclass(frozen=True)
 class LeaveOneOut(Estimator):
-    """The leave-one-out effect, averaged over `n_seeds` seeds of the estimator's own.
+    """The leave-one-out effect, averaged over `n_seeds` of the estimator's own seeds.
 
-    It has the truth's estimand and the truth's noise: what it misses is what so many seeds cannot know. Cost:
-    n_train + 1 trainings for each seed.
+    It has the truth's estimand and the truth's noise: its only error is the noise of this many seeds. Cost: n_train + 1
+    trainings for each seed.
     """
 
     n_seeds: int = 1
@@ -22,7 +22,7 @@ class LeaveOneOut(Estimator):
             raise ValueError(f"n_seeds must be at least 1, got {self.n_seeds}")
 
     def estimate(self, problem: Problem) -> Estimate:
-        """Train with every point and without each in turn, from the same start and in the same batches."""
+        """Train with every point and without each in turn, with the same initial parameters and batches."""
         data = problem.data
         n_train = len(data.train)
         with_all_then_without_each = torch.cat([torch.ones(1, n_train), 1 - torch.eye(n_train)])

@@ -1,4 +1,4 @@
-"""The derivative of a training by the weights of its examples: reverse mode through every step."""
+"""The derivative of a training with respect to the weights of its examples: reverse mode through every step."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from influbench.estimators.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Metagradient(Estimator):
-    """Exact derivative of the trained network's measure by each train point's weight, a mean over `n_seeds` trainings.
+    """Exact derivative of the measure with respect to each train point's weight, averaged over `n_seeds` trainings.
 
     `influence[i, j] = d measure_j(theta_T(w)) / d w_i` at w = 1, where w_i multiplies the loss of i in every batch and
-    the normaliser stays the batch size; the effect of leaving i out, f(1) - f(0), is that to first order. By reverse
-    mode through training (Maclaurin et al. 2015, "Gradient-based hyperparameter optimization through reversible
-    learning"; Hara et al. 2019, "Data cleansing for models trained with SGD", with momentum, adaptive rates and
-    schedules included; Engstrom et al. 2025, "Optimizing ML training with metagradient descent"). In float64. Cost:
-    about three trainings for each seed, and for every test point the products of its cotangent with the Jacobian of
-    each step, which count in seconds only: as long as five to ten stacked trainings for each test point and seed.
-    `memorization` takes the same products for every train point, n_train / n_test times as many.
+    the normalizer remains the batch size. To first order it equals f(1) - f(0), the effect of leaving i out. It is
+    computed in float64 by reverse mode through training (Maclaurin et al. 2015, "Gradient-based hyperparameter
+    optimization through reversible learning"; Hara et al. 2019, "Data cleansing for models trained with SGD", here with
+    momentum, adaptive rates and schedules; Engstrom et al. 2025, "Optimizing ML training with metagradient descent").
+    Cost: about three trainings for each seed, and for every test point the products of its cotangent with the Jacobian
+    of each step, which count in seconds only: as long as five to ten stacked trainings for each test point and seed.
+    `memorization` needs the same products for every train point, n_train / n_test times as many.
     """
 
     n_seeds: int = 4
@@ -33,13 +33,13 @@ class Metagradient(Estimator):
             raise ValueError(f"n_seeds must be at least 1, got {self.n_seeds}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Regression has no memorization."""
+        """Needs classes for memorization."""
         if self.memorization and problem.data.n_classes is None:
-            return "memorization is asked for, which regression does not have"
+            return "regression does not have memorization; set memorization=false"
         return None
 
     def estimate(self, problem: Problem) -> Estimate:
-        """Influence, and memorization if asked for."""
+        """Influence, and memorization if the field `memorization` is set."""
         train, test = problem.data.train, problem.data.test
         influence = torch.zeros(len(train), len(test), dtype=torch.float64)
         memorization = torch.zeros(len(train), dtype=torch.float64) if self.memorization else None
@@ -57,7 +57,7 @@ class Metagradient(Estimator):
 def _derivatives(
     problem: Problem, trajectory: Trajectory, split: Split, measure: MeasureName
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Of the measure of each example, by every train point's weight: (n, n_train), some examples at a time."""
+    """Derivatives of each example's measure with respect to all weights, (n, n_train), a few examples at a time."""
     split, at_a_time = split.to(torch.float64), trajectory.cotangents_at_a_time
     for start in range(0, len(split), at_a_time):
         rows = slice(start, start + at_a_time)

@@ -1,8 +1,8 @@
-"""Memorization from one ordinary training: how hard a train point was to learn is taken for how much is memorised.
+"""Memorization from one ordinary training: points that were hard to learn are taken to be memorized more.
 
-None predicts the size of the memorization score; all are read as an order, the more memorised the higher. They take
-the train points' own labels, right or wrong. Each costs one training; what is computed at its checkpoints counts in
-seconds only.
+None of these proxies predicts the size of the memorization score; only the order counts, and more memorized points
+score higher. They use the train points' labels as given, right or wrong. Each costs one training; computations at its
+checkpoints count in seconds only.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from influbench.seeds import derive
 
 
 class _Proxy(Estimator):
-    """What all of them share: without classes there is no memorization."""
+    """The part that all proxies share: they need classes, because regression does not have memorization."""
 
     predicts = ("memorization",)
     scores_duplicates_alike = True
@@ -32,12 +32,12 @@ class _Proxy(Estimator):
 
 @dataclass(frozen=True)
 class LearningTime(_Proxy):
-    """The first epoch from whose end on the point is classified as its label until the training ends.
+    """The first epoch from the end of which the point is classified as its label until training ends.
 
-    One more than the number of epochs where it is wrong at the end. Toneva et al. 2019 ("An empirical study of example
-    forgetting") record it; Baldock et al. 2021 ("Deep learning through the lens of example difficulty") use it as
-    difficulty. Whole epochs, so that many points tie. Assumes that easy points are learnt first and that what is
-    learnt late is learnt by heart.
+    The score is one more than the number of epochs if the point is wrong at the end of training. Toneva et al. 2019
+    ("An empirical study of example forgetting") record it; Baldock et al. 2021 ("Deep learning through the lens of
+    example difficulty") use it as difficulty. Points often tie, because only whole epochs count. Assumes that easy
+    points are learned first and that points learned late are memorized.
     """
 
     def estimate(self, problem: Problem) -> Estimate:
@@ -50,8 +50,8 @@ class CumulativeLoss(_Proxy):
     """The sum of the point's loss at the ends of all epochs.
 
     The cumulative sample loss of Ravikumar et al. 2025 ("Towards memorization estimation: fast, formal and free"), who
-    add up the losses that training itself sees on its way; here each sum is over the same networks for all points.
-    Assumes that a point's loss falls late, or never, only where nothing else in the data helps it.
+    add up the losses that training computes anyway; here each sum is over the same networks for all points. Assumes
+    that a point's loss falls late, or never, only if nothing else in the data helps the point.
     """
 
     def estimate(self, problem: Problem) -> Estimate:
@@ -64,12 +64,12 @@ class CumulativeLoss(_Proxy):
 
 @dataclass(frozen=True)
 class Forgetting(_Proxy):
-    """How often the point, classified as its label at the end of an epoch, no longer is at the end of the next.
+    """The number of times that the point is classified as its label at the end of an epoch but not of the next.
 
     Forgetting events of Toneva et al. 2019 ("An empirical study of example forgetting during deep neural network
-    learning"), who look whenever the point is in a batch. A point that is never right counts as many events as there
-    are epochs, more than can happen to any other. Few epochs make few events and many ties: where nothing is forgotten
-    the scores are constant. Assumes that the network forgets what it holds by heart alone.
+    learning"), who check whenever the point is in a batch. A point that is never right counts as many events as there
+    are epochs, more than is possible for any other point. Few epochs give few events and many ties; if nothing is
+    forgotten, the scores are constant. Assumes that the network forgets only the points that it has memorized.
     """
 
     def estimate(self, problem: Problem) -> Estimate:
@@ -79,10 +79,10 @@ class Forgetting(_Proxy):
 
 @dataclass(frozen=True)
 class El2n(_Proxy):
-    """The error L2 norm: that of the class probabilities minus the one-hot label, early in training.
+    """The error L2 norm: the norm of the class probabilities minus the one-hot label, early in training.
 
-    Paul et al. 2021, "Deep learning on a data diet", who average it over ten networks; here it is that of one, after
-    the share `at` of its steps. Assumes that what is far from its label early on is hard for good.
+    Paul et al. 2021, "Deep learning on a data diet", average it over ten networks; here it comes from one network,
+    after the share `at` of its steps. Assumes that points far from their label early in training remain hard.
     """
 
     at: float = 0.1
@@ -102,9 +102,9 @@ class El2n(_Proxy):
 class GradNorm(_Proxy):
     """The norm of the gradient of the point's loss over all trained parameters, early in training.
 
-    GraNd of Paul et al. 2021, "Deep learning on a data diet", who average it over ten networks; here it is that of
-    one, after the share `at` of its steps. It bounds how far one plain gradient step on the point moves the loss of
-    any other. Assumes that what pulls hard early on is hard for good.
+    GraNd of Paul et al. 2021, "Deep learning on a data diet", who average it over ten networks; here it comes from one
+    network, after the share `at` of its steps. It bounds the effect of one plain gradient step on the point on the loss
+    of any other point. Assumes that points with large gradients early in training remain hard.
     """
 
     at: float = 0.1
@@ -125,13 +125,13 @@ class GradNorm(_Proxy):
 class Curvature(_Proxy):
     """The squared norm of the Hessian of the point's loss with respect to its *input*, averaged over epoch ends.
 
-    Garg, Ravikumar & Roy 2023, "Memorization through the lens of curvature of loss function around samples". By
+    Garg, Ravikumar & Roy 2023, "Memorization through the lens of curvature of loss function around samples". It uses
     Hutchinson's estimator: the mean of |H v|^2 over `n_probes` vectors v of random signs, the same for all points and
-    epochs, which is unbiased for the squared Frobenius norm. H v is an exact derivative where the paper takes a finite
-    difference, so that in a network of ReLUs it is the curvature of the loss within the linear piece that the
-    point lies in, without the kinks around it. Assumes that a point learnt by heart sits in a sharp hole of its own; a
-    point that the network is sure about, right or wrong, has no curvature. Takes about `n_probes` times as long as the
-    training.
+    epochs, which is unbiased for the squared Frobenius norm. H v is an exact derivative, whereas the paper uses a
+    finite difference; in a network of ReLUs it is therefore the curvature of the loss within the linear piece that
+    contains the point, without the kinks around it. Assumes that a memorized point lies in a sharp minimum of its own;
+    a point about which the network is certain, right or wrong, has no curvature. It takes about `n_probes` times as
+    long as the training.
     """
 
     n_probes: int = 10
@@ -153,7 +153,7 @@ class Curvature(_Proxy):
 
 
 def learning_times(correct: Tensor) -> Tensor:
-    """For each point the first checkpoint, counted from 1, from which on it is correct; 1 past the last if none.
+    """For each point, the first checkpoint, counted from 1, from which it stays correct; one past the last if none.
 
     `correct` is (n_checkpoints, n).
     """
@@ -163,7 +163,7 @@ def learning_times(correct: Tensor) -> Tensor:
 
 
 def forgetting_events(correct: Tensor) -> Tensor:
-    """For each point how often it turned from correct to wrong; n_checkpoints where it was never correct.
+    """For each point, how many times it turned from correct to wrong; n_checkpoints if it was never correct.
 
     `correct` is (n_checkpoints, n).
     """
@@ -181,7 +181,7 @@ def signs(problem: Problem, n_probes: int) -> Tensor:
 def input_curvature(problem: Problem, parameters: OfNetwork, probes: Tensor) -> Tensor:
     """Mean over `probes` v of |H v|^2, with H each train point's Hessian of the loss in its input; (n_train,) float64.
 
-    The networks' examples do not depend on each other, so the gradient of a summed loss holds each one's own.
+    A network's examples do not depend on each other, so the gradient of the summed loss holds each example's gradient.
     """
     train, n = problem.data.train, problem.recipe.batch_size
     return torch.cat(
@@ -205,7 +205,7 @@ def _input_curvature(problem: Problem, parameters: OfNetwork, inputs: Tensor, la
 
 
 def _correct_by_epoch(problem: Problem) -> Tensor:
-    """Whether each train point is classified as its label at the end of each epoch, (n_epochs, n_train)."""
+    """True where a train point is classified as its label at the end of an epoch, (n_epochs, n_train)."""
     steps, train = _epoch_ends(problem), problem.data.train
     runs = problem.train(replicates=[0], checkpoints=steps)
     answers = [runs.outputs(train, step=step)[0] for step in steps]
@@ -220,7 +220,7 @@ def _epoch_ends(problem: Problem) -> Sequence[int]:
 
 
 def _step(problem: Problem, share: float) -> int:
-    """The step after this share of the training: at least the first."""
+    """The step after this share of the training, at least 1."""
     return max(1, round(share * problem.n_steps))
 
 

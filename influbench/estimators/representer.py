@@ -12,21 +12,21 @@ from torch.overrides import TorchFunctionMode
 from influbench.api import Estimate, Estimator, Problem, Split
 from influbench.errors import EstimateError
 
-_FITTED = 1e-6  # largest entry of the gradient at which a fit is done, relative to the first
+_FITTED = 1e-6  # a fit is done when the gradient's largest entry is this small, relative to the first gradient
 _ITERATIONS = 2000
 
 
 @dataclass(frozen=True)
 class Representer(Estimator):
-    """How much each train point adds to the outputs of a last layer that is fitted anew with weight decay.
+    """The contribution of each train point to the outputs of a last layer that is refitted with weight decay.
 
-    With f the inputs of the last linear layer (and 1 for its bias), its weights minimise the mean train loss plus
+    With f the inputs of the last linear layer (and 1 for its bias), its weights minimize the mean train loss plus
     `weight_decay` times their squared norm. At the minimum they are a sum over train points, and so are the outputs on
     a test point: `outputs_j = sum_i alpha_i <f_i, f_j>` with `alpha_i = - d loss_i / d outputs_i / (2 weight_decay n)`
     (Yeh et al. 2018, "Representer point selection for explaining deep neural networks", theorem 3.1).
-    `influence[i, j] = <d measure_j / d outputs_j, alpha_i> <f_i, f_j>` is what the measure would lose without that
-    summand, to first order. Assumes that a train point works through the last layer alone, and that the others would
-    not make up for it. Cost: one training, and a convex fit, which counts in seconds only.
+    `influence[i, j] = <d measure_j / d outputs_j, alpha_i> <f_i, f_j>` is the loss in the measure without that summand,
+    to first order. Assumes that a train point acts only through the last layer and that the other points would not
+    compensate for it. Cost: one training, and a convex fit, which counts in seconds only.
     """
 
     predicts = ("influence",)
@@ -39,7 +39,7 @@ class Representer(Estimator):
             raise ValueError(f"weight_decay must be above 0 and finite, got {self.weight_decay}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Needs a linear layer whose outputs are the network's."""
+        """Needs a linear layer whose outputs are the outputs of the network."""
         first = problem.data.train.rows(slice(0, 1))
         if _last_inputs(problem, problem.initial_parameters(0), first.inputs) is None:
             return "the network does not end in a linear layer"
@@ -63,7 +63,7 @@ class Representer(Estimator):
         return Estimate((alpha @ of_outputs.T) * (train @ test.T), notes=notes)
 
     def _fitted(self, problem: Problem, features: Tensor) -> tuple[Tensor, float]:
-        """Weights (n_outputs, n_features) at the minimum; the largest gradient entry there, relative to that at 0."""
+        """Weights (n_outputs, n_features) at the minimum, and the gradient's largest entry there relative to at 0."""
         n_outputs = problem.forward(problem.initial_parameters(0), problem.data.train.inputs[:1]).numel()
         weights = features.new_zeros(n_outputs, features.shape[1], requires_grad=True)
         search = torch.optim.LBFGS(
@@ -95,7 +95,7 @@ def _output_gradients(problem: Problem, outputs: Tensor, split: Split) -> Tensor
 
 
 def _features(problem: Problem, parameters: Mapping[str, Tensor], split: Split) -> Tensor:
-    """Inputs of the last layer, with a 1, (n, n_features) float64."""
+    """Inputs of the last layer, with a 1 appended, (n, n_features) float64."""
     found = _last_inputs(problem, parameters, split.inputs)
     if found is None:
         raise EstimateError("the network does not end in a linear layer")
@@ -103,7 +103,7 @@ def _features(problem: Problem, parameters: Mapping[str, Tensor], split: Split) 
 
 
 def _last_inputs(problem: Problem, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor | None:
-    """What the linear layer was handed whose outputs are the network's, (n, n_features); None if there is none."""
+    """The inputs of a linear layer whose outputs are the network's, (n, n_features); None without such a layer."""
     calls: list[tuple[Tensor, Tensor]] = []
 
     class Noting(TorchFunctionMode):

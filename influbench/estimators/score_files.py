@@ -1,4 +1,4 @@
-"""Files in which other programs write scores. What is wrong with one is an EstimateError that begins with a verb."""
+"""Files in which other programs write scores. A faulty file is an EstimateError whose message begins with a verb."""
 
 import csv
 import re
@@ -26,12 +26,12 @@ _DAMAGE = (
     TokenError,
     EOFError,
     MemoryError,
-)  # of numpy, on bytes that are no array
+)  # raised by numpy on bytes that are not an array
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
-    """What a file holds, as it stands there, in float64; None for what it does not."""
+class FileScores:
+    """The contents of a file in its own order, in float64; None for what it does not hold."""
 
     influence: Tensor | None = None  # (n_train, n_test), or (n_test, n_train) where rows are test points
     memorization: Tensor | None = None  # (n_train,)
@@ -40,7 +40,7 @@ class Scores:
     notes: tuple[str, ...] = ()
 
 
-def read_scores(path: Path, rows: Rows) -> Scores:
+def read_scores(path: Path, rows: Rows) -> FileScores:
     """The scores in a file of one of FORMATS, whose rows of influence are train or test points."""
     try:
         return FORMATS[path.suffix.lower()](path, rows)
@@ -48,7 +48,7 @@ def read_scores(path: Path, rows: Rows) -> Scores:
         raise EstimateError(f"cannot be read: {error.strerror or error}") from None
 
 
-def _of_safetensors(path: Path, _rows: Rows) -> Scores:
+def _of_safetensors(path: Path, _rows: Rows) -> FileScores:
     tensors = _tensors(path)
     held = ", ".join(sorted(tensors)) or "nothing"
     known = {name: _numbers(tensors.pop(name), name) for name in _QUANTITIES if name in tensors}
@@ -57,12 +57,12 @@ def _of_safetensors(path: Path, _rows: Rows) -> Scores:
     ids = {name: _ids(tensors.pop(name), name) for name in _IDS if name in tensors}
     for name in _IDS if "influence" in known else _IDS[:1]:
         if name not in ids:
-            raise EstimateError(f"holds no {name}")
+            raise EstimateError(f"lacks {name}")
     notes = (f"{path.name} also holds {', '.join(sorted(tensors))}, not read",) if tensors else ()
-    return Scores(**known, **ids, notes=notes)
+    return FileScores(**known, **ids, notes=notes)
 
 
-def _of_npy(path: Path, _rows: Rows) -> Scores:
+def _of_npy(path: Path, _rows: Rows) -> FileScores:
     try:
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
@@ -78,24 +78,24 @@ def _of_npy(path: Path, _rows: Rows) -> Scores:
     if array.dtype.kind not in "fiu":
         raise EstimateError(f"holds {quantity} as {array.dtype}, expected floats or integers")
     values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64))
-    return Scores(
+    return FileScores(
         **{quantity: values}, notes=(f"{path.name} holds no ids and is taken to be in the order of the data",)
     )
 
 
-def _of_csv(path: Path, rows: Rows) -> Scores:
+def _of_csv(path: Path, rows: Rows) -> FileScores:
     header, lines = _table(path)
     row_ids = torch.tensor([_id(cells[0], line, 1) for line, cells in lines], dtype=torch.int64)
     table = [_numbers_of(cells[1:], line) for line, cells in lines]
     values = torch.tensor(table, dtype=torch.float64).reshape(len(lines), len(header) - 1)
     if header[1:] == ["memorization"]:
-        return Scores(memorization=values[:, 0], train_ids=row_ids)
+        return FileScores(memorization=values[:, 0], train_ids=row_ids)
     column_ids = torch.tensor([_id(cell, 1, column) for column, cell in enumerate(header[1:], 2)])
     train_ids, test_ids = (row_ids, column_ids) if rows == "train" else (column_ids, row_ids)
-    return Scores(influence=values, train_ids=train_ids, test_ids=test_ids)
+    return FileScores(influence=values, train_ids=train_ids, test_ids=test_ids)
 
 
-FORMATS: Mapping[str, Callable[[Path, Rows], Scores]] = {
+FORMATS: Mapping[str, Callable[[Path, Rows], FileScores]] = {
     ".safetensors": _of_safetensors,
     ".npy": _of_npy,
     ".csv": _of_csv,
@@ -131,9 +131,9 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             reader = csv.reader(file)
             lines = [(reader.line_num, cells) for cells in reader if cells]
     except UnicodeDecodeError:
-        raise EstimateError("is no UTF-8 text") from None
+        raise EstimateError("is not UTF-8 text") from None
     except csv.Error as error:
-        raise EstimateError(f"is no CSV: {error}") from None
+        raise EstimateError(f"is not valid CSV: {error}") from None
     if not lines:
         raise EstimateError("is empty")
     (_, header), *lines = lines
@@ -148,20 +148,20 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 def _id(cell: str, line: int, column: int) -> int:
     if not re.fullmatch(r"\s*[0-9]{1,18}\s*", cell):
-        raise EstimateError(f"line {line}, column {column}: {cell!r} is no id, which is a whole number")
+        raise EstimateError(f"line {line}, column {column}: {cell!r} is not an id, which is a whole number")
     return int(cell)
 
 
 def _numbers_of(cells: Sequence[str], line: int) -> list[float]:
-    """The numbers of a line, whose ids stand in the first column."""
+    """The numbers of a line after the id in its first column."""
     numbers = []
     for column, cell in enumerate(cells, 2):
         try:
             numbers.append(float(cell))
         except ValueError:
-            raise EstimateError(f"line {line}, column {column}: {cell!r} is no number") from None
+            raise EstimateError(f"line {line}, column {column}: {cell!r} is not a number") from None
     return numbers
 
 
 def _damaged(path: Path, error: Exception) -> EstimateError:
-    return EstimateError(f"is damaged or no {path.suffix.lower()} file: {str(error).splitlines()[0]}")
+    return EstimateError(f"is damaged or not a {path.suffix.lower()} file: {str(error).splitlines()[0]}")

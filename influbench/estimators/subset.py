@@ -8,12 +8,12 @@ from influbench.estimators.inclusion import with_minus_without
 
 @dataclass(frozen=True)
 class Subset(Estimator):
-    """Mean measure of the networks trained with a point minus that of those trained without it.
+    """Mean measure of the networks trained with a point minus the mean of the networks trained without it.
 
     Estimand: the effect of adding i to a random subset of `ratio` of the other points, in expectation over subsets and
-    seeds (Feldman & Zhang 2020, "What neural networks memorize and why"). It tends to the leave-one-out
-    effect as `ratio` tends to 1, where its variance explodes. Cost: `n_models` trainings. Undefined, and refused, where
-    a point is in every subset or in none.
+    seeds (Feldman & Zhang 2020, "What neural networks memorize and why"). It tends to the leave-one-out effect as
+    `ratio` tends to 1, where its variance explodes. Cost: `n_models` trainings. It is undefined if a point is in every
+    subset or in none; this is an EstimateError.
     """
 
     n_models: int = 64

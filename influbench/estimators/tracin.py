@@ -14,8 +14,8 @@ class TracIn(Estimator):
 
     `influence[i, j] = - sum_k eta_k <grad loss_i(theta_k), grad measure_j(theta_k)>` (TracInCP of Pruthi et al.
     2020, "Estimating training data influence by tracing gradient descent"), which for the measure `neg_loss` is
-    their inner product of loss gradients. Assumes small plain gradient steps: momentum, adaptive rates and what a step
-    changes in later ones are left out. Cost: one training, and per-example gradients at `n_checkpoints` evenly spaced
+    their inner product of loss gradients. Assumes small plain gradient steps: it ignores momentum, adaptive rates and
+    the effect of a step on later steps. Cost: one training, and per-example gradients at `n_checkpoints` evenly spaced
     steps, the last one included, which count in seconds only.
     """
 
@@ -31,11 +31,11 @@ class TracIn(Estimator):
     def unsupported(self, problem: Problem) -> str | None:
         """Cannot have more checkpoints than steps."""
         if self.n_checkpoints > problem.n_steps:
-            return f"{self.n_checkpoints} checkpoints asked for, the training has {problem.n_steps} steps"
+            return f"n_checkpoints is {self.n_checkpoints}, but the training has {problem.n_steps} steps"
         return None
 
     def estimate(self, problem: Problem) -> Estimate:
-        """Influence only; TracIn does not speak of memorization."""
+        """Influence only; TracIn does not predict memorization."""
         steps = [problem.n_steps * (k + 1) // self.n_checkpoints for k in range(self.n_checkpoints)]
         runs = problem.train(replicates=[0], checkpoints=steps)
         data = problem.data

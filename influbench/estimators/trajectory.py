@@ -1,4 +1,4 @@
-"""One training in float64, and reverse mode through its steps: what it ends in, derived by the examples' weights."""
+"""One training in float64, and reverse mode through its steps to differentiate its result by the examples' weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,24 +11,24 @@ from torch import Tensor
 
 from influbench.api import OptimizerState, Problem
 
-_STORED = 2**26  # numbers of a trajectory that are kept; of a longer one, about every sqrt(n_steps)-th point
-_PULLED_BACK = 2**26  # numbers that cotangents and the graph of a step take
+_STORED = 2**26  # numbers of a trajectory that are stored; of a longer one, about every sqrt(n_steps)-th point
+_PULLED_BACK = 2**26  # numbers that cotangents and the graph of a step may take
 
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """A network between two steps. Every tensor has a replica axis of one; there is no state before the first step."""
+    """A network between two steps. Every tensor has a replica axis of length 1; the state is None before step 0."""
 
     parameters: Mapping[str, Tensor]
     state: OptimizerState | None
 
 
 class Trajectory:
-    """The training of a replicate whose batches are known, taken again in float64 whatever the problem's dtype.
+    """The training of a replicate with known batches, repeated in float64 whatever the problem's dtype.
 
     With points `z_0, ..., z_T` (parameters and optimizer state) and steps `z_(t+1) = Phi_t(z_t, w)`, the cotangent
     `u_T` of a function of the trained network is pulled back by `u_t = (d Phi_t / d z_t)^T u_(t+1)`; the derivative by
-    the weights is the sum over steps of `(d Phi_t / d w)^T u_(t+1)`. One step's graph is alive at a time.
+    the weights is the sum over steps of `(d Phi_t / d w)^T u_(t+1)`. Only one step's graph is in memory at a time.
     """
 
     def __init__(self, problem: Problem, replicate: int, batches: Sequence[Tensor]) -> None:
@@ -46,12 +46,12 @@ class Trajectory:
 
     @property
     def parameters(self) -> dict[str, Tensor]:
-        """Those of the trained network, without a replica axis."""
+        """The parameters of the trained network, without a replica axis."""
         return {name: p[0] for name, p in self._last.parameters.items()}
 
     @cached_property
     def cotangents_at_a_time(self) -> int:
-        """How many fit into memory together, each with about as much of its own as the graph of one step holds."""
+        """The number of cotangents that fit in memory together, if each needs about as much as the graph of a step."""
         sizes: list[int] = []
 
         def noted(tensor: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class Trajectory:
         return max(1, _PULLED_BACK // n_numbers)
 
     def weight_gradients(self, gradients: Mapping[str, Tensor]) -> Tensor:
-        """Derivatives by the weights (n, n_train), given those by each parameter that was trained, (n, ...)."""
+        """Derivatives by the weights, (n, n_train), from the derivatives by each trained parameter, (n, ...)."""
         problem = self._problem
         trained = [g[:, None] for g in (gradients[name] for name in self.parameters if name in problem.trainable)]
         n, moments = len(trained[0]), _moving(problem, self._last)[len(trained) :]
@@ -76,7 +76,7 @@ class Trajectory:
         return by_weight
 
     def _backwards(self) -> Iterator[tuple[int, Point]]:
-        """The points from which steps were taken, the last one first; what was not kept is computed again."""
+        """The points from which steps were taken, the last one first. Points that were not stored are recomputed."""
         for first, point in reversed(self._kept.items()):
             segment = [point]
             for step in range(first, min(first + self._spacing, len(self._batches)) - 1):
@@ -90,14 +90,14 @@ class Trajectory:
 
 
 def _moving(problem: Problem, point: Point) -> list[Tensor]:
-    """What a step changes: the trained parameters, then the optimizer's moments."""
+    """The tensors that a step changes: the trained parameters, then the optimizer's moments."""
     trained = [p for name, p in point.parameters.items() if name in problem.trainable]
     of_moments = [] if point.state is None else point.state.moments.values()
     return [*trained, *chain.from_iterable(of_moment.values() for of_moment in of_moments)]
 
 
 def _recorded(problem: Problem, point: Point, batch: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """What one step is a function of, the weights of its batch (1, n) at the end, and what it makes of them."""
+    """The inputs of one step, with the weights of its batch (1, n) at the end, and its outputs."""
 
     def leaves(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor.detach().requires_grad_() for name, tensor in tensors.items()}
@@ -117,7 +117,7 @@ def _pulled_back(
 ) -> tuple[list[Tensor], Tensor]:
     """Cotangents before a step, in the order of `_moving`, (n, 1, ...), and the derivatives by its batch's weights."""
     before, after = _recorded(problem, point, batch)
-    # an optimizer may keep moments that nothing depends on, or that depend on nothing
+    # An optimizer may keep moments that affect nothing else, or moments that do not depend on anything.
     moved = [(tensor, of_tensor) for tensor, of_tensor in zip(after, cotangents, strict=True) if tensor.requires_grad]
     found = torch.autograd.grad(
         [tensor for tensor, _ in moved],

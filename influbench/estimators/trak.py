@@ -23,17 +23,17 @@ _NUMBERS = 2**24  # entries of a projection that are drawn at a time
 
 @dataclass(frozen=True)
 class Trak(Estimator):
-    """Data attribution after linearising the network's margin and projecting its gradients at random.
+    """Data attribution by linearizing the network's margin and projecting its gradients at random.
 
-    With phi(z) the gradient of the margin of z, randomly projected to `n_projected` numbers, Phi those of the train
-    points in rows, and Q the train points' 1 - p_correct,
+    With phi(z) the gradient of the margin of z, randomly projected to `n_projected` numbers, Phi the matrix with these
+    vectors of the train points as rows, and Q the train points' 1 - p_correct,
     `influence[i, j] = mean over networks of phi(z_j)' (Phi' Phi + damping)^-1 phi(z_i), times mean of Q_i` (Park et al.
     2023, "TRAK: attributing model behavior at scale", equation 17 without the soft threshold; means are taken
-    separately). It predicts the margin; effects on the loss have the same order for each test point as long as they are
-    small, and the same scores are returned for every measure. Assumes that the network is linear in its parameters
-    near the end of training, and that one Newton step of logistic regression leaves a point out. The networks are
-    trained on all train points, where the authors use halves of them. `damping` is in units of the mean of the diagonal
-    of Phi' Phi. Cost: `n_models` trainings, and per-example gradients, which count in seconds only.
+    separately). It predicts effects on the margin; small effects on the loss have the same order for each test point,
+    and the same scores are returned for every measure. Assumes that the network is linear in its parameters near the
+    end of training, and that one Newton step of logistic regression leaves a point out. The networks are trained on all
+    train points, whereas the authors use half of them. `damping` is in units of the mean of the diagonal of Phi' Phi.
+    Cost: `n_models` trainings, and per-example gradients, which count in seconds only.
     """
 
     predicts = ("influence",)
@@ -52,15 +52,15 @@ class Trak(Estimator):
             raise ValueError(f"damping must be at least 0 and finite, got {self.damping}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Needs classes, more parameters than projections, and without damping as many train points."""
+        """Needs classes, and as many parameters as projections; without damping, as many train points as well."""
         if problem.data.n_classes is None:
-            return "regression has no margin to linearise"
+            return "regression has no margin to linearize"
         n_parameters = n_trained_parameters(problem)
         if self.n_projected > n_parameters:
             return f"a projection to {self.n_projected} numbers is wider than the {n_parameters} parameters"
         if self.n_projected > len(problem.data.train) and not self.damping:
             return (
-                f"a projection to {self.n_projected} numbers needs as many train points, there are "
+                f"a projection to {self.n_projected} numbers needs as many train points, but there are "
                 f"{len(problem.data.train)}; set damping above 0 or n_projected lower"
             )
         return None

@@ -1,4 +1,4 @@
-"""Everything that estimates are held against. A judge is a file; register a new one in the list below."""
+"""Judges, which estimates are compared with. Each judge is a file; register a new one in the list below."""
 
 from influbench.api import Spec, hookimpl
 
@@ -10,7 +10,7 @@ def influbench_judges() -> list[Spec]:
         Spec(
             "leave_one_out",
             "influbench.judges.leave_one_out:LeaveOneOut",
-            "training again without each example, over several seeds: influence and memorization",
+            "retraining without each example, over several seeds: influence and memorization",
             "Feldman & Zhang 2020, arXiv 2008.03703",
         ),
         Spec(
@@ -22,6 +22,6 @@ def influbench_judges() -> list[Spec]:
         Spec(
             "wrong_labels",
             "influbench.judges.wrong_labels:WrongLabels",
-            "train labels that are known to be wrong, and that memorization scores should find",
+            "train labels that are known to be wrong, which memorization scores should find",
         ),
     ]

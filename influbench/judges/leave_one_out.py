@@ -14,17 +14,17 @@ MEMORIZATION = Column("memorization", "memorization", "memorization", details=Tr
 
 @dataclass(frozen=True)
 class LeaveOneOut(Judge):
-    """The expected leave-one-out effect: training with every example, and again without each, over several seeds.
+    """The expected leave-one-out effect: training with all examples and retraining without each, over several seeds.
 
-    The column "all points" ranks all train points for each test point; "within class" ranks those of the test point's
-    class alone, where estimators that only recognize the class have nothing to say. For regression there is only the
-    first. Seeds and steps are those of the plan's [truth].
+    The column "all points" ranks all train points for each test point; "within class" ranks only the train points of
+    the test point's class, which an estimator that only recognizes the class cannot rank. Regression has only the first
+    column. Seeds and steps are set in the plan's [truth].
     """
 
     def columns(self, problem: JudgedProblem) -> Sequence[Column]:
         if problem.data.n_classes is None:
             return (INFLUENCE,)
-        # within class is the better chart: who recognizes the class alone is high in the other
+        # the chart shows the column within class: in the other, an estimator that only recognizes the class is high
         return replace(INFLUENCE, chart=False), WITHIN_CLASS, MEMORIZATION
 
     def trainings(self, problem: JudgedProblem) -> Sequence[Work[Truth]]:

@@ -1,7 +1,7 @@
 """Training on random subsets as a judge: the linear datamodeling score (Park et al. 2023, arXiv 2303.14186).
 
-The score asks how well the sum of influence over a subset ranks the measures of networks trained on such subsets. No
-estimator is given these networks. Every subset is trained with two seeds, so that this truth has a reliability as well.
+The score measures how well the sum of influence over a subset ranks the measures of networks trained on such subsets.
+Estimators do not receive these networks. Every subset is trained with two seeds, so that this truth has a reliability.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from influbench.api import Bank, Column, Judge, JudgedProblem, Work
 from influbench.statistics.correlation import whole_table
 from influbench.statistics.yardsticks import Yardstick
 
-N_SEEDS = 2  # the fewest that have a reliability: each doubles the cost
+N_SEEDS = 2  # the fewest with a reliability; each further seed adds the cost of the first
 USUAL_RATIO = 0.5
 
 
@@ -21,8 +21,8 @@ USUAL_RATIO = 0.5
 class Subsets(Judge):
     """The linear datamodeling score over `n` random subsets, each a share `ratio` of the train points.
 
-    For each test point, Spearman's correlation over subsets of the summed influence with the measure after training on
-    the subset; the column holds the mean over test points. Judges of several ratios make several columns.
+    For each test point, it is Spearman's correlation over subsets of the summed influence with the measure after
+    training on the subset; the column is the mean over test points. Judges of several ratios make several columns.
     """
 
     n: int = 256

@@ -1,4 +1,4 @@
-"""Labels that are known to be wrong, as a judge of memorization scores."""
+"""Train labels that are known to be wrong, as a judge of memorization scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ WRONG_LABELS = Column("wrong_labels", "wrong labels\n(AUROC)", "memorization")
 
 @dataclass(frozen=True)
 class WrongLabels(Judge):
-    """The train labels that were drawn at random and are wrong, which memorization scores should find.
+    """The ability of memorization scores to find train labels that were drawn at random and are not the true labels.
 
-    The column holds the area under the ROC curve: the chance that a wrong label has a higher score than a right one.
+    The column is the area under the ROC curve: the probability that a wrong label has a higher score than a right one.
     """
 
     def unsupported(self, problem: JudgedProblem) -> str | None:

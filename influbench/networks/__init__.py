@@ -1,1 +1,1 @@
-"""How networks run, many at a time: replicas, masks, and crossed outputs. Knows nothing of learning."""
+"""Running many networks at a time: replicas, masks, and crossed outputs. This package does not train."""

@@ -1,4 +1,7 @@
-"""Batch norm couples the examples of a batch, so that leaving one out would change the others; group norm does not."""
+"""Replacement of batch norm, which couples the examples of a batch, by group norm, which does not.
+
+With batch norm, leaving an example out would change the outputs of the others.
+"""
 
 from math import gcd
 
@@ -9,7 +12,7 @@ _CHANNELS_PER_GROUP = 8
 
 
 def with_group_norm(module: nn.Module) -> nn.Module:
-    """The module with every batch norm replaced by a group norm of about 8 channels a group, freshly initialised."""
+    """The module with every batch norm replaced by a new group norm with about 8 channels in each group."""
     if isinstance(module, _BATCH_NORM):
         n_channels = module.num_features
         n_groups = n_channels // gcd(n_channels, _CHANNELS_PER_GROUP)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 def pooled_first(module: nn.Module) -> nn.Module:
-    """A copy in which max pooling stands before the ReLU that it follows: the same numbers, smaller activations.
+    """A copy in which each max pooling that follows a ReLU runs before it: the same numbers, smaller activations.
 
-    Layers keep their names, and factors that are not negative multiply the ReLU's outputs to the same effect.
+    Layers keep their names, and nonnegative factors on the ReLU's outputs have the same effect as before.
     """
     module = deepcopy(module)
     for part in module.modules():
@@ -27,9 +27,9 @@ def pooled_first(module: nn.Module) -> nn.Module:
 
 
 def in_onednn_layout(module: nn.Module) -> nn.Module | None:
-    """The layers, with leading convolutions, ReLUs and poolings in oneDNN's own layout; None if there are none.
+    """The layers, with leading convolutions, ReLUs and poolings in oneDNN's own layout; None without a convolution.
 
-    For float32 images on a CPU, differentiable once.
+    It is for float32 images on a CPU and can be differentiated once.
     """
     if type(module) is not nn.Sequential or not torch.backends.mkldnn.is_available():
         return None

@@ -1,10 +1,10 @@
-"""Every input under every mask and under its complement: the pairs that turn-over dropout's scores are made of.
+"""Outputs on every input under every mask and its complement: the pairs from which turn-over dropout computes scores.
 
 For I masks and n inputs these are 2 I n forward passes. A network that is a sequence of layers needs far less:
 
-* What stands before the first site runs once for each input.
+* The layers before the first site run once for each input.
 * A linear map of masked units is linear in the mask. For a narrow layer, all masks are one matrix product with masked
-  weights; a convolution is first taken channel by channel, and masks only combine what the channels contribute.
+  weights; a convolution is first computed channel by channel, and masks only combine the channels' contributions.
 * The complement is free after that map: with own factors s and keep probability p, the flipped factors are
   (1 - p s) / (1 - p), so that `W(h * flipped) = (W h - p W(h * s)) / (1 - p)`.
 * In wide layers, only the units that a mask keeps are multiplied, several masks as one stack.
@@ -26,14 +26,14 @@ OfMasks = Callable[[Factors], Pairs]
 
 ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
 
-_WIDE = 2**15  # weights of a layer from which on gathering the kept units pays
-_NUMBERS = 2**21  # activations held at a time
-_WEIGHTS = 2**23  # masked weights of a layer held at a time
+_WIDE = 2**15  # a layer with at least this many weights runs faster if only the kept units are gathered
+_NUMBERS = 2**21  # activations held in memory at a time
+_WEIGHTS = 2**23  # masked weights of a layer held in memory at a time
 
 
 @dataclass(frozen=True, eq=False)
 class _Site:
-    """The first site: what arrives there, the same for all masks."""
+    """The first site and the activations that arrive there, which are the same for all masks."""
 
     name: str
     activations: Tensor  # (n, n_units, ...)
@@ -41,7 +41,7 @@ class _Site:
 
 
 def sequence(module: nn.Module, name: str = "") -> dict[str, nn.Module] | None:
-    """The layers in the order they run, by name; None if the module is no sequence of them."""
+    """The layers in the order they run, by name; None if the module is not a sequence of layers."""
     if module._forward_hooks or module._forward_pre_hooks:
         return None
     if type(module) is not nn.Sequential:
@@ -53,9 +53,9 @@ def sequence(module: nn.Module, name: str = "") -> dict[str, nn.Module] | None:
 def crossed(
     layers: Layers, parameters: OfNetwork, inputs: Tensor, own: Factors, p: float
 ) -> Iterator[tuple[slice, Pairs]]:
-    """Outputs on inputs (n, ...) under each mask of `own` and its complement, some masks at a time.
+    """Outputs on inputs (n, ...) under each mask of `own` and its complement, a few masks at a time.
 
-    Factors are 0 or 1 / p; those of the complement are 1 / (1 - p) or 0.
+    Factors are 0 or 1 / p; the factors of the complement are 1 / (1 - p) or 0.
     """
     names = list(layers)
     first = next(place for place, name in enumerate(names) if name in own)
@@ -77,7 +77,7 @@ def crossed(
 
 
 def _half_by_half(after: Layers, parameters: OfNetwork, site: _Site, own: Factors) -> Pairs:
-    """The layers behind the site run once for each pair and half."""
+    """The outputs of the layers after the site, which run once for each pair and half."""
     own_half, flipped = (
         _of_pairs(after, parameters, site.activations[None], half, gate=site.name) for half in halves(own, site.p)
     )
@@ -85,7 +85,7 @@ def _half_by_half(after: Layers, parameters: OfNetwork, site: _Site, own: Factor
 
 
 def _by_linear_map(after: Layers, parameters: OfNetwork, site: _Site) -> OfMasks | None:
-    """The first layer behind the site runs for one half only. None if it is not linear in the factors."""
+    """The way to run the first layer after the site for one half only; None if it is not linear in the factors."""
     name = next(iter(after), "")
     linear = _linear_in_factors(after[name], name, parameters, site.activations) if name else None
     if linear is None:
@@ -108,9 +108,9 @@ def _by_linear_map(after: Layers, parameters: OfNetwork, site: _Site) -> OfMasks
 def _linear_in_factors(
     layer: nn.Module, name: str, parameters: OfNetwork, at_site: Tensor
 ) -> Callable[[Tensor], Tensor] | None:
-    """The layer as a function of factors (I, n_units) to (I, n, ...); None if it does not act on the units.
+    """The layer as a function from factors (I, n_units) to (I, n, ...); None if it does not act on the units.
 
-    Its bias is a unit more, of factor 1.
+    Its bias counts as one more unit, with factor 1.
     """
     if type(layer) is nn.Linear and at_site.ndim == 2:
         weight, bias = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
@@ -142,14 +142,14 @@ def _linear_in_factors(
         def by_contributions(factors: Tensor) -> Tensor:
             own = factors if bias is None else torch.cat([factors, factors.new_ones(len(factors), 1)], dim=1)
             combined: Tensor = own @ by_unit
-            return combined.reshape(-1, *shape).movedim(-1, 2)  # in channels-last layout, in which a CPU pools faster
+            return combined.reshape(-1, *shape).movedim(-1, 2)  # a CPU pools faster in channels-last layout
 
         return by_contributions
     return None
 
 
 def _of_pairs(layers: Layers, parameters: OfNetwork, pairs: Tensor, factors: Factors, *, gate: str) -> Tensor:
-    """The remaining layers on (I or 1, n, ...), which the factors of `gate`, if it is a site, multiply first."""
+    """Outputs of the remaining layers on (I or 1, n, ...), after the factors of `gate` if it is a site."""
     if gate in factors:
         pairs = pairs * aligned(factors[gate][:, None], pairs)
     of_pairs = {name: own.repeat_interleave(pairs.shape[1], 0) for name, own in factors.items() if name in layers}
@@ -158,7 +158,7 @@ def _of_pairs(layers: Layers, parameters: OfNetwork, pairs: Tensor, factors: Fac
 
 
 def _in_turn(layers: Layers, parameters: OfNetwork, activations: Tensor, factors: Factors) -> Tensor:
-    """Layers one after the other on (n, ...), with factors of (n, n_units)."""
+    """Outputs of the layers, run one after the other on (n, ...), with factors (n, n_units)."""
     for name, layer in layers.items():
         own = {key.removeprefix(f"{name}."): p for key, p in parameters.items() if key.startswith(f"{name}.")}
         activations = functional_call(layer, own, (activations,)) if own else layer(activations)
@@ -168,7 +168,7 @@ def _in_turn(layers: Layers, parameters: OfNetwork, activations: Tensor, factors
 
 
 def _largest(layers: Layers, parameters: OfNetwork, activations: Tensor) -> int:
-    """Numbers of one example that the widest of the layers hands on, the site itself included."""
+    """The size of one example's largest output among the layers, the site itself included."""
     example, widest = activations[:1], activations[:1].numel()
     for name, layer in layers.items():
         example = _in_turn({name: layer}, parameters, example, {})
@@ -177,12 +177,12 @@ def _largest(layers: Layers, parameters: OfNetwork, activations: Tensor) -> int:
 
 
 def halves(own: Factors, p: float) -> tuple[Factors, Factors]:
-    """The factors, and those of the complement."""
+    """The factors, and the factors of the complement."""
     return own, {site: (factors == 0).to(factors.dtype) / (1 - p) for site, factors in own.items()}
 
 
 def aligned(factors: Tensor, activations: Tensor) -> Tensor:
-    """Factors over units with axes of length 1 for whatever follows the unit axis (height and width)."""
+    """Factors over units, with axes of length 1 for each axis after the unit axis (height and width)."""
     return factors[(...,) + (None,) * (activations.ndim - factors.ndim)]
 
 
@@ -190,8 +190,8 @@ def aligned(factors: Tensor, activations: Tensor) -> Tensor:
 class _Units:
     """Activations (I, n_kept, n) of the units that one half of each mask keeps (None: of all), without their scale.
 
-    Masks that keep fewer units than others of the stack are filled up with the number of units, which stands for none:
-    whatever the values there are, no layer reads them.
+    Masks that keep fewer units than others in the stack are padded with the number of units, which is not an index of
+    any unit: no layer reads the values there.
     """
 
     values: Tensor
@@ -201,16 +201,18 @@ class _Units:
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """A linear layer with the activations behind it, and the site that they end in, if any. Units stand in rows."""
+    """A linear layer with the activations after it, and the site at which they end, if any. Each unit is a row."""
 
     weight: Tensor  # (n_out, n_in)
-    by_input: Tensor  # (n_in + 1, n_out), the same and a row of 0 for no unit: what a mask keeps are rows
+    by_input: (
+        Tensor  # (n_in + 1, n_out), the transpose and a row of 0 for no unit: the units that a mask keeps are rows
+    )
     bias: Tensor  # (n_out, 1)
     activations: tuple[nn.Module, ...]
     site: str | None
 
     def linear(self, units: _Units, into: Tensor | None = None) -> Tensor:
-        """The layer on what is kept of its inputs, for the output units `into` (I, n_into) alone: (I, n_out, n)."""
+        """The layer's outputs from the kept inputs, only for the output units `into` (I, n_into): (I, n_out, n)."""
         weight, bias = self.weight, self.bias
         if into is not None:
             bias = _rows(bias, into)
@@ -226,14 +228,14 @@ class _Block:
         )
 
     def activated(self, outputs: Tensor) -> Tensor:
-        """The activations of outputs, which may be overwritten."""
+        """The activations of outputs. `outputs` may be overwritten."""
         for activation in self.activations:
             outputs = outputs.relu_() if type(activation) is nn.ReLU else activation(outputs)
         return outputs
 
 
 def _by_kept_units(after: Layers, parameters: OfNetwork, site: _Site, sites: Collection[str]) -> OfMasks | None:
-    """Only what a mask keeps is multiplied. None unless linear and elementwise layers follow, some of them wide."""
+    """The way to multiply only the kept units; None unless linear and elementwise layers follow, some of them wide."""
     blocks = _blocks(after, parameters, sites)
     if not blocks or all(block.weight.numel() < _WIDE for block in blocks):
         return None
@@ -247,7 +249,7 @@ def _by_kept_units(after: Layers, parameters: OfNetwork, site: _Site, sites: Col
             _Units(_rows(at_site, indices), indices, scale)
             for indices, scale in zip(kept[site.name], scales, strict=True)
         ]
-        if blocks[0].site is None:  # all outputs are needed of both halves, and the second follows from the first
+        if blocks[0].site is None:  # both halves need all outputs, and the second half follows from the first
             own = blocks[0].linear(at_site_of[0])
             outputs = (own, torch.sub(whole, own, alpha=site.p / (1 - site.p)))
             reached, rest = [_Units(blocks[0].activated(of_half)) for of_half in outputs], blocks[1:]
@@ -276,21 +278,22 @@ def _through(blocks: Sequence[_Block], units: _Units, kept: Mapping[str, Tensor]
 
 
 def _rows(matrix: Tensor, indices: Tensor) -> Tensor:
-    """Rows of a matrix at each of (I, n_kept), and the last one for an index that is beyond it: (I, n_kept, n)."""
+    """Rows of a matrix at indices (I, n_kept), and the last row for an index beyond the end: (I, n_kept, n)."""
     rows = indices.clamp(max=len(matrix) - 1).flatten()
-    found: Tensor = matrix.index_select(0, rows).unflatten(0, indices.shape)  # several times as fast as matrix[indices]
+    # several times as fast as matrix[indices]
+    found: Tensor = matrix.index_select(0, rows).unflatten(0, indices.shape)
     return found
 
 
 def _padded_indices(kept: Tensor) -> Tensor:
-    """Of each row of (I, n_units), where it is true, filled up with n_units to the longest: (I, n_kept)."""
+    """The indices at which each row of (I, n_units) is true, padded with n_units to the longest: (I, n_kept)."""
     counts, n_units = kept.sum(1, keepdim=True), kept.shape[1]
     in_front = kept.logical_not().to(torch.uint8).argsort(dim=1, stable=True)[:, : int(counts.max())]
     return torch.where(torch.arange(in_front.shape[1], device=kept.device) < counts, in_front, n_units)
 
 
 def _blocks(after: Layers, parameters: OfNetwork, sites: Collection[str]) -> list[_Block]:
-    """Linear layers with the elementwise ones behind them; empty if there are others."""
+    """Linear layers, each with the elementwise layers after it; empty if there are other layers."""
     blocks: list[_Block] = []
     for name, layer in after.items():
         site = name if name in sites else None

@@ -1,4 +1,4 @@
-"""Torch modules for code that wants one of its own."""
+"""Helpers for torch modules that other code uses on its own."""
 
 from collections.abc import Collection, Mapping
 
@@ -14,7 +14,7 @@ def take_parameters(module: nn.Module, parameters: Mapping[str, Tensor]) -> None
 
 
 def freeze_into_buffers(module: nn.Module, trained: Collection[str]) -> None:
-    """Make a buffer of every parameter that is not among the trained ones, the same one wherever it is used."""
+    """Turn every parameter that is not trained into a buffer; shared parameters become shared buffers."""
     frozen = {id(parameter): parameter.detach() for name, parameter in module.named_parameters() if name not in trained}
     for part in module.modules():
         for name, parameter in list(part.named_parameters(recurse=False, remove_duplicate=False)):

@@ -1,8 +1,8 @@
-"""One module made into R networks that run in lock-step, their parameters stacked along a leading axis.
+"""One module run as R networks in lock-step, with their parameters stacked along a leading axis.
 
 Three paths give the same numbers, up to rounding. A chain of linear layers and activations runs as batched matrix
-products (*stacked*). Other modules run under `torch.func.vmap`; convolutions on a CPU, where that gains nothing, and
-what vmap cannot follow run one network after the other (*loop*), with images in channels-last layout.
+products (*stacked*). Other modules run under `torch.func.vmap`. Convolutions on a CPU, where vmap is not faster, and
+modules that vmap cannot follow run one network after the other (*loop*), with images in channels-last layout.
 """
 
 import warnings
@@ -22,9 +22,9 @@ Parameters = Mapping[str, Tensor]
 Chain = list[tuple[str, nn.Module]]
 Path = Literal["stacked", "vmap", "loop"]
 
-_PAIRS_AT_A_TIME = 2**12  # of masks and inputs, in networks that are no sequence of layers
-# Where vmap runs a layer one network after the other, torch asks for an issue at every call, in estimators' vmap, too.
-# Filters of the user's go before this one.
+_PAIRS_AT_A_TIME = 2**12  # of masks and inputs, in networks that are not a sequence of layers
+# If vmap runs a layer one network after the other, torch warns at every call and asks for an issue; this also happens
+# in the vmap of estimators. The user's own filters take precedence over this one.
 warnings.filterwarnings("ignore", "There is a performance drop", UserWarning, append=True)
 
 _COUPLING = (nn.modules.batchnorm._BatchNorm,)
@@ -32,7 +32,7 @@ _RANDOM = (nn.modules.dropout._DropoutNd, nn.RReLU)
 
 
 class Replicas:
-    """R networks of one architecture. Holds no parameters: they are given with each call, (R, ...) by name."""
+    """R networks of one architecture. It holds no parameters: each call receives them, (R, ...) by name."""
 
     def __init__(self, module: nn.Module) -> None:
         for name, part in module.named_modules():
@@ -59,11 +59,11 @@ class Replicas:
             raise ModelError("the module has no parameter to train")
 
     def path(self, device: torch.device) -> Path:
-        """How it runs on this device."""
+        """The path by which it runs on this device."""
         return self._general_path(device) if self._chain is None else "stacked"
 
     def probe(self, parameters: Parameters, inputs: Tensor) -> None:
-        """Find out on a few inputs (n, ...) whether vmap can follow this module, forward and backward."""
+        """Test on a few inputs (n, ...) whether vmap can follow this module, forward and backward."""
         if self.path(inputs.device) != "vmap":
             return
         stack = {name: torch.stack([p.detach(), p.detach()]).requires_grad_() for name, p in parameters.items()}
@@ -71,7 +71,7 @@ class Replicas:
             with torch.enable_grad():
                 outputs = self._by_vmap(stack, inputs[None], {})
                 torch.autograd.grad(outputs.sum(), list(stack.values()), allow_unused=True)
-        except Exception:  # no batching rule, or control flow by values; what fails alone, too, is told where it runs
+        except Exception:  # no batching rule, or control flow by values; other failures appear when the module runs
             self._vmaps = False
 
     def outputs(
@@ -82,9 +82,9 @@ class Replicas:
         *,
         differentiable_twice: bool = False,
     ) -> Tensor:
-        """Outputs (R, n, ...) on inputs that all replicas share, (1, n, ...), or on their own, (R, n, ...).
+        """Outputs (R, n, ...) on inputs that all replicas share, (1, n, ...), or on each replica's own, (R, n, ...).
 
-        Those of each site that has `factors` (R, n, n_units) are multiplied by them.
+        The outputs of each site that has `factors` (R, n, n_units) are multiplied by them.
         """
         factors = factors or {}
         chain = self._chain_for(inputs, factors)
@@ -100,7 +100,7 @@ class Replicas:
     def crossed(self, parameters: Parameters, inputs: Tensor, own: Factors, p: float) -> Iterator[tuple[slice, Pairs]]:
         """Outputs of one network on inputs (n, ...) under each of I masks (I, n_units) and its complement.
 
-        Some of the masks at a time, (rows, n, ...) each. Factors are 0 or 1 / p. See networks.crossing.
+        They come a few masks at a time, (rows, n, ...) each. Factors are 0 or 1 / p. See networks.crossing.
         """
         layers = sequence(self._pooled_first)
         if layers is not None and own.keys() <= layers.keys():
@@ -119,12 +119,12 @@ class Replicas:
             yield rows, (first, second)
 
     def site_units(self, sites: list[str], inputs: Tensor) -> dict[str, int]:
-        """Number of units (features, or channels) that each site has for inputs (n, ...)."""
+        """The number of units (features or channels) of each site for inputs (n, ...)."""
         known = dict(self._module.named_modules())
         for site in sites:
             if site not in known:
                 hint = did_you_mean(site, list(known)) or f"; it has {', '.join(map(repr, filter(None, known)))}"
-                raise ModelError(f"mask site {site!r} is no submodule of the model{hint}")
+                raise ModelError(f"mask site {site!r} is not a submodule of the model{hint}")
         units: dict[str, int] = {}
 
         def note(site: str) -> Callable[[nn.Module, Any, Tensor], None]:
@@ -151,7 +151,7 @@ class Replicas:
         return outputs
 
     def _chain_for(self, inputs: Tensor, factors: Factors) -> Chain | None:
-        """The chain, if it fits: flat inputs or a flattening first layer, and every site a layer (not a container)."""
+        """The chain if it fits: inputs are flat or the first layer flattens, and every site is a layer of the chain."""
         if not self._chain:
             return None
         flat = inputs.ndim == 3 or isinstance(self._chain[0][1], nn.Flatten)
@@ -163,7 +163,7 @@ class Replicas:
     def _one_by_one(
         self, parameters: Parameters, inputs: Tensor, factors: Factors, *, differentiable_twice: bool = False
     ) -> Tensor:
-        """Every replica runs the whole module."""
+        """Outputs from running the whole module for every replica."""
         if self._general_path(inputs.device) == "vmap":
             return self._by_vmap(parameters, inputs, factors)
         images_in_float32 = inputs.ndim == 5 and inputs.dtype == torch.float32 and inputs.device.type == "cpu"
@@ -174,7 +174,7 @@ class Replicas:
         return self._by_loop(self._pooled_first, parameters, inputs, {}, layout=_channels_last)
 
     def _module_for(self, factors: Factors) -> nn.Module:
-        """The module, or the one that pools first: factors that are not negative commute with ReLU and maximum."""
+        """The module that pools first if no factor is negative, since such factors commute with ReLU and maximum."""
         return self._pooled_first if all((of_site >= 0).all() for of_site in factors.values()) else self._module
 
     def _by_loop(
@@ -186,8 +186,8 @@ class Replicas:
         *,
         layout: Callable[[Tensor], Tensor],
     ) -> Tensor:
-        """`module`, which has the parameters of ours, one replica after the other, its tensors in this layout."""
-        laid_out = [layout(own) for own in inputs]  # one where the replicas share their inputs
+        """Outputs of `module`, which has the same parameters as ours, run replica by replica in this tensor layout."""
+        laid_out = [layout(own) for own in inputs]  # a single one if the replicas share their inputs
         outputs = []
         for replica in range(len(next(iter(parameters.values())))):
             own = {name: layout(p[replica]) for name, p in parameters.items()}
@@ -207,7 +207,7 @@ class Replicas:
 
 
 def _shares_parameters(module: nn.Module) -> bool:
-    """Whether a layer or a tensor is used in two places, under one name."""
+    """True if a layer or a tensor is used in two places under one name."""
     layers = [part for _, part in module.named_modules(remove_duplicate=False)]
     tensors = list(module.named_parameters(remove_duplicate=False))
     return len(set(map(id, layers))) < len(layers) or len({id(p) for _, p in tensors}) < len(tensors)
@@ -227,7 +227,7 @@ def _chain(module: nn.Module, name: str = "") -> Chain | None:
 
 
 def _stacked(layer: nn.Module, name: str, parameters: Parameters, activations: Tensor) -> Tensor:
-    """One layer on activations (R or 1, n_features, n)."""
+    """Outputs of one layer on activations (R or 1, n_features, n)."""
     if isinstance(layer, nn.Linear):
         return _stacked_linear(layer, f"{name}." if name else "", parameters, activations)
     if isinstance(layer, nn.Flatten):
@@ -244,13 +244,13 @@ def _stacked_linear(layer: nn.Linear, prefix: str, parameters: Parameters, activ
 
 
 def _channels_last(images: Tensor) -> Tensor:
-    """Images or kernels in the layout in which a CPU convolves fastest; anything else as it is."""
+    """Images or kernels in the layout in which a CPU convolves fastest; anything else unchanged."""
     return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
 
 
 @contextmanager
 def _gated(module: nn.Module, factors: Factors) -> Iterator[None]:
-    """Within, the output of each site is multiplied by its factors (n, n_units)."""
+    """Within this context, the output of each site is multiplied by its factors (n, n_units)."""
 
     def gate(of_site: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
         return lambda _module, _inputs, output: output * aligned(of_site, output)

@@ -69,7 +69,7 @@ class Explanation(Shown):
     `record` is all of it, as `influbench explain --json` prints it.
     """
 
-    record: results.Explanation
+    record: results.ExplanationRecord
 
     def __repr__(self) -> str:
         return f"<influbench explanation of {self.record.side} point {self.record.point.id} of {self.record.problem}>"

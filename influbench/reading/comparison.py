@@ -5,7 +5,7 @@ with the most seeds, so that every difference is between estimators on the same 
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -211,7 +211,13 @@ def _versioned(problems: Sequence[_Problem]) -> set[str]:
 
 
 def _labeled(problem: _Problem, versioned: Collection[str]) -> dict[str, _Scores]:
-    return {_label(one, versioned): one for one in problem.scores}
+    """Scores by label. Several runs that stored the same scores are one, with what any judge of theirs derived."""
+    labeled: dict[str, _Scores] = {}
+    for one in problem.scores:
+        label = _label(one, versioned)
+        known = labeled.get(label)
+        labeled[label] = one if known is None else replace(known, tensors={**one.tensors, **known.tensors})
+    return labeled
 
 
 def _label(scores: _Scores, versioned: Collection[str]) -> str:

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from influbench.errors import UsageError
 from influbench.reading.stored import TRUTH, Stored
-from influbench.results import Account, Effect, Explanation, MemorizationAccount, Side, Strongest
+from influbench.results import Account, Effect, ExplanationRecord, MemorizationAccount, Side, Strongest
 from influbench.statistics.retrieval import membership
 
 
-def explain_point(stored: Stored, *, test: int | None, train: int | None, k: int = 5) -> Explanation:
+def explain_point(stored: Stored, *, test: int | None, train: int | None, k: int = 5) -> ExplanationRecord:
     """The explanation of the test point or of the train point of this id; pass one of the two.
 
     UsageError if none or both are, or if the problem lacks that point.
@@ -26,7 +26,7 @@ def explain_point(stored: Stored, *, test: int | None, train: int | None, k: int
     )
 
 
-def explain_test(stored: Stored, test_id: int, *, k: int = 5) -> Explanation:
+def explain_test(stored: Stored, test_id: int, *, k: int = 5) -> ExplanationRecord:
     """The k strongest proponents and opponents of a test point, by the truth and by each estimator.
 
     UsageError if no test point has this id.
@@ -36,7 +36,7 @@ def explain_test(stored: Stored, test_id: int, *, k: int = 5) -> Explanation:
     return _explanation(stored, "test", row, effects, k=k)
 
 
-def explain_train(stored: Stored, train_id: int, *, k: int = 5) -> Explanation:
+def explain_train(stored: Stored, train_id: int, *, k: int = 5) -> ExplanationRecord:
     """The memorization of a train point and the k test points that it helps and hurts most, likewise.
 
     UsageError if no train point has this id.
@@ -57,12 +57,12 @@ def strongest(effects: Tensor, k: int) -> Tensor:
     return largest[effects[largest] > 0]
 
 
-def _explanation(stored: Stored, side: Side, row: int, effects: Mapping[str, Tensor], *, k: int) -> Explanation:
+def _explanation(stored: Stored, side: Side, row: int, effects: Mapping[str, Tensor], *, k: int) -> ExplanationRecord:
     """`effects` (n,) by account: of all points of the other side on this one, or of this one on all of them."""
     record = stored.result.problem
     others: Side = "test" if side == "train" else "train"
     truth = effects[TRUTH]
-    return Explanation(
+    return ExplanationRecord(
         problem=record.name,
         measure=record.measure,
         n_seeds=stored.trust.n_seeds,

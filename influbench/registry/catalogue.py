@@ -57,7 +57,7 @@ class Registry:
         return {name: who for name, who in owners.items() if len(who) > 1}
 
     def entry(self, kind: Kind, name: str) -> Entry:
-        """The one entry of this name, which may name a file. UsageError if there is no such entry, or more than one."""
+        """The one entry of this name, which may name a file. UsageError unless there is exactly one."""
         found = [entry for entry in self.entries if entry.kind == kind and entry.spec.name == name]
         if not found and (of_file := entry_of_file(kind, name)):
             return of_file

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from influbench.report.names import Name
-from influbench.report.numbers import UNKNOWN, count, decimal, interval
+from influbench.report.numbers import DASH, count, decimal, interval
 from influbench.report.tables import new_table, side_by_side
 from influbench.results import ComparedColumn, ComparedRuns, OverProblems, Statistic
 
@@ -84,7 +84,7 @@ def _find(column: ComparedColumn, name: str) -> OverProblems | None:
 def _mean_and_rank(one: OverProblems | None, *, with_rank: bool) -> Text:
     """ " .55 a    1.2" above "[.52, .57] 1.0-1.6"."""
     if one is None or one.mean.value is None:
-        return Text(f"{UNKNOWN:>4}", style="dim")
+        return Text(f"{DASH:>4}", style="dim")
     text = Text(f"{decimal(one.mean.value):>4}", style="bold").append(
         f" {one.letters or '':<5}", style="magenta not bold"
     )
@@ -120,7 +120,7 @@ def _by_problem(
 def _value(one: OverProblems, place: int) -> Text:
     found = one.by_problem[place]
     if found is None:
-        return Text(UNKNOWN, style="dim")
+        return Text(DASH, style="dim")
     best = one.not_clearly_behind[place]
     return Text(f"{decimal(found.value)}{'+' if best else ' '}", style="bold" if best else "")
 

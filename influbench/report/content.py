@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from influbench.api import Recipe
-from influbench.report.numbers import UNKNOWN, count, seconds
+from influbench.report.numbers import DASH, count, seconds
 from influbench.results import Cell, ColumnRecord, JudgeRecord, Result, Trust
 
 FEW = 10  # points; with fewer, intervals are not to be relied on
@@ -56,7 +56,7 @@ def few(column: ColumnRecord) -> str:
 def seeds_needed(trust: Trust) -> str:
     """ "2, 8, > 8": seeds for each reliability that the record has."""
     if trust.reliability.value is None:
-        return UNKNOWN
+        return DASH
     most = max([point.n_seeds for point in trust.curve], default=trust.n_seeds)
     return ", ".join(f"> {most}" if n is None else str(n) for n in trust.seeds_needed.values())
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from influbench.report.names import Name
-from influbench.report.numbers import UNKNOWN, count, decimal
+from influbench.report.numbers import DASH, count, decimal
 from influbench.report.tables import new_table, side_by_side
 from influbench.results import ColumnRecord, Details, Result, Results, Statistic
 
@@ -72,9 +72,9 @@ def _width(text: str) -> int:
 def _values(column: ColumnRecord, details: Details) -> Iterator[tuple[str, str]]:
     """Titles with the values below them."""
     if column.n_columns is not None:
-        yield "median\nquarters", _quarters(details.quartiles) if details.quartiles else UNKNOWN
+        yield "median\nquarters", _quarters(details.quartiles) if details.quartiles else DASH
         share = details.share_significant
-        yield "sig.", UNKNOWN if share is None else f"{100 * share:.0f}%"
+        yield "sig.", DASH if share is None else f"{100 * share:.0f}%"
         yield "centered", _decimal(details.double_centered_spearman)
         yield "pooled", _decimal(details.pooled)
     else:
@@ -100,6 +100,6 @@ def _notes(column: ColumnRecord, details: Details) -> Iterator[str]:
     yield _OF_TRAIN_POINTS if column.n_columns is None else _OF_TEST_POINTS
     yield _NOTE.format(
         k=details.top_k,
-        clear=UNKNOWN if details.n_clear is None else count(details.n_clear, "effect"),
-        proponents=UNKNOWN if details.n_proponents is None else f"{details.n_proponents:,}",
+        clear=DASH if details.n_clear is None else count(details.n_clear, "effect"),
+        proponents=DASH if details.n_proponents is None else f"{details.n_proponents:,}",
     )

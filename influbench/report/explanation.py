@@ -10,7 +10,7 @@ from rich.text import Text
 from influbench.report.names import Name
 from influbench.report.numbers import count, decimal, effect
 from influbench.report.tables import new_table
-from influbench.results import Effect, Explanation, Point, Strongest
+from influbench.results import Effect, ExplanationRecord, Point, Strongest
 
 _TITLES = {
     "test": ("Who helps it?", "Who hurts it?"),
@@ -19,13 +19,13 @@ _TITLES = {
 _NAME, _LONGEST_NAME = 20, 40  # characters of the column of names, with its margin
 
 
-def print_explanation(console: Console, explanation: Explanation) -> None:
+def print_explanation(console: Console, explanation: ExplanationRecord) -> None:
     """Print who helps and hurts this point, as wide as the console."""
     for part in explanation_report(explanation, width=console.width):
         console.print(part)
 
 
-def explanation_report(explanation: Explanation, *, width: int) -> Iterator[RenderableType]:
+def explanation_report(explanation: ExplanationRecord, *, width: int) -> Iterator[RenderableType]:
     """The parts of the report on one point, for this many columns of text."""
     yield Text()
     yield Padding(_header(explanation), (0, 2))
@@ -44,7 +44,7 @@ def explanation_report(explanation: Explanation, *, width: int) -> Iterator[Rend
     yield Padding(Text("\n".join(_notes(explanation)), style="dim"), (0, 2))
 
 
-def _header(explanation: Explanation) -> Text:
+def _header(explanation: ExplanationRecord) -> Text:
     point = explanation.point
     text = Text(f"{explanation.side} point {point.id}, label {label(point)}", style="bold")
     if point.wrong:
@@ -63,7 +63,7 @@ def label(point: Point) -> str:
     return f"{point.label:.3g}" if isinstance(point.label, float) else str(point.label)
 
 
-def _memorization(explanation: Explanation) -> Table:
+def _memorization(explanation: ExplanationRecord) -> Table:
     table = new_table()
     table.add_column("  How memorized is it?", min_width=_NAME)
     table.add_column("score", no_wrap=True, justify="right")
@@ -120,7 +120,7 @@ def _found(found: Strongest, n_truth: int) -> Text:
     return text.append(f"\n+{found.n_tied} tied", style="dim") if found.n_tied else text
 
 
-def _notes(explanation: Explanation) -> Iterator[str]:
+def _notes(explanation: ExplanationRecord) -> Iterator[str]:
     of = "this point" if explanation.side == "test" else "the test point"
     yield (
         f"id (label), and below it the effect: {explanation.measure} of {of} with the train point minus that without, "

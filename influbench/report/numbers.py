@@ -2,13 +2,13 @@
 
 from influbench.results import Statistic
 
-UNKNOWN = "-"
+DASH = "-"
 
 
 def decimal(value: float | None) -> str:
     """To two digits behind the point, without a leading zero: ".55", "-.03", "1.00"; less behind from 10 on: "12.3"."""
     if value is None:
-        return UNKNOWN
+        return DASH
     if abs(value) >= 9.995:
         return f"{value:.1f}" if abs(value) < 99.95 else f"{value:,.0f}"
     text = f"{value:.2f}".replace("-0.00", "0.00")
@@ -36,7 +36,7 @@ def share(statistic: Statistic) -> str:
 def seconds(value: float | None) -> str:
     """A duration: "< 0.1 s", "0.3 s", "12 s", "3 min 20 s", "2 h 05 min"."""
     if value is None:
-        return UNKNOWN
+        return DASH
     if value < 0.05:
         return "< 0.1 s"
     if value < 9.95:
@@ -59,7 +59,7 @@ def size(n_bytes: int) -> str:
 def trainings(value: float | None) -> str:
     """A cost in training-run equivalents."""
     if value is None:
-        return UNKNOWN
+        return DASH
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 

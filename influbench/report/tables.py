@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from influbench.report.numbers import UNKNOWN, decimal, interval
+from influbench.report.numbers import DASH, decimal, interval
 from influbench.results import Statistic
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def on_one_line(statistic: Statistic) -> Text:
 def on_two_lines(statistic: Statistic) -> Text:
     """A value, and its interval below it."""
     if statistic.value is None:
-        return Text(f"{UNKNOWN:>5}", style="dim")
+        return Text(f"{DASH:>5}", style="dim")
     return Text(f"{decimal(statistic.value):>5}", style="bold").append(
         f"\n {interval(statistic)}", style="dim not bold"
     )

@@ -11,7 +11,7 @@ from rich.text import Text
 from influbench.report import content
 from influbench.report.chart import cost_charts
 from influbench.report.names import Name
-from influbench.report.numbers import UNKNOWN, count, decimal, interval, seconds, share, trainings
+from influbench.report.numbers import DASH, count, decimal, interval, seconds, share, trainings
 from influbench.report.tables import new_table, on_one_line, side_by_side
 from influbench.report.trace import trace_tables
 from influbench.results import Agreement, Cell, ColumnRecord, Result, Results, Trust
@@ -102,7 +102,7 @@ def _trust_table(result: Result, columns: Sequence[ColumnRecord]) -> Table:
 
 def _seeds_needed(trust: Trust) -> Text:
     words = content.seeds_needed(trust)
-    return Text(f"{words:>4}", style="dim") if words == UNKNOWN else Text(f" {words}")
+    return Text(f"{words:>4}", style="dim") if words == DASH else Text(f" {words}")
 
 
 def _agreement_tables(result: Result, *, width: int, wide: bool) -> Iterator[RenderableType]:
@@ -154,7 +154,7 @@ def _agreement(found: Agreement | None, *, wide: bool) -> Text:
     """ "  .55  64%  [.52, .57] a" on one line, or the interval below the rest."""
     if found is None or found.value.value is None:
         failed = found is not None and found.failure is not None
-        return Text("failed", style="red") if failed else Text(f"{UNKNOWN:>4}", style="dim")
+        return Text("failed", style="red") if failed else Text(f"{DASH:>4}", style="dim")
     text = Text(f"{decimal(found.value.value):>4}", style="bold")
     text.append(f"{share(found.of_ceiling):>7}", style="cyan not bold")
     marked = Text(f" {found.letters}", style="magenta not bold") if found.letters else Text()

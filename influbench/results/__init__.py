@@ -3,7 +3,15 @@
 from influbench.results.checks import CheckedPlugin, CheckOutcome
 from influbench.results.claims import Claim, Verdict
 from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
-from influbench.results.explanations import Account, Effect, Explanation, MemorizationAccount, Point, Side, Strongest
+from influbench.results.explanations import (
+    Account,
+    Effect,
+    ExplanationRecord,
+    MemorizationAccount,
+    Point,
+    Side,
+    Strongest,
+)
 from influbench.results.forecasts import Forecast
 from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, to_json
 from influbench.results.runs import (
@@ -39,7 +47,7 @@ __all__ = [
     "CurvePoint",
     "Details",
     "Effect",
-    "Explanation",
+    "ExplanationRecord",
     "Failure",
     "Forecast",
     "JudgeRecord",

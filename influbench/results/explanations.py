@@ -51,7 +51,7 @@ class MemorizationAccount(Record):
     rank: int
 
 
-class Explanation(Record):
+class ExplanationRecord(Record):
     """One point of a run: a test point with its proponents and opponents, or a train point with what it does to tests.
 
     `accounts` and `memorization` begin with the truth, named "truth"; the latter is empty for a test point and for

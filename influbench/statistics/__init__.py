@@ -1,1 +1,1 @@
-"""How well scores agree with the truth, how reliable the truth is, and how sure one can be of either."""
+"""Statistics of the agreement of scores with the truth and of the reliability of the truth, with intervals."""

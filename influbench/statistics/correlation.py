@@ -1,4 +1,4 @@
-"""Correlations of scores with the truth, column by column, and their mean over columns, each with its linearisation."""
+"""Correlations of scores with the truth, column by column, and their mean over columns, each with its linearization."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _CELLS_AT_A_TIME = 2**24
 class Columns:
     """A statistic column by column."""
 
-    values: Tensor  # (n_columns,) nan where it is not defined, as a correlation is not where either column is constant
+    values: Tensor  # (n_columns,) nan where undefined, as a correlation is if either column is constant
     influence: Tensor  # (n_rows, n_columns) influence function of the statistic at each row; 0 where undefined
 
 
@@ -26,7 +26,7 @@ ColumnStatistic = Callable[[Tensor, Tensor], Columns]
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The part of a table in which a test point's statistic is taken."""
+    """The part of a table over which the statistics of its test points are computed."""
 
     rows: Tensor  # train points
     columns: Tensor  # test points
@@ -34,7 +34,7 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class ColumnMean:
-    """The mean over columns, None where no column has a value."""
+    """The mean over columns. The estimation is None if no column has a value."""
 
     estimation: Estimation | None
     values: Tensor  # (n_columns,) in the order of the table; nan where undefined
@@ -62,8 +62,8 @@ def mean_over_columns(of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequenc
     """Mean over test points of a statistic over the train points of the test point's block.
 
     `x` and `y` are (n_train, n_test). A test point with fewer than three train points in its block, or for which the
-    statistic is not defined, is not part of the mean. A table of one column (memorization) is taken as it is: only its
-    rows are a sample.
+    statistic is undefined, is not part of the mean. If a table has one column (memorization), only its rows are a
+    sample.
     """
     values = torch.full((x.shape[1],), torch.nan, dtype=torch.float64)
     variances = values.clone()
@@ -96,7 +96,7 @@ def mean_over_columns(of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequenc
 
 
 def pooled(of: ColumnStatistic, x: Tensor, y: Tensor) -> Estimation | None:
-    """A statistic over all pairs at once; None where it is undefined."""
+    """A statistic over all pairs at once; None if it is undefined."""
     found = of(x.reshape(-1, 1), y.reshape(-1, 1))
     if x.numel() < FEWEST or found.values.isnan().any():
         return None
@@ -104,12 +104,12 @@ def pooled(of: ColumnStatistic, x: Tensor, y: Tensor) -> Estimation | None:
 
 
 def spearman(x: Tensor, y: Tensor) -> Columns:
-    """Spearman's rank correlation, ties by mean ranks."""
+    """Spearman's rank correlation; ties share the mean rank."""
     return spearman_of_ranks(rank(x), rank(y))
 
 
 def spearman_of_ranks(x: Ranked, y: Ranked) -> Columns:
-    """Spearman's correlation of tables that are ranked already."""
+    """Spearman's correlation of tables that have already been ranked."""
     f, g = x.cdf - 0.5, y.cdf - 0.5
     covariance, var_x, var_y = (f * g).mean(1), f.square().mean(1), g.square().mean(1)
     defined = (var_x > 0) & (var_y > 0)
@@ -123,7 +123,7 @@ def spearman_of_ranks(x: Ranked, y: Ranked) -> Columns:
 
 
 def standard_ranks_within(table: Tensor, blocks: Sequence[Block]) -> Tensor:
-    """Standard ranks within blocks and 0 outside of them; nan in columns that have none."""
+    """Standard ranks within blocks and 0 outside of them; nan in columns without standard ranks."""
     ranks = torch.full(table.shape, torch.nan, dtype=torch.float64)
     for block in blocks:
         if len(block.rows) >= FEWEST:
@@ -134,14 +134,14 @@ def standard_ranks_within(table: Tensor, blocks: Sequence[Block]) -> Tensor:
 
 def pearson(x: Tensor, y: Tensor) -> Columns:
     """Pearson's linear correlation."""
-    zx, zy = _standardised(x), _standardised(y)
+    zx, zy = _standardized(x), _standardized(y)
     values = (zx * zy).mean(0)
     influence = zx * zy - values / 2 * (zx.square() + zy.square())
     return Columns(values, influence.nan_to_num(0.0))
 
 
 def kendall(x: Tensor, y: Tensor) -> Columns:
-    """Kendall's tau-b: concordant minus discordant pairs of rows over what ties leave of all pairs."""
+    """Kendall's tau-b: concordant minus discordant pairs of rows, over the geometric mean of the numbers untied."""
     at_a_time = max(1, _CELLS_AT_A_TIME // len(x) ** 2)
     parts = [_kendall(*tables) for tables in zip(x.split(at_a_time, dim=1), y.split(at_a_time, dim=1), strict=True)]
     return Columns(torch.cat([part.values for part in parts]), torch.cat([part.influence for part in parts], dim=1))
@@ -163,18 +163,18 @@ def _kendall(x: Tensor, y: Tensor) -> Columns:
 
 
 def _comparisons(table: Tensor) -> Tensor:
-    """(n, n_columns, n) int8: whether the first row's value is above (1), equal to (0) or below (-1) the other's."""
+    """Comparisons of rows, (n, n_columns, n) int8: 1 where the first row's value is higher, 0 if equal, -1 if lower."""
     values = table.T.contiguous()
     above, below = values.T[:, :, None] > values, values.T[:, :, None] < values
     return above.to(torch.int8) - below.to(torch.int8)
 
 
 def double_centered(table: Tensor) -> Tensor:
-    """The table without the means of its rows and columns: which point matters for which, beyond what holds for all."""
+    """The table minus the means of its rows and columns: effects of pairs, without effects common to all points."""
     return table - table.mean(0) - table.mean(1, keepdim=True) + table.mean()
 
 
-def _standardised(table: Tensor) -> Tensor:
+def _standardized(table: Tensor) -> Tensor:
     centered = table - table.mean(0)
     variance = centered.square().mean(0)
     constant = (table == table[:1]).all(0)

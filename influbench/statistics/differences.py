@@ -1,11 +1,11 @@
-"""Which estimators can be told apart: all pairwise differences, judged on the same points, with simultaneous intervals.
+"""All pairwise differences of estimators, judged on the same points, with simultaneous intervals.
 
-Intervals of all pairs hold at once with 95%: each reaches as many standard errors as the largest |difference| /
-standard error of all pairs does in 95 of 100 cases where nothing differs (Hothorn, Bretz, Westfall 2008). That
-quantile comes from normal draws with the differences' correlation. Standard errors are estimates, too, so the
-quantile is replaced by the one of Student's t with the same tail probability and with the fewest degrees of freedom
-of any pair. With few degrees of freedom that is above the quantile of the multivariate t, and intervals err on the
-wide side.
+The intervals of all pairs hold at once with a probability of 95%. Their half-width in standard errors is the 95%
+quantile of the largest |difference| / standard error over all pairs if no estimators differ (Hothorn, Bretz, Westfall
+2008). That quantile comes from normal draws with the correlation of the differences. Since standard errors are
+estimates as well, the quantile is replaced by the quantile of Student's t with the same tail probability and with the
+fewest degrees of freedom of any pair. With few degrees of freedom, this is above the quantile of the multivariate t, so
+the intervals are conservative.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _N_DRAWS = 20_000
 
 @dataclass(frozen=True)
 class Difference:
-    """Agreement of one estimator minus that of another, with its simultaneous 95 % interval."""
+    """Agreement of one estimator minus the agreement of another, with its simultaneous 95% interval."""
 
     first: str
     second: str
@@ -33,14 +33,14 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves 0 out."""
+        """True if the interval excludes 0."""
         low, high = self.statistic.low, self.statistic.high
         return low is not None and high is not None and not low <= 0 <= high
 
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """What is needed of the difference of two estimations, without the table of its contributions."""
+    """The difference of two estimations, reduced to the sums of its contributions."""
 
     first: str
     second: str
@@ -48,11 +48,11 @@ class _Pair:
     error: float | None
     degrees_of_freedom: float
     rows: Tensor  # (n_rows,) sums of the contributions
-    columns: Tensor | None  # (n_columns,) None where the columns are no sample
+    columns: Tensor | None  # (n_columns,) None if the columns are not a sample
 
 
 def differences(estimations: Mapping[str, Estimation]) -> list[Difference]:
-    """All pairs, the higher value first."""
+    """The differences of all pairs, the higher value first."""
     ordered = sorted(estimations, key=lambda name: -estimations[name].value)
     pairs = [_pair(first, second, estimations) for first, second in combinations(ordered, 2)]
     known = [pair for pair in pairs if pair.error]
@@ -74,10 +74,10 @@ def _pair(first: str, second: str, estimations: Mapping[str, Estimation]) -> _Pa
 
 
 def letters(names: list[str], found: list[Difference]) -> dict[str, str]:
-    """Compact letter display: names share a letter if, and only if, they cannot be told apart (Piepho 2004).
+    """Compact letter display: names share a letter if and only if they do not differ clearly (Piepho 2004).
 
-    `names` in descending order of value, so that the best have "a". Pairs are taken in the order of `found`, the best
-    with all others first: in no order at all, the groups on the way are exponentially many.
+    `names` are in descending order of value, so that the best have "a". Pairs are processed in the order of `found`,
+    the best with all others first; in an arbitrary order, the number of intermediate groups can grow exponentially.
     """
     apart = [(one.first, one.second) for one in found if one.is_clear]
     groups = [set(names)]
@@ -91,7 +91,7 @@ def letters(names: list[str], found: list[Difference]) -> dict[str, str]:
 
 
 def _largest_t(pairs: list[_Pair]) -> float:
-    """Standard errors on either side in a simultaneous 95% interval: a normal quantile, taken to Student's t."""
+    """Half-width of a simultaneous 95% interval in standard errors: a normal quantile, converted to Student's t."""
     rows = torch.stack([pair.rows for pair in pairs])
     columns = [pair.columns for pair in pairs if pair.columns is not None]
     covariance = rows @ rows.T
@@ -115,7 +115,7 @@ def _with_interval(value: float, error: float | None, critical: float) -> Statis
 
 
 def _is_within(group: set[str], place: int, groups: list[set[str]]) -> bool:
-    """Whether another group holds all of it; of equal ones the first stays."""
+    """True if another group contains this group; of equal groups, the first is kept."""
     return any(
         group < other or (group == other and place > elsewhere)
         for elsewhere, other in enumerate(groups)
@@ -124,6 +124,6 @@ def _is_within(group: set[str], place: int, groups: list[set[str]]) -> bool:
 
 
 def _letter(number: int) -> str:
-    """a ... z, A ... Z, then with a prime each further round."""
+    """The letter of a group: a ... z, A ... Z, then the same letters with primes."""
     alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
     return alphabet[number % len(alphabet)] + "'" * (number // len(alphabet))

@@ -1,10 +1,11 @@
-"""Values with what every point, seed and repeat contributed to them, so that every one has an interval.
+"""Values with the contributions of every point, seed and repeat, from which their intervals follow.
 
-A statistic of an (n_rows, n_columns) table is linearised: `value - estimand ~ contributions.sum()`, with the influence
+A statistic of an (n_rows, n_columns) table is linearized: `value - estimand ~ contributions.sum()`, with the influence
 function of the statistic at each cell (the infinitesimal jackknife, Efron 1982). Train points (rows) and test points
-(columns) are both random, and cells that share either are dependent, so that the variance is that of two-way clusters,
-rows + columns - cells (Cameron, Gelbach, Miller 2011). The truth's seeds and an estimator's repeats are further,
-independent sources of chance, each linearised in the same way and added; so is what an extrapolation may be off by.
+(columns) are both random, and cells that share either are dependent, so the variance is the variance of two-way
+clusters, rows + columns - cells (Cameron, Gelbach, Miller 2011). The truth's seeds and an estimator's repeats are
+further, independent sources of chance. Each is linearized in the same way, and the variances add up; so does the
+variance of the error of an extrapolation.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,11 +20,12 @@ from influbench.results import Statistic
 
 @dataclass(frozen=True, eq=False)
 class Estimation:
-    """A statistic of a table and its linearisation. All contributions sum to 0.
+    """A statistic of a table and its linearization. All contributions sum to 0.
 
-    `n_rows` and `n_columns` count those that take part; `n_columns` is None where the columns are no sample. `by_seed`
-    is None where the seeds are taken as they are: then the estimand is the value that these seeds have.
-    `by_extrapolation` is a standard error that no sample tells of, with its sign: it is common to all statistics.
+    `n_rows` and `n_columns` count the rows and columns that take part; `n_columns` is None if the columns are not a
+    sample. `by_seed` is None if the seeds are fixed: then the estimand is the value for these seeds.
+    `by_extrapolation` is a standard error that cannot be estimated from a sample, with its sign: the error is common to
+    all statistics.
     """
 
     value: float
@@ -31,16 +33,16 @@ class Estimation:
     n_rows: int
     n_columns: int | None
     by_seed: Tensor | None = None  # (n_seeds,)
-    by_repeat: tuple[Tensor, ...] = ()  # (n_repeats,) of each estimator that takes part
+    by_repeat: tuple[Tensor, ...] = ()  # (n_repeats,) for each estimator that takes part
     by_extrapolation: float = 0.0
 
     def standard_error(self) -> float | None:
-        """Over points, seeds and repeats; None where one of them is a single one."""
+        """The standard error over points, seeds and repeats; None if there is only one of any of them."""
         parts = self._variances()
         return None if parts is None else sqrt(sum(variance for variance, _ in parts))
 
     def degrees_of_freedom(self) -> float:
-        """Of this standard error (Satterthwaite 1946); infinite where it is 0."""
+        """The degrees of freedom of this standard error (Satterthwaite 1946); infinite if it is 0."""
         parts = self._variances() or []
         uncertain = sum(variance**2 / freedom for variance, freedom in parts)
         return sum(variance for variance, _ in parts) ** 2 / uncertain if uncertain else inf
@@ -59,7 +61,7 @@ class Estimation:
         return combined(self.value - other.value, [(1.0, self), (-1.0, other)])
 
     def correlation_interval(self) -> Statistic:
-        """The value with its 95 % interval, symmetric on Fisher's z scale, so that it stays within [-1, 1]."""
+        """The value with its 95% interval, symmetric on Fisher's z scale, so that it stays within [-1, 1]."""
         half = self._half_width()
         if half is None or abs(self.value) >= 1:
             return Statistic(value=self.value, low=None, high=None)
@@ -67,7 +69,7 @@ class Estimation:
         return Statistic(value=self.value, low=tanh(z - half), high=tanh(z + half))
 
     def interval(self) -> Statistic:
-        """The value with its symmetric 95 % interval."""
+        """The value with its symmetric 95% interval."""
         half = self._half_width()
         if half is None:
             return Statistic(value=self.value, low=None, high=None)
@@ -78,7 +80,7 @@ class Estimation:
         return None if error is None else float(stats.t.ppf(0.975, self.degrees_of_freedom())) * error
 
     def _variances(self) -> list[tuple[float, float]] | None:
-        """Each source's variance with its degrees of freedom; None where one of them has none."""
+        """The variance and degrees of freedom of each source; None if a source has only one point, seed or repeat."""
         sizes = [self.n_rows] if self.n_columns is None else [self.n_rows, self.n_columns]
         further = [*([] if self.by_seed is None else [self.by_seed]), *self.by_repeat]
         if min(sizes) < 2 or any(len(part) < 2 for part in further):
@@ -98,9 +100,9 @@ class Estimation:
 
 
 def combined(value: float, parts: Sequence[tuple[float, Estimation]]) -> Estimation:
-    """The statistic with this value whose linearisation is that sum of slopes times statistics of the same table.
+    """The statistic with this value whose linearization is the sum of slopes times statistics of the same table.
 
-    Seeds are common to all; repeats are those of each part's own estimator.
+    Seeds are common to all parts; repeats belong to the estimator of each part.
     """
     first = parts[0][1]
     of_seeds = [slope * part.by_seed for slope, part in parts if part.by_seed is not None]
@@ -123,7 +125,7 @@ def mean_estimation(parts: Sequence[Estimation]) -> Estimation:
 
 
 def repeated(parts: Sequence[Estimation]) -> Estimation:
-    """The mean over repeats of an estimator that draws at random, whose own chance enters the error."""
+    """The mean over repeats of an estimator that draws at random; its randomness enters the error."""
     mean = mean_estimation(parts)
     values = parts[0].contributions.new_tensor([part.value for part in parts])
     return mean if len(parts) < 2 else replace(mean, by_repeat=((values - mean.value) / len(parts),))

@@ -1,12 +1,12 @@
-"""Which of several things, each with a cost and a value, are worth their cost."""
+"""The Pareto front of cost and value."""
 
 from collections.abc import Sequence
 
 
 def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
-    """Numbers of those that nothing else beats in value at no higher cost or in cost at no lower value, cheapest first.
+    """Indices of the entries on the front, cheapest first; equal entries are all on it.
 
-    Of equal ones all are on the front.
+    No other entry has a higher value at the same or a lower cost, or a lower cost at the same or a higher value.
     """
     front: list[int] = []
     best, cost_of_best = float("-inf"), float("-inf")

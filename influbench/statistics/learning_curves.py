@@ -1,7 +1,7 @@
-"""When curves rise: times read off curves that are known at some steps, with straight lines between them.
+"""Times at which curves rise, for curves that are known at some steps and linear between them.
 
-A curve is (..., n_steps), known after each of `steps`, the first of which is 0. What it has gained is told from its own
-start, as a share of its own whole gain; a curve that ends no higher than it starts has no times, which are nan.
+A curve is (..., n_steps), known after each of `steps`, the first of which is 0. Its gain is measured from its own
+start, as a share of its own whole gain; the times of a curve that does not end above its start are nan.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def time_of(steps: Sequence[int], curves: Tensor, share: float) -> Tensor:
 def overlap(steps: Sequence[int], first: Tensor, second: Tensor, *, tail: float) -> Tensor:
     """The share of the second curve's gain made while the first goes from `tail` to 1 - `tail` of its own: (...).
 
-    0 if the second waits until the first is done, or was done before; 1 - 2 tail if both are one curve.
+    It is 0 if the second rises only after the first is done or before it starts, and 1 - 2 tail for equal curves.
     """
     begin, end = (time_of(steps, first, share) for share in (tail, 1 - tail))
     made = gained(second)
@@ -38,13 +38,13 @@ def overlap(steps: Sequence[int], first: Tensor, second: Tensor, *, tail: float)
 
 
 def initial_slope(steps: Sequence[int], curves: Tensor, *, until: float) -> Tensor:
-    """The mean rise per step from the start until this step: (...), negative where a curve falls at first."""
+    """The mean rise per step from the start until this step: (...), negative if a curve falls at first."""
     end = curves.new_tensor(float(until)).expand(curves.shape[:-1])
     return (value_at(steps, curves, end) - curves[..., 0]) / until
 
 
 def value_at(steps: Sequence[int], curves: Tensor, times: Tensor) -> Tensor:
-    """Each curve at its own time (...), within the steps; nan where the time is."""
+    """The value of each curve at its own time (...), which is within the steps; nan if the time is nan."""
     at = _tensor(steps, curves)
     after = torch.searchsorted(at, times.nan_to_num(0.0)).clamp(1, len(at) - 1)[..., None]
     before = after - 1

@@ -11,10 +11,10 @@ from influbench.statistics.estimation import Estimation, combined
 
 
 def mean_over_problems(groups: Sequence[Sequence[Estimation]]) -> Estimation:
-    """The mean over problems as they are; chance is in their train and test points.
+    """The mean over these fixed problems; their train and test points are random.
 
-    Problems of one group share their points, so that errors in common add up; groups are independent of each other:
-    their tables stand on the diagonal of one large table.
+    Problems in one group share their points, so their common errors add up. Groups are independent of each other: their
+    tables are blocks on the diagonal of one large table.
     """
     n_problems = sum(map(len, groups))
     tables = [
@@ -33,7 +33,7 @@ def mean_over_problems(groups: Sequence[Sequence[Estimation]]) -> Estimation:
 
 
 def ranks(values: Mapping[str, float]) -> dict[str, float]:
-    """1 for the highest value; ties share the mean rank."""
+    """Ranks by name: 1 for the highest value; ties share the mean rank."""
     return {
         name: 1 + sum(other > value for other in values.values()) + (list(values.values()).count(value) - 1) / 2
         for name, value in values.items()
@@ -41,9 +41,10 @@ def ranks(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def rank_bounds(names: Sequence[str], found: Sequence[Difference]) -> dict[str, tuple[int, int]]:
-    """Between which ranks each name lies, all at once with 95 %: who is clearly better, and who is clearly worse.
+    """The lowest and highest rank of each name, by the numbers that are clearly better and clearly worse.
 
-    From simultaneous intervals of all differences (Mogstad, Romano, Shaikh, Wilhelm 2024, "Inference for ranks").
+    The bounds hold for all names at once with 95%, because the intervals of all differences are simultaneous (Mogstad,
+    Romano, Shaikh, Wilhelm 2024, "Inference for ranks").
     """
     better = {name: sum(one.is_clear and one.second == name for one in found) for name in names}
     worse = {name: sum(one.is_clear and one.first == name for one in found) for name in names}

@@ -1,4 +1,4 @@
-"""Ranks of the columns of a table, ties sharing the mean rank."""
+"""Ranks of the columns of a table; ties share the mean rank."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """The columns of a table in ranks: `cdf` is the mid-distribution function, so that ties share the mean rank."""
+    """The ranks of the columns of a table: `cdf` is the mid-distribution function, so that ties share the mean rank."""
 
     cdf: Tensor  # (n_columns, n_rows) in (0, 1)
     order: Tensor  # (n_columns, n_rows) rows in ascending order
     below: Tensor  # (n_columns, n_rows) number of smaller values
-    upto: Tensor  # (n_columns, n_rows) number of values not larger
+    upto: Tensor  # (n_columns, n_rows) number of smaller or equal values
 
 
 def rank(table: Tensor) -> Ranked:
@@ -26,14 +26,14 @@ def rank(table: Tensor) -> Ranked:
 
 
 def weight_above(ranked: Ranked, weights: Tensor) -> Tensor:
-    """For each value, the mean over rows of `weights` where the row's value is larger, and half where it is equal."""
+    """For each value, the mean over rows of `weights`, in full if the row's value is larger and by half if equal."""
     sums = torch.nn.functional.pad(weights.gather(1, ranked.order).cumsum(1), (1, 0))
     half_way = (sums.gather(1, ranked.below) + sums.gather(1, ranked.upto)) / 2
     return (sums[:, -1:] - half_way) / weights.shape[1]
 
 
 def standard_ranks(table: Tensor) -> Tensor:
-    """Ranks of each column of (n_rows, n_columns), with mean 0 and norm 1; nan where all are the same.
+    """Ranks of each column of (n_rows, n_columns), with mean 0 and norm 1; nan in constant columns.
 
     The inner product of two such columns is Spearman's correlation.
     """

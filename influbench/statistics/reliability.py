@@ -1,13 +1,13 @@
-"""How far the truth can be trusted: what another set of seeds would have said, and the best that can be reached.
+"""The reliability of the truth: its correlation with the truth of other seeds, and the ceiling that follows from it.
 
-Disjoint sets of k seeds are drawn, their mean effects are correlated, and the correlation is averaged over many draws:
-the measured curve h(k), up to half of the seeds. One doubling is extrapolated. Spearman (1910) and Brown (1910) let the
-odds h / (1 - h) grow in proportion to k. Leave-one-out effects have heavy tails and noise that grows with the effect,
-and their odds grow more slowly; so the growth that was measured over the last doubling goes on for one more. On truths
-of 64 seeds it changes little from doubling to doubling; what it may change by enters the intervals.
+Disjoint sets of k seeds are drawn, their mean effects are correlated, and the correlation is averaged over many draws.
+This is the measured curve h(k), up to half of the seeds. One doubling is extrapolated. By Spearman (1910) and Brown
+(1910), the odds h / (1 - h) grow in proportion to k. Leave-one-out effects have heavy tails and noise that grows with
+the effect, and their odds grow more slowly, so the growth measured over the last doubling is continued for one more. On
+truths of 64 seeds, the growth changes little from doubling to doubling; the possible change enters the intervals.
 
-The best rank correlation that any scores can have with the truth is sqrt(reliability): that of the expected ranks. The
-ceiling is its mean over test points.
+The best rank correlation that any scores can have with the truth is sqrt(reliability), reached by the expected ranks.
+The ceiling is its mean over test points.
 """
 
 from collections.abc import Sequence
@@ -29,33 +29,33 @@ from influbench.statistics.correlation import (
 from influbench.statistics.estimation import Estimation, combined, mean_estimation
 
 _N_SPLITS = 24  # draws that the value is averaged over
-_N_DELETED_FROM = 8  # draws of them from which each seed is left out in turn
+_N_DELETED_FROM = 8  # draws from which each seed is left out in turn
 
-# Standard error of the logarithm of the factor by which the odds grow over the next doubling. Where the factor was
-# measured over the last doubling: from one to the next it changed by up to 10 % on real truths of 64 seeds, and by 23 %
-# in simulations with heavy tails. Where it was not, the interval reaches from Spearman and Brown's 2 down to no growth.
+# Standard error of the logarithm of the factor by which the odds grow over the next doubling. A measured factor changed
+# from one doubling to the next by up to 10% on real truths of 64 seeds, and by 23% in simulations with heavy tails. If
+# the factor was not measured, the interval reaches from Spearman and Brown's factor 2 down to no growth.
 _ERROR_OF_GROWTH = 0.12
 _ERROR_OF_UNKNOWN_GROWTH = log(2) / 2
 
-Split = tuple[tuple[int, ...], tuple[int, ...]]
+SeedSplit = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Of a truth with all its seeds. None where fewer than two seeds were trained."""
+    """The reliability of a truth with all its seeds. None if fewer than two seeds were trained."""
 
     reliability: Estimation | None
-    ceiling: Estimation | None  # None also where the reliability is not above 0
+    ceiling: Estimation | None  # None also if the reliability is not above 0
     curve: dict[int, Estimation]  # measured, by number of seeds in each half
     n_seeds: int
 
     @property
     def single_seed(self) -> Estimation | None:
-        """Of one seed alone."""
+        """The reliability of one seed."""
         return self.curve.get(1)
 
     def seeds_needed(self, wanted: float) -> int | None:
-        """Seeds for this reliability, on the measured curve and one doubling beyond it; None if more than there are."""
+        """Seeds for this reliability, on the measured curve and one doubling beyond it; None if it takes more."""
         if self.reliability is None:
             return None
         points = sorted((n, one.value) for n, one in {**self.curve, self.n_seeds: self.reliability}.items())
@@ -68,7 +68,7 @@ class Reliability:
 
 
 def reliability(truth: Tensor, blocks: Sequence[Block]) -> Reliability:
-    """Of a truth (n_seeds, n_train, n_test), per test point within its block, averaged over test points."""
+    """The reliability of a truth (n_seeds, n_train, n_test) within blocks, averaged over test points."""
     n_seeds = len(truth)
     sizes = halvings(n_seeds // 2)
     measured = {size: _half_splits(truth, blocks, size) for size in sizes}
@@ -80,20 +80,19 @@ def reliability(truth: Tensor, blocks: Sequence[Block]) -> Reliability:
 
 
 def halvings(size: int) -> list[int]:
-    """size, size // 2, ..., 1."""
+    """Repeated halves: size, size // 2, ..., 1."""
     return [size, *halvings(size // 2)] if size else []
 
 
-def splits(n_seeds: int, size: int) -> list[Split]:
-    """Disjoint pairs of sets of `size` seeds: all of them, or a fixed random choice where they are many."""
+def splits(n_seeds: int, size: int) -> list[SeedSplit]:
+    """Disjoint pairs of sets of `size` seeds: all of them, or a fixed random choice if there are many."""
     if comb(n_seeds, size) * comb(n_seeds - size, size) // 2 <= _N_SPLITS + _N_SPLITS // 2:
-        return [
-            (half, other)
-            for half in combinations(range(n_seeds), size)
-            for other in combinations([seed for seed in range(n_seeds) if seed not in half], size)
-            if half < other
-        ]
-    random, chosen = Random(0), set[Split]()
+        pairs: list[SeedSplit] = []
+        for half in combinations(range(n_seeds), size):
+            others = combinations([seed for seed in range(n_seeds) if seed not in half], size)
+            pairs += [(half, other) for other in others if half < other]
+        return pairs
+    random, chosen = Random(0), set[SeedSplit]()
     while len(chosen) < _N_SPLITS:
         drawn = random.sample(range(n_seeds), 2 * size)
         half, other = tuple(sorted(drawn[:size])), tuple(sorted(drawn[size:]))
@@ -107,7 +106,7 @@ def deleted_seed_contributions(values: Tensor) -> Tensor:
 
 
 def _half_splits(truth: Tensor, blocks: Sequence[Block], size: int) -> ColumnMean:
-    """The correlation between disjoint sets of `size` seeds, averaged over draws, with the seeds' share."""
+    """The correlation between disjoint sets of `size` seeds, averaged over draws, with the contributions of seeds."""
     drawn = splits(len(truth), size)
     found = [
         mean_over_columns(spearman, truth[list(half)].mean(0), truth[list(other)].mean(0), blocks)
@@ -125,8 +124,8 @@ def _half_splits(truth: Tensor, blocks: Sequence[Block], size: int) -> ColumnMea
     )
 
 
-def _by_seed_pairs(truth: Tensor, drawn: Sequence[Split], found: Sequence[ColumnMean]) -> Tensor | None:
-    """Contributions of the seeds to the mean over pairs of seeds: from the mean over the pairs without each."""
+def _by_seed_pairs(truth: Tensor, drawn: Sequence[SeedSplit], found: Sequence[ColumnMean]) -> Tensor | None:
+    """Contributions of the seeds to the mean over pairs of seeds, from the mean over the pairs without each seed."""
     n_seeds = len(truth)
     known = [(pair, mean.estimation.value) for pair, mean in zip(drawn, found, strict=True) if mean.estimation]
     without = [[value for ((a,), (b,)), value in known if seed not in (a, b)] for seed in range(n_seeds)]
@@ -136,11 +135,12 @@ def _by_seed_pairs(truth: Tensor, drawn: Sequence[Split], found: Sequence[Column
     return deleted_seed_contributions(torch.tensor(means, dtype=torch.float64))
 
 
-def _by_seed(truth: Tensor, blocks: Sequence[Block], drawn: Sequence[Split]) -> Tensor:
-    """Contributions of the seeds: each is left out of its half in turn, the other half staying as it is.
+def _by_seed(truth: Tensor, blocks: Sequence[Block], drawn: Sequence[SeedSplit]) -> Tensor:
+    """Contributions of the seeds: each is left out of its half in turn, while the other half is unchanged.
 
-    What that changes is compared with the other seeds of the same draw, since a smaller half is less reliable whoever
-    is left out. A seed takes part in 2 size / n_seeds of the draws, and moves a half of one seed less a little more.
+    The change is compared with the change for the other seeds of the same draw, since a smaller half is less reliable
+    whichever seed is left out. A seed takes part in 2 size / n_seeds of the draws, and has a slightly larger effect on
+    a half with one seed less.
     """
     n_seeds, size = len(truth), len(drawn[0][0])
     effects, n_drawn = torch.zeros(n_seeds, dtype=torch.float64), torch.zeros(n_seeds, dtype=torch.float64)
@@ -159,7 +159,7 @@ def _by_seed(truth: Tensor, blocks: Sequence[Block], drawn: Sequence[Split]) -> 
 
 
 def _extrapolated(curve: dict[int, Estimation], sizes: Sequence[int], n_seeds: int) -> Estimation:
-    """From the largest half to all seeds: the odds grow as they did up to that half, by the same power of the seeds."""
+    """The reliability of all seeds, extrapolated from the largest half with the same power of the seeds in the odds."""
     half = curve[sizes[0]]
     before = curve.get(sizes[1]) if len(sizes) > 1 else None
     doubling = log(n_seeds / sizes[0])
@@ -181,12 +181,12 @@ def _extrapolated(curve: dict[int, Estimation], sizes: Sequence[int], n_seeds: i
 
 
 def _uncertain(found: Estimation, error_of_log_odds: float) -> Estimation:
-    """The reliability with what its log-odds may be off by."""
+    """The reliability with the standard error of its extrapolated log-odds."""
     return replace(found, by_extrapolation=abs(found.value * (1 - found.value)) * error_of_log_odds)
 
 
 def _times_odds(half: Estimation, factor: float) -> Estimation:
-    """Spearman and Brown's formula, factor h / (1 + (factor - 1) h), and -1 where that is below it or has no value."""
+    """Spearman and Brown's formula, factor h / (1 + (factor - 1) h); -1 if that is lower or undefined."""
     if (2 * factor - 1) * half.value <= -1:
         return half.apply(lambda _: -1.0, 0.0)
     scale = 1 + (factor - 1) * half.value
@@ -194,7 +194,7 @@ def _times_odds(half: Estimation, factor: float) -> Estimation:
 
 
 def _ceiling(found: Estimation, half: ColumnMean) -> Estimation | None:
-    """The mean of sqrt(reliability) over test points, to second order in how far the test points differ."""
+    """The mean of sqrt(reliability) over test points, to second order in the differences between test points."""
     if found.value <= 0 or half.estimation is None:
         return None
     defined = ~half.values.isnan()
@@ -207,7 +207,7 @@ def _ceiling(found: Estimation, half: ColumnMean) -> Estimation | None:
 
 
 def _between(below: tuple[int, float], above: tuple[int, float], wanted: float) -> int:
-    """Seeds at which the curve passes a reliability, the log-odds being linear in the logarithm of the seeds."""
+    """Seeds at which the curve reaches a reliability; the log-odds are linear in the logarithm of the seeds."""
     if below[1] <= 0 or above[1] >= 1:
         return above[0]
     passed = (_log_odds(wanted) - _log_odds(below[1])) / (_log_odds(above[1]) - _log_odds(below[1]))

@@ -1,9 +1,9 @@
 """Intervals of any statistic of means over examples and over seeds, by resampling both.
 
-The Bayesian bootstrap (Rubin 1981): in each resample every example, and every seed, has a random weight with an
-exponential distribution. The weights are drawn for an example's id, so that an example weighs the same in whatever
-group and row it stands. Examples and seeds are resampled independently (the pigeonhole bootstrap of Owen 2007 with
-these weights), which errs on the wide side where every cell of the table has noise of its own.
+The method is the Bayesian bootstrap (Rubin 1981): in each resample, every example and every seed has a random weight
+with an exponential distribution. Weights are drawn for an example's id, so an example has the same weight in every
+group and row. Examples and seeds are resampled independently (the pigeonhole bootstrap of Owen 2007 with these
+weights), which is conservative if every cell of the table has its own noise.
 """
 
 from math import ceil, floor, isinf
@@ -18,7 +18,7 @@ _AT_A_TIME = 2**24  # numbers
 
 
 def weights(ids: Tensor, *, n_resamples: int, seed: int) -> Tensor:
-    """Weights (1 + n_resamples, n), rows of sum 1; the first row has equal ones, and gives the value itself."""
+    """Weights (1 + n_resamples, n) whose rows sum to 1; those of the first row are equal, and give the value itself."""
     resamples = torch.tensor([derive(seed, "resample", number) for number in range(n_resamples)])
     drawn = -uniform(hash_integers(resamples[:, None], ids[None])).log()
     together = torch.cat([torch.ones(1, len(ids), dtype=torch.float64), drawn])
@@ -26,7 +26,7 @@ def weights(ids: Tensor, *, n_resamples: int, seed: int) -> Tensor:
 
 
 def weighted_means(values: Tensor, of_seeds: Tensor, of_examples: Tensor) -> Tensor:
-    """Means (n_weights, n_steps) of values (n_seeds, n_steps, n) under each row of both weights."""
+    """Means (n_weights, n_steps) of values (n_seeds, n_steps, n) under each row of both tables of weights."""
     n_seeds, n_steps, n = values.shape
     at_a_time = max(1, _AT_A_TIME // (n_steps * n))
     flat = values.reshape(n_seeds, n_steps * n)
@@ -39,10 +39,10 @@ def weighted_means(values: Tensor, of_seeds: Tensor, of_examples: Tensor) -> Ten
 
 
 def percentile_interval(resampled: Tensor) -> Statistic:
-    """The first of the values (1 + n_resamples,) with the 95 % interval of the others.
+    """The first of the values (1 + n_resamples,) with the 95% interval of the others.
 
-    A resample in which the statistic is not defined (nan) could be anything: it counts as lower than all others at the
-    low end and as higher at the high end, where enough of them leave the interval without that end.
+    A resample with an undefined statistic (nan) could have any value: it counts as the lowest at the low end and as the
+    highest at the high end. If there are enough of these, the interval does not have that end.
     """
     value, others = float(resampled[0]), resampled[1:]
     if value != value:

@@ -1,4 +1,4 @@
-"""Whether scores find the train points that matter: the top k, the clear proponents, the sign."""
+"""Statistics of how well scores find the train points that matter: the top k, the clear proponents, the sign."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from influbench.statistics.ranks import rank, weight_above
 def overlap(k: int) -> ColumnStatistic:
     """Share of the truth's k highest that are among the scores' k highest, (found - k/n) / (1 - k/n): 0 by chance.
 
-    Points tied at the threshold share the places that are left.
+    Points tied at the threshold share the remaining places.
     """
 
     def of(x: Tensor, y: Tensor) -> Columns:
@@ -28,7 +28,7 @@ def overlap(k: int) -> ColumnStatistic:
 
 
 def auroc(x: Tensor, y: Tensor) -> Columns:
-    """Area under the ROC curve: the probability that one with y = 1 scores above one with y = 0, ties by half."""
+    """Area under the ROC curve: the probability that a row with y = 1 scores above one with y = 0, ties by half."""
     n, ranked = len(x), rank(x)
     positive = y.T.double()
     n_positive = positive.sum(1, keepdim=True)
@@ -58,14 +58,14 @@ def sign_agreement(scores: Tensor, truth: Tensor, clear: Tensor) -> Estimation |
 
 
 def membership(table: Tensor, k: int) -> Tensor:
-    """How far each value is among the k highest of its column, (n_rows, n_columns) in [0, 1]; the sum is k."""
+    """Membership of each value in the k highest of its column, (n_rows, n_columns) in [0, 1]; each column sums to k."""
     threshold = table.topk(k, dim=0).values[-1]
     above, tied = (table > threshold).double(), (table == threshold).double()
     return above + tied * (k - above.sum(0)) / tied.sum(0)
 
 
 def _mean_near_threshold(table: Tensor, other: Tensor, k: int) -> Tensor:
-    """Mean of `other` over the rows whose values have ranks about k, half as many to either side."""
+    """Mean of `other` over about k rows whose ranks are closest to k, half of them on either side."""
     half = max(1, k // 2)
     near = table.argsort(dim=0, descending=True)[max(0, k - half) : k + half]
     return other.gather(0, near).mean(0)

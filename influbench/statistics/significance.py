@@ -1,4 +1,4 @@
-"""Which effects and which correlations are not chance, at a false discovery rate of 5 %."""
+"""Effects and correlations that are not due to chance, at a false discovery rate of 5%."""
 
 from math import sqrt
 
@@ -11,10 +11,10 @@ _FEWEST_SEEDS = 3
 
 
 def clear_effects(truth: Tensor) -> Tensor | None:
-    """Where effects (n_seeds, n_train, n_test) are not 0, by a t test over seeds with and without the point, in pairs.
+    """True where effects (n_seeds, n_train, n_test) are not 0, by a paired t test over seeds.
 
-    The false discovery rate is that of Benjamini and Hochberg (1995) over the whole table. None with fewer than three
-    seeds, where the test has next to no power.
+    The false discovery rate is controlled over the whole table (Benjamini and Hochberg 1995). None with fewer than
+    three seeds, where the test has almost no power.
     """
     n_seeds = len(truth)
     if n_seeds < _FEWEST_SEEDS:
@@ -26,7 +26,7 @@ def clear_effects(truth: Tensor) -> Tensor | None:
 
 
 def share_significant(correlations: Tensor, n: int) -> float | None:
-    """Share of the defined correlations of n points that are not 0, by Student's t (that of scipy's spearmanr)."""
+    """Share of the defined correlations of n points that are not 0, by Student's t, as in scipy's spearmanr."""
     defined = correlations[~correlations.isnan()]
     if not len(defined) or n < _FEWEST_SEEDS:
         return None

@@ -1,4 +1,4 @@
-"""What scores are held against: how reliable it is, and how well an estimator's scores agree with it."""
+"""Yardsticks, which scores are compared with: their reliability, and the agreement of an estimator's scores."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +26,8 @@ from influbench.statistics.reliability import Reliability, deleted_seed_contribu
 from influbench.statistics.retrieval import auroc, overlap, sign_agreement
 from influbench.statistics.significance import clear_effects, share_significant
 
-TOP_SHARE = 0.05  # of the train points: the k whose overlap is looked at
-MOST_MEMORISED_SHARE = 0.2  # of the train points
+TOP_SHARE = 0.05  # of the train points: k of the top-k overlap
+MOST_MEMORIZED_SHARE = 0.2  # of the train points
 
 
 StatisticName = Literal["spearman", "auroc"]
@@ -57,20 +57,20 @@ MEASUREMENTS: dict[StatisticName, Measurement] = {
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """How well an estimator's scores agree with the mean truth; None where that is not defined."""
+    """The agreement of an estimator's scores with the mean truth; None if undefined."""
 
     value: Estimation | None  # with the truth of these seeds
-    of_ceiling: Estimation | None  # with what many seeds would show: value / ceiling, where seeds are chance as well
+    of_ceiling: Estimation | None  # with the truth of many seeds: value / ceiling, with seeds as a source of chance
     n_undefined: int  # columns of the table without a value, because scores or truth are constant there
 
 
 @dataclass(frozen=True, eq=False)
 class Yardstick:
-    """A truth (n_seeds, n_rows, n_columns), and how scores are compared with it.
+    """A truth (n_seeds, n_rows, n_columns), and the way in which scores are compared with it.
 
     Rows are train points, columns test points; memorization has one column. Each column is compared within its block
     of the table. With `weights` (n_rows, n_train), rows are sets of train points and scores are summed over each set.
-    Flags that are known are a truth of one seed that is not `noisy`: they have no reliability and no ceiling.
+    Known flags are a truth of one seed that is not `noisy`: they do not have a reliability or a ceiling.
     """
 
     effects: Tensor
@@ -103,7 +103,7 @@ class Yardstick:
         return self.effects.shape[2]
 
     def held(self, scores: Tensor) -> Tensor:
-        """Scores of train points, (n_train, n_test) or (n_train,), as they are compared: (n_rows, n_columns)."""
+        """Scores of train points, (n_train, n_test) or (n_train,), in the form to compare: (n_rows, n_columns)."""
         table = scores[:, None] if scores.ndim == 1 else scores
         return table if self.weights is None else self.weights @ table.double()
 
@@ -114,18 +114,18 @@ class Yardstick:
 
     @cached_property
     def reliability(self) -> Reliability:
-        """How far the truth itself can be trusted; empty unless `has_reliability`."""
+        """The reliability of the truth itself; empty unless `has_reliability`."""
         if not self.has_reliability:
             return Reliability(None, None, {}, len(self.effects))
         return reliability(self.effects, self.blocks)
 
     @cached_property
     def clear(self) -> Tensor | None:
-        """Where effects are clearly not 0; see `clear_effects`."""
+        """True where effects are clearly not 0; see `clear_effects`."""
         return clear_effects(self.effects)
 
     def agreement(self, repeats: Sequence[Tensor]) -> Agreement:
-        """Of the held scores of one or more repeats of an estimator; undefined unless all of them are."""
+        """The agreement of held scores of one or more repeats of an estimator; undefined unless defined for all."""
         found = [mean_over_columns(self.measurement.of, scores, self.mean, self.blocks) for scores in repeats]
         defined = [one.estimation for one in found if one.estimation is not None]
         n_undefined = max(one.n_undefined for one in found)
@@ -159,7 +159,7 @@ class Yardstick:
         )
 
     def _over_test_points(self, repeats: Sequence[Tensor]) -> dict[str, object]:
-        """How test points differ, what is left without the means of rows and columns, and all pairs at once."""
+        """The agreement by test point, without the means of rows and columns, and over all pairs at once."""
         values = torch.stack(
             [mean_over_columns(spearman, scores, self.mean, self.blocks).values for scores in repeats]
         ).mean(0)
@@ -176,7 +176,7 @@ class Yardstick:
 
     def _among_most(self, repeats: Sequence[Tensor]) -> dict[str, object]:
         """The agreement among the train points that the truth ranks highest."""
-        n_most = max(1, round(MOST_MEMORISED_SHARE * len(self.mean)))
+        n_most = max(1, round(MOST_MEMORIZED_SHARE * len(self.mean)))
         most = self.mean[:, 0].topk(n_most).indices
         among = Yardstick(self.effects[:, most], whole_table(n_most, 1))
         return {"n_most": n_most, "among_most": among._by(spearman, [scores[most] for scores in repeats])}
@@ -190,7 +190,7 @@ class Yardstick:
         )
 
     def _by_seed(self, repeats: Sequence[Tensor]) -> Tensor:
-        """What each of the truth's seeds contributes to the agreement."""
+        """The contribution of each of the truth's seeds to the agreement."""
         ranks = [standard_ranks_within(scores, self.blocks) for scores in repeats]
         without = [
             torch.stack([(of_scores * of_truth).sum(0).nanmean() for of_scores in ranks]).mean()
@@ -206,12 +206,12 @@ class Yardstick:
 
 
 def correlations(effects: Tensor, blocks: Sequence[Block] | None = None) -> Yardstick:
-    """A truth (n_seeds, n_rows, n_columns) whose ranks scores should have, over the whole table without blocks."""
+    """A truth (n_seeds, n_rows, n_columns) that scores should rank alike; without blocks, over the whole table."""
     return Yardstick(effects, blocks or whole_table(*effects.shape[1:]))
 
 
 def flags(positive: Tensor) -> Yardstick:
-    """Train points (n_train,) that are known to be positive, and that high scores should find."""
+    """A yardstick of train points (n_train,) that are known to be positive, and that should have high scores."""
     table = positive.double()[None, :, None]
     return Yardstick(table, whole_table(len(positive), 1), statistic="auroc", noisy=False)
 
@@ -224,7 +224,7 @@ def statistic(estimation: Estimation | None) -> Statistic:
 def _over_repeats(
     repeats: Sequence[Tensor], of: Callable[[Tensor], Estimation | None], *, share: bool = False
 ) -> Statistic:
-    """The mean over repeats with its interval; that of a `share` in [0, 1] is cut off there."""
+    """The mean over repeats with its interval; the interval of a `share` is cut off at 0 and 1."""
     found = [of(scores) for scores in repeats]
     defined = [one for one in found if one is not None]
     if len(defined) < len(found):

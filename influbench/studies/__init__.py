@@ -1,4 +1,4 @@
-"""Questions that a table of agreements does not answer, each in a folder; register a new one in the list below."""
+"""Studies: questions that a table of agreements does not answer, each in a folder. Register a new one below."""
 
 from influbench.api import Spec, hookimpl
 
@@ -11,7 +11,7 @@ def influbench_studies() -> list[Spec]:
         Spec(
             "decomposition",
             f"{here}.decomposition.study:Decomposition",
-            "what turn-over dropout's scores are made of",
+            "the parts that turn-over dropout's scores are made of",
         ),
         Spec(
             "dynamics",

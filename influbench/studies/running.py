@@ -1,4 +1,4 @@
-"""A study from its name and a plan to what it found, the same for influbench's own and for everybody's."""
+"""Running a study, from its name and a plan to its findings; the same for influbench's studies and for plugins'."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -33,9 +33,10 @@ def run_study(
     resources: Resources | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Path, Record]:
-    """Ask this study on the problems of a plan and write what it found, as `influbench study` does.
+    """Run this study on the problems of a plan and write its findings, as `influbench study` does.
 
-    It is written to `directory`, or to a new one below `runs`, which is made once all is checked and nothing trained.
+    The findings go to `directory`, or to a new directory below `runs`, which is created after all checks and before any
+    training.
     """
     places: list[RunDirectory] = []
 
@@ -64,9 +65,9 @@ def ask(
     progress: Progress = no_progress,
     ready: Callable[[], None] = lambda: None,
 ) -> Record:
-    """What this study finds on the problems of a plan. `ready` is called when all is checked and nothing trained.
+    """The findings of this study on the problems of a plan. `ready` is called after all checks, before any training.
 
-    UsageError before that where the study's settings do not fit, an estimator cannot run or a problem is refused.
+    Raises UsageError before that if the study's settings do not fit, an estimator cannot run, or a problem is invalid.
     """
     registry, resources = registry or installed(), resources or Resources()
     study, who = settings_of(plan, name, registry), registry.supplied("study", Selector(name, {}))
@@ -91,7 +92,7 @@ def settings_of(plan: Plan, name: str, registry: Registry) -> Study[Any]:
 
 
 def with_options(plan: Plan, name: str, values: Mapping[str, object], registry: Registry) -> Plan:
-    """The plan with what a study's options replace, by what they replace. UsageError where a value does not fit."""
+    """The plan with these values of a study's options, by what they replace. UsageError if a value does not fit."""
     settings = settings_of(plan, name, registry)
     keys = [field.name for field in fields(settings) if field.init]  # type: ignore[arg-type]
     if "estimators" not in keys and "estimators" in values:
@@ -110,7 +111,7 @@ def with_options(plan: Plan, name: str, values: Mapping[str, object], registry: 
 
 
 def print_study(console: Console, record: Record, *, name: str = "", registry: Registry | None = None) -> None:
-    """Print what a study found, as wide as the console. Without a name, it is the one with the record's schema."""
+    """Print a study's findings at the width of the console. Without a name, use the study with the record's schema."""
     registry = registry or installed()
     name = name or study_of_schema(record.schema_name, registry) or ""  # type: ignore[attr-defined]
     study, who = registry.load("study", name), registry.supplied("study", Selector(name, {}))
@@ -119,7 +120,7 @@ def print_study(console: Console, record: Record, *, name: str = "", registry: R
 
 
 def _check_record(study: Study[Any], who: str) -> None:
-    """PluginError where what a study finds could not be read back."""
+    """Raise PluginError if the findings of this study could not be read back from a file."""
     if schema_of(type(study)) is None or not issubclass(study.record, Record):
         raise PluginError(
             f"study {who} has no record with a schema; write `record = ...`, a subclass of influbench.results.Record "
@@ -128,7 +129,7 @@ def _check_record(study: Study[Any], who: str) -> None:
 
 
 def _called(who: str, call: Callable[[], T]) -> T:
-    """What a study's code returns; PluginError if it raises anything that is not ours."""
+    """Return what a study's code returns; raise PluginError for any error that is not influbench's own."""
     try:
         with isolated():
             return call()

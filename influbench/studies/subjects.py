@@ -1,4 +1,4 @@
-"""The problems of a plan, as a study takes them."""
+"""The problems of a plan, in the form that a study receives."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class PreparedSubject(Subject):
-    """A problem that the engine has prepared, for the study of this name."""
+    """A problem prepared by the engine, for the study of this name."""
 
     def __init__(
         self, prepared: Prepared, *, study: str, root_seed: int, resources: Resources, progress: Progress
@@ -66,7 +66,7 @@ class PreparedSubject(Subject):
 def subjects_of(
     plan: Plan, registry: Registry, *, study: str, resources: Resources, progress: Progress
 ) -> list[PreparedSubject]:
-    """Every problem of a resolved plan, for the study of this name. UsageError where a problem is refused."""
+    """All problems of a resolved plan, for the study of this name. UsageError if a problem is invalid."""
     prepared, refused = prepare(plan, registry, named=plan.estimators, resources=resources)
     if refused:
         raise UsageError(f"{refused[0].problem} cannot be studied: {refused[0].reason}")
@@ -77,7 +77,7 @@ def subjects_of(
 
 
 def check_estimators(subjects: Sequence[Subject]) -> None:
-    """UsageError where one of the estimators cannot run on one of the problems."""
+    """Raise UsageError if one of the estimators cannot run on one of the problems."""
     for subject in subjects:
         for candidate in subject.prepared.candidates:
             if candidate.obstacle is not None:
@@ -85,7 +85,7 @@ def check_estimators(subjects: Sequence[Subject]) -> None:
 
 
 def estimate_of(candidate: Candidate, repeat: int) -> Estimate:
-    """The predictions of an estimator in one of its repeats. An error names the estimator and who supplies it."""
+    """The predictions of an estimator in one of its repeats. An error names the estimator and its distribution."""
     view, estimator, who = candidate.problems[repeat], candidate.estimator, candidate.supplied
     assert estimator is not None
     try:
@@ -98,7 +98,7 @@ def estimate_of(candidate: Candidate, repeat: int) -> Estimate:
 
 
 def with_masks_of_units(candidate: Candidate) -> TurnOverDropout:
-    """The turn-over dropout that a candidate is. UsageError if it is another estimator, or gates whole members."""
+    """The candidate as a turn-over dropout. UsageError if it is another estimator or its masks gate whole members."""
     estimator = candidate.estimator
     if not isinstance(estimator, TurnOverDropout) or estimator.units == "member":
         raise UsageError(f"{candidate.selector} has no masks of units; name a turn_over_dropout, in the plan or by -e")

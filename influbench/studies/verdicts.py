@@ -1,4 +1,4 @@
-"""What a claim's statistic says of it."""
+"""Verdicts on claims, by the intervals of their statistics."""
 
 from math import inf
 
@@ -8,17 +8,17 @@ Range = tuple[float, float]  # open at both ends
 
 
 def above(bound: float) -> Range:
-    """All numbers above it."""
+    """All numbers above the bound."""
     return bound, inf
 
 
 def below(bound: float) -> Range:
-    """All numbers below it."""
+    """All numbers below the bound."""
     return -inf, bound
 
 
 def verdict(found: Statistic, *, supported: Range, refuted: Range) -> Verdict:
-    """`supported` or `not supported` if the whole 95 % interval lies in the range that stands for it."""
+    """`supported` or `not supported` if the whole 95% interval lies within that range, otherwise `undecided`."""
     if found.low is None or found.high is None:
         return "undecided"
     if supported[0] < found.low and found.high < supported[1]:
@@ -29,7 +29,7 @@ def verdict(found: Statistic, *, supported: Range, refuted: Range) -> Verdict:
 def judged(
     id_: str, statement: str, problem: str, found: Statistic, *, rule: str, supported: Range, refuted: Range
 ) -> Claim:
-    """The claim with what was found and its verdict."""
+    """The claim with its statistic and its verdict."""
     return Claim(
         id=id_,
         statement=statement,

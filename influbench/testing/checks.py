@@ -1,4 +1,4 @@
-"""One promise of the plugin contract, and how keeping it is found out."""
+"""One promise of the plugin contract, and the check that a plugin keeps it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from influbench.results import CheckOutcome
 
 
 class ContractError(AssertionError):
-    """A plugin does not keep a promise of the contract. The message says what was seen, and `remedy` how to mend it.
+    """A plugin does not keep a promise of the contract. The message says what was seen, and `remedy` how to fix it.
 
-    Without a remedy, it is that of the promise.
+    Without a remedy, the promise's remedy applies.
     """
 
     def __init__(self, seen: str, remedy: str = "") -> None:
@@ -25,14 +25,14 @@ class ContractError(AssertionError):
 
 
 class NotApplicable(SkipTest):
-    """The promise does not concern this plugin; the message says why."""
+    """The promise does not apply to this plugin; the message says why."""
 
 
 @dataclass(frozen=True)
 class Promise:
-    """What is checked of every plugin of a kind. `test` raises ContractError, or NotApplicable.
+    """A promise that every plugin of a kind must keep. `test` raises ContractError or NotApplicable.
 
-    `needs` names a promise without which this one cannot be checked: where that fails, it is not.
+    `needs` names a promise without which this one cannot be checked: if that promise fails, this one is skipped.
     """
 
     name: str
@@ -44,9 +44,9 @@ class Promise:
 
 @dataclass(frozen=True)
 class Check:
-    """A promise, to be checked on one plugin. Calling it is a test: it raises, is skipped, or passes.
+    """A promise to be checked on one plugin. Calling it is a test: it raises, is skipped, or passes.
 
-    An exempt check has to fail: one that passes is an error, so that exemptions do not outlive their reason.
+    An exempt check has to fail: if it passes, that is an error, so that exemptions do not outlive their reason.
     """
 
     promise: Promise
@@ -67,7 +67,7 @@ class Check:
             raise SkipTest(outcome.detail)
 
     def outcome(self) -> CheckOutcome:
-        """What came of it, as a record. Whatever the plugin does to the process is undone."""
+        """The outcome of the check, as a record. Whatever the plugin does to the process is undone."""
         if blocking := self._blocking():
             status, detail, remedy = "not checked", f"because `{blocking}` fails", ""
         else:
@@ -76,7 +76,7 @@ class Check:
             if status == "failed":
                 status, detail = "exempt", f"{self.exempt} ({detail})"
             elif status == "passed":
-                status, detail = "failed", "is declared exempt and passes; take it out of `exempt`"
+                status, detail = "failed", "is declared exempt and passes; remove it from `exempt`"
             remedy = ""
         self._known[:] = [
             CheckOutcome(name=self.promise.name, promise=self.promise.text, status=status, detail=detail, remedy=remedy)
@@ -84,14 +84,14 @@ class Check:
         return self._known[0]
 
     def _blocking(self) -> str | None:
-        """The check that fails and without which this one would only tell the same again."""
+        """The name of the failed check that this one needs: without it, this one would only report the same fault."""
         if self.needs is None:
             return None
         known = self.needs._known[0] if self.needs._known else self.needs.outcome()
         return str(self.needs) if known.status == "failed" else self.needs._blocking()
 
     def _found(self) -> tuple[Any, str, str]:
-        """Status, what was seen, and how to mend it."""
+        """The status, what was seen, and how to fix it."""
         try:
             with isolated(0):
                 self.promise.test(self.subject)
@@ -107,7 +107,7 @@ class Check:
 
 
 def described(error: Exception) -> str:
-    """What was raised, and where; ours speak for themselves."""
+    """A line with the error and its place; an InflubenchError is shown by its message alone."""
     if isinstance(error, InflubenchError):
         return str(error)
     raised = error.__cause__ if isinstance(error, EscapedError) and error.__cause__ else error
@@ -116,7 +116,7 @@ def described(error: Exception) -> str:
 
 
 def assert_unchanged(changed: Sequence[str], owner: type, what: str) -> None:
-    """ContractError if `what` has changed some of the process, or if importing the plugin's class has."""
+    """Raise ContractError if `what`, or the import of the plugin's class, changed the state of the process."""
     if changed:
         raise ContractError(f"{what} changed {' and '.join(changed)}")
     if on_import := changed_on_import(owner):
@@ -124,7 +124,7 @@ def assert_unchanged(changed: Sequence[str], owner: type, what: str) -> None:
 
 
 def checks_of(promises: Sequence[Promise], subject: Any, plugin: Any) -> list[Check]:
-    """One check for each promise, of which the plugin may be exempt. PluginError where its `exempt` does not fit."""
+    """One check for each promise, with the plugin's exemptions. PluginError if its `exempt` does not fit."""
     exempt = _exemptions(plugin, [promise.name for promise in promises])
     checks: dict[str, Check] = {}
     for promise in promises:
@@ -134,13 +134,13 @@ def checks_of(promises: Sequence[Promise], subject: Any, plugin: Any) -> list[Ch
 
 
 def _exemptions(plugin: Any, names: list[str]) -> Mapping[str, str]:
-    """What the plugin's `exempt` says: name of the check -> why."""
+    """The plugin's valid `exempt`: name of the check -> reason."""
     exempt, where = plugin.exempt, f"{type(plugin).__name__}.exempt"
     if not isinstance(exempt, Mapping):
         raise PluginError(f"{where} is a {type(exempt).__name__}; write {{NAME_OF_CHECK: 'the reason'}}")
     if unknown := [name for name in exempt if name not in names]:
         hint = did_you_mean(str(unknown[0]), names) or f"; there are {', '.join(names)}"
-        raise PluginError(f"{where} names {unknown[0]!r}, which is no check{hint}")
+        raise PluginError(f"{where} names {unknown[0]!r}, which is not a check{hint}")
     if unreasoned := [name for name, reason in exempt.items() if not (isinstance(reason, str) and reason.strip())]:
         raise PluginError(f"{where} gives {exempt[unreasoned[0]]!r} for {unreasoned[0]!r}; write the reason as a text")
     return exempt

@@ -1,4 +1,4 @@
-"""What every data set owes."""
+"""The contract that every data set must keep."""
 
 import torch
 
@@ -15,7 +15,7 @@ _SEEDS = (1, 2)
 def dataset_checks(dataset: str | Dataset, *, model: str | Model | None = None) -> list[Check]:
     """The contract of data sets for one of them, an instance or its selector: a list of checks to be called.
 
-    With a `model`, also that it can be trained on these data. `Dataset.exempt` declares exceptions.
+    With a `model`, one more check trains it on these data. `Dataset.exempt` declares exceptions.
     """
     if isinstance(dataset, str):
         dataset = installed().create("dataset", parse_selector(dataset))
@@ -30,7 +30,7 @@ def _trains(model: str | Model) -> Promise:
     def test(dataset: Dataset) -> None:
         check_model(small_trainer(some_of(loaded(dataset)), made, dtype=torch.float32))
 
-    return Promise("training", f"{model} can be trained on it", "name a model that fits", test, needs="load")
+    return Promise("training", f"{model} can be trained on it", "name a model that fits the data", test, needs="load")
 
 
 def _loads(dataset: Dataset) -> None:
@@ -44,26 +44,26 @@ def _same_seed_same_bytes(dataset: Dataset) -> None:
 
 
 def _ids_stay(dataset: Dataset) -> None:
-    """An id that two seeds share is the same example."""
+    """Raise ContractError unless an id that two seeds share is the same example."""
     first, second = (_everything(loaded(dataset, seed=seed)) for seed in _SEEDS)
     places = {int(example): row for row, example in enumerate(second.ids)}
     shared = [(row, places[int(example)]) for row, example in enumerate(first.ids) if int(example) in places]
     for x, y in shared:
         if not (torch.equal(first.inputs[x], second.inputs[y]) and torch.equal(first.labels[x], second.labels[y])):
-            raise ContractError(f"id {int(first.ids[x])} is another example under another seed")
+            raise ContractError(f"id {int(first.ids[x])} is a different example under another seed")
 
 
 def _splits_are_apart(dataset: Dataset) -> None:
     data = loaded(dataset)
     both = set(data.train.ids.tolist()) & set(data.test.ids.tolist())
     if both:
-        raise ContractError(f"id {min(both)} is a train and a test point")
+        raise ContractError(f"id {min(both)} is both a train and a test point")
 
 
 def _every_class_is_trained(dataset: Dataset) -> None:
     data = loaded(dataset)
     if data.n_classes is not None and (missing := set(data.test.labels.tolist()) - set(data.train.labels.tolist())):
-        raise ContractError(f"class {min(missing)} has test points and no train point")
+        raise ContractError(f"class {min(missing)} has test points but no train points")
 
 
 def _loads_are_apart(dataset: Dataset) -> None:
@@ -101,7 +101,7 @@ _PROMISES = [
     Promise(
         "ids",
         "an id is the same example under every seed",
-        "make an id of the example's place in the source, not of its row; normalise over the source, not over the draw",
+        "derive an id from the example's place in the source, not its row; normalize over the source, not the draw",
         _ids_stay,
         needs="load",
     ),
@@ -115,20 +115,20 @@ _PROMISES = [
     Promise(
         "classes",
         "every class of a test point has train points",
-        "draw more train points, or by class",
+        "draw more train points, or draw them by class",
         _every_class_is_trained,
         needs="load",
     ),
     Promise(
         "loads",
-        "writing into what was loaded leaves the next load alone",
+        "writing into loaded tensors leaves the next load unchanged",
         "clone tensors that are kept from one load to the next",
         _loads_are_apart,
         needs="load",
     ),
     Promise(
         "process",
-        "leaves random states, gradient mode, default dtype and device, and the number of threads as they are",
+        "leaves random states, gradient mode, default dtype and device, and the number of threads unchanged",
         "draw from a torch.Generator of your own",
         _leaves_the_process_alone,
         needs="load",

@@ -1,4 +1,4 @@
-"""What every estimator owes."""
+"""The contract that every estimator must keep."""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -28,18 +28,18 @@ from influbench.testing.checks import (
 from influbench.testing.known_effects import effects_on_classes, effects_on_regression
 from influbench.testing.problems import blobs, line, permuted, pictures, small_problem
 
-_TOLERANCE = 1e-4  # of the largest score; what is out of order is off by all of it
+_TOLERANCE = 1e-4  # of the largest score; scores in the wrong order are off by about the largest score
 _OR_UNSUPPORTED = (
-    "mend it, or say in `unsupported` where it cannot run; where its defaults do not fit small problems, check it with "
+    "fix it, or say in `unsupported` where it cannot run; if its defaults do not fit small problems, check it with "
     "others: NAME[parameter=value]"
 )
-_OPPOSITE = {"influence": -0.25, "memorization": -0.5}  # correlations that chance does not reach on these few points
+_OPPOSITE = {"influence": -0.25, "memorization": -0.5}  # correlations that chance does not reach on this many points
 
 
 def estimator_checks(estimator: str | Estimator, *, tolerance: float = _TOLERANCE) -> list[Check]:
     """The contract of estimators for one of them, an instance or what `-e` takes: a list of checks to be called.
 
-    Scores that have to agree may differ by `tolerance` times the largest. `Estimator.exempt` declares exceptions.
+    Scores that have to agree may differ by `tolerance` times the largest score. `Estimator.exempt` declares exceptions.
     """
     if isinstance(estimator, str):
         estimator = installed().create("estimator", parse_selector(estimator))
@@ -53,7 +53,7 @@ class _Subject:
     tolerance: float
 
     def estimate(self, problem: TrainingProblem) -> Estimate:
-        """What the estimator returns, checked as a run would; ContractError where it does not pass."""
+        """The estimate, checked as in a run; ContractError if it does not pass."""
         try:
             with isolated(problem.seed):
                 returned = self.estimator.estimate(problem)
@@ -62,7 +62,7 @@ class _Subject:
             raise ContractError(str(error)) from error
 
     def refusal(self, problem: TrainingProblem) -> str | None:
-        """Why it cannot run, as it says itself; a ModelError says it, too."""
+        """The reason it cannot run, from `unsupported` or from a ModelError; None if it can."""
         try:
             with isolated(problem.seed):
                 return self.estimator.unsupported(problem)
@@ -71,18 +71,18 @@ class _Subject:
 
     @property
     def setting(self) -> "_Setting":
-        """The first on which it can run."""
+        """The first setting on which it can run."""
         found = next((one for one in _SETTINGS.values() if self.refusal(one.problem()) is None), None)
         if found is None:
             raise NotApplicable("it cannot run on any of the small problems")
         return found
 
     def any_estimate(self) -> Estimate:
-        """On the first setting on which it can run."""
+        """The estimate on the first setting on which it can run."""
         return self.estimate(self.setting.problem())
 
     def changed(self) -> list[str]:
-        """What of data, model and recipe an estimate writes into; they are put back."""
+        """The names of what an estimate changes among data, model and recipe; all are restored."""
         problem = self.setting.problem()
         pristine = Pristine(problem)
         try:
@@ -92,13 +92,13 @@ class _Subject:
         return changed
 
     def on_changed(self, change: Callable[[Data], Data]) -> Estimate:
-        """The same on changed data."""
+        """The estimate on the same setting with changed data."""
         return self.estimate(self.setting.problem(change))
 
 
 @dataclass(frozen=True)
 class _Setting:
-    """A small problem that can be made again, and on changed data."""
+    """A small problem that can be made repeatedly, and on changed data."""
 
     data: Callable[[], Data]
     model: Model | None = None
@@ -167,10 +167,14 @@ def _duplicates(subject: _Subject) -> None:
         float((scores[0] - scores[1]).abs().max()) <= subject.tolerance * float(scores.abs().max()) for scores in tables
     )
     if subject.estimator.scores_duplicates_alike and not alike:
-        raise ContractError("two train points of one input and label score differently; it declares that they do not")
-    speaks_of_them = any(bool(scores[:2].any()) for scores in tables)  # zeros are alike in sparse scores
-    if alike and speaks_of_them and not subject.estimator.scores_duplicates_alike:
-        raise ContractError("two train points of one input and label score alike; it declares that they need not")
+        raise ContractError(
+            "two train points with the same input and label score differently, but it declares that they score alike"
+        )
+    scores_them = any(bool(scores[:2].any()) for scores in tables)  # zeros are alike in sparse scores
+    if alike and scores_them and not subject.estimator.scores_duplicates_alike:
+        raise ContractError(
+            "two train points with the same input and label score alike, but it declares that they need not"
+        )
 
 
 def _leaves_the_data_alone(subject: _Subject) -> None:
@@ -191,7 +195,7 @@ def _leaves_the_process_alone(subject: _Subject) -> None:
 
 
 def _signs_agree(subject: _Subject) -> None:
-    """Against exact effects of least squares, or measured ones where there are classes."""
+    """Compare with exact effects of least squares, and with measured effects on classes."""
     checked = 0
     for problem, influence, memorization in (effects_on_regression(), effects_on_classes()):
         if subject.refusal(problem) is not None:
@@ -227,12 +231,12 @@ _PROMISES = [
     Promise(
         "unsupported",
         "says in a sentence where it cannot run, without training",
-        "return None or one line of text from `unsupported`, from what problem.data and problem.model tell",
+        "return None or one line of text from `unsupported`, based on problem.data and problem.model",
         _says_where_it_cannot_run,
     ),
     Promise(
         "estimate",
-        "returns finite scores of the right shape on classes, pictures and regression, where it is supported",
+        "returns finite scores of the right shape on classes, pictures and regression, wherever it is supported",
         "return Estimate(influence of (n_train, n_test), memorization of (n_train,)), or say why not in `unsupported`",
         _estimates,
     ),
@@ -245,7 +249,7 @@ _PROMISES = [
     ),
     Promise(
         "permutation",
-        "scores follow the train points into another order",
+        "scores follow the train points in any order",
         "draw random choices by example id (influbench.seeds.hash_integers), not by row",
         _follows_train_points,
         needs="estimate",
@@ -253,49 +257,49 @@ _PROMISES = [
     Promise(
         "columns",
         "scores for a test point do not depend on the other test points",
-        "take each test point by itself: no sums over the columns, no random choices by column",
+        "treat each test point by itself, without sums over columns or random choices by column",
         _follows_test_points,
         needs="estimate",
     ),
     Promise(
         "duplicates",
-        "two train points of one input and label score alike if, and only if, it declares so",
+        "two train points with the same input and label score alike if and only if it declares so",
         "set the class attribute `scores_duplicates_alike` to what is true",
         _duplicates,
         needs="estimate",
     ),
     Promise(
         "data",
-        "leaves the data as they are",
+        "leaves the data unchanged",
         "copy a tensor before changing it: problem.data.train.inputs.clone()",
         _leaves_the_data_alone,
         needs="estimate",
     ),
     Promise(
         "model",
-        "leaves the model and its recipe as they are",
+        "leaves the model and its recipe unchanged",
         "work on problem.module(parameters), which is a copy",
         _leaves_the_model_alone,
         needs="estimate",
     ),
     Promise(
         "process",
-        "leaves random states, gradient mode, default dtype and device, and the number of threads as they are",
-        "draw from a torch.Generator of your own, or within torch.random.fork_rng(); put settings back in a `finally`",
+        "leaves random states, gradient mode, default dtype and device, and the number of threads unchanged",
+        "draw from a torch.Generator of your own, or within torch.random.fork_rng(); restore settings in a `finally`",
         _leaves_the_process_alone,
         needs="estimate",
     ),
     Promise(
         "sign",
-        "positive means that a train point helps: scores do not run against known leave-one-out effects",
-        "turn the sign round: influence is the measure (higher is better) with the train point less without it",
+        "positive means that a train point helps: scores do not contradict known leave-one-out effects",
+        "change the sign: influence is the measure (higher is better) with the train point minus without it",
         _signs_agree,
         needs="estimate",
     ),
     Promise(
         "trace",
         "the last step of its trace, if it has one, is its estimate",
-        "trace the trainings that `estimate` uses, and return one Estimate for each step",
+        "trace the same trainings that `estimate` uses, and return one Estimate for each step",
         _traces_end_in_the_estimate,
         needs="estimate",
     ),
@@ -306,9 +310,9 @@ def _assert_same(expected: Estimate, found: Estimate, *, tolerance: float, said:
     for name in ("influence", "memorization"):
         x, y = getattr(expected, name), getattr(found, name)
         if (x is None) != (y is None):
-            raise ContractError(f"{said}: only one of two estimates speaks of {name}")
+            raise ContractError(f"{said}: only one of two estimates has {name}")
         if x is not None and (off := float((x - y).abs().max())) > tolerance * float(x.abs().max()):
-            raise ContractError(f"{said}: {name} is off by {off:.2g}, where the largest is {float(x.abs().max()):.2g}")
+            raise ContractError(f"{said}: {name} is off by {off:.2g}; the largest is {float(x.abs().max()):.2g}")
 
 
 def _assert_no_opposite(quantity: str, scores: Tensor, truth: Tensor) -> None:
@@ -324,7 +328,7 @@ def _apply(estimate: Estimate, change: Callable[[Tensor], Tensor]) -> Estimate:
 
 
 def _with_a_duplicate(data: Data) -> Data:
-    """Train points 0 and 1 differ in nothing but their id."""
+    """The data with train points 0 and 1 made equal except for their ids."""
     train = Split(data.train.inputs.clone(), data.train.labels.clone(), data.train.ids)
     train.inputs[1], train.labels[1] = train.inputs[0], train.labels[0]
     return Data(train, data.test, data.n_classes)

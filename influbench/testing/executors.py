@@ -1,4 +1,4 @@
-"""What every executor owes."""
+"""The contract that every executor must keep."""
 
 import os
 import socket
@@ -36,7 +36,7 @@ from influbench.testing.problems import small_trainer
 from influbench.truth.leave_one_out import GroundTruth
 
 _ITEMS = [f"piece-{number}" for number in range(8)]
-_PIECE_SECONDS = 0.05  # long enough that pieces of one process would overlap, if they ran at the same time
+_PIECE_SECONDS = 0.05  # long enough that pieces of one process would overlap if they ran at the same time
 _DIVERGED, _NEVER_WORKS, _ELSEWHERE = "training diverged, as it should", "never works", "another file system"
 
 
@@ -68,7 +68,7 @@ def _threads(_shared: None, _item: str) -> int:
 
 
 def _span(_shared: None, _item: str) -> tuple[tuple[str, int], float, float]:
-    """The process of a piece, and when it began and ended there."""
+    """The process of a piece, and the times at which the piece began and ended there."""
     start = time.monotonic()
     time.sleep(_PIECE_SECONDS)
     return (socket.gethostname(), os.getpid()), start, time.monotonic()
@@ -92,7 +92,7 @@ def _always_fails(_shared: None, _item: str) -> str:
 
 
 def _counted(folder: str, item: str) -> int:
-    """Calls for this item up to this one; 0 where the worker does not see the folder."""
+    """The number of calls for this item, including this one; 0 if the worker does not see the folder."""
     if not Path(folder).is_dir():
         return 0
     with (Path(folder) / item).open("a") as calls:
@@ -130,7 +130,7 @@ def _sends_objects_whole(executor: Executor) -> None:
 
 def _uses_one_thread(executor: Executor) -> None:
     if not executor.one_thread:
-        raise NotApplicable("it says that its pieces use more threads")
+        raise NotApplicable("it declares that its pieces use more threads")
     for item, n_threads in executor.run(_threads, None, _ITEMS):
         if n_threads != 1:
             raise ContractError(f"{item} ran with {n_threads} torch threads")
@@ -173,11 +173,11 @@ def _tries_again(executor: Executor) -> None:
 def _outcome(
     executor: Executor, function: Callable[[Any, str], str], shared: object, items: list[str]
 ) -> tuple[Exception | None, list[tuple[str, str]]]:
-    """What ended the run, if anything did, and what it gave before."""
+    """The error that ended the run, if any, and the results that it gave before."""
     found = []
     try:
         for pair in executor.run(function, shared, items):
-            found.append(pair)  # noqa: PERF402 - kept where the next one raises
+            found.append(pair)  # noqa: PERF402 - kept if the next one raises
     except Exception as error:
         return error, found
     return None, found
@@ -185,7 +185,7 @@ def _outcome(
 
 def _check_seen(folder: str, found: list[tuple[str, str]]) -> None:
     if _ELSEWHERE in dict(found).values():
-        raise NotApplicable(f"its workers do not see this machine's {folder}, in which calls are counted")
+        raise NotApplicable(f"its workers do not see this machine's {folder}, where calls are counted")
 
 
 def _arrived(error: Exception | None) -> str:
@@ -202,7 +202,7 @@ def _stores_the_same_bytes(executor: Executor) -> None:
         torch.set_num_threads(threads)
     found = _truth(executor)
     if different := [name for name in expected if found.get(name) != expected[name]]:
-        raise ContractError(f"{len(different)} of {len(expected)} shards of a small truth differ from those of here")
+        raise ContractError(f"{len(different)} of {len(expected)} shards of a small truth differ from this process's")
 
 
 def _leaves_the_process_alone(executor: Executor) -> None:
@@ -221,7 +221,7 @@ def _closes_twice(executor: Executor) -> None:
 def _truth(executor: Executor) -> dict[str, dict[str, bytes]]:
     """The shards of a small truth, computed now."""
     trainer = small_trainer(dtype=torch.float32)
-    # Room for one network: how many are stacked is timed, differs from process to process, and changes rounding.
+    # Memory for one network only: the stack's width is timed, differs between processes, and changes rounding.
     alone = replace(trainer, memory=trainer.replica_bytes)
     ground_truth = GroundTruth(alone, 0, n_seeds=4)
     with TemporaryDirectory(prefix="influbench-") as folder:
@@ -237,7 +237,7 @@ _PROMISES = [
     Promise(
         "capacity",
         "says how many pieces it computes at a time",
-        "return a whole number from 1 on",
+        "return a whole number of at least 1",
         _has_room,
     ),
     Promise(
@@ -249,19 +249,19 @@ _PROMISES = [
     Promise(
         "nothing",
         "gives nothing for no items",
-        "return before anything is started",
+        "return before starting anything",
         _takes_no_items,
     ),
     Promise(
         "objects",
-        "sends shared objects and results whole, those that no other process can import included",
-        "pickle them by cloudpickle",
+        "sends shared objects and results whole, even if other processes cannot import them",
+        "pickle them with cloudpickle",
         _sends_objects_whole,
         needs="items",
     ),
     Promise(
         "threads",
-        "computes each piece with one torch thread, if it says so",
+        "computes each piece with one torch thread, if it declares so",
         "call torch.set_num_threads(1) where a piece begins, or set `one_thread = False`",
         _uses_one_thread,
         needs="items",
@@ -269,41 +269,41 @@ _PROMISES = [
     Promise(
         "apart",
         "never computes two pieces in one process at the same time",
-        "use processes in place of threads, or let the threads of a process wait for each other",
+        "use processes instead of threads, or let the threads of a process wait for each other",
         _keeps_pieces_apart,
         needs="items",
     ),
     Promise(
         "own errors",
-        "raises an InflubenchError of a piece as it is, at once",
-        "let it pass unchanged: the type decides what the user reads",
+        "raises an InflubenchError of a piece unchanged and at once",
+        "let it pass unchanged: its type decides what the user reads",
         _raises_our_errors,
         needs="items",
     ),
     Promise(
         "other errors",
-        "raises what a piece keeps raising, or an EscapedError with its words",
-        "give up after the third time, and raise what was raised last",
+        "raises the error that a piece keeps raising, or an EscapedError with its words",
+        "give up after the third attempt, and raise the last error",
         _raises_other_errors,
         needs="items",
     ),
     Promise(
         "retries",
-        "computes a piece again that raised another error",
-        "submit it again, up to three times in all",
+        "computes a piece again if it raised another error",
+        "submit it again, up to three times in total",
         _tries_again,
         needs="items",
     ),
     Promise(
         "bytes",
         "stores the same bytes as this process would",
-        "change nothing of what is sent and of what comes back, and fix `threads` and `apart` first",
+        "change neither what is sent nor what comes back, and fix `threads` and `apart` first",
         _stores_the_same_bytes,
         needs="objects",
     ),
     Promise(
         "process",
-        "leaves the settings of this process as they are, and prints nothing to standard output",
+        "leaves the settings of this process unchanged, and prints nothing to standard output",
         "change settings in the workers, and print to standard error",
         _leaves_the_process_alone,
         needs="items",
@@ -311,7 +311,7 @@ _PROMISES = [
     Promise(
         "close",
         "can be closed twice",
-        "let `close` stop what is there, and nothing when it is called again",
+        "let `close` stop what is running, and do nothing when it is called again",
         _closes_twice,
     ),
 ]

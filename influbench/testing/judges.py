@@ -1,4 +1,4 @@
-"""What every judge owes."""
+"""The contract that every judge must keep."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _STEPS = (2,)  # a step besides the last one, for judges that can be traced
 def judge_checks(judge: str | Judge) -> list[Check]:
     """The contract of judges for one of them, an instance or its selector: a list of checks to be called.
 
-    It is checked on small problems of influbench, with classes (some labels wrong) and for regression.
+    The checks use small problems of influbench, one with classes (some labels wrong) and one for regression.
     `Judge.exempt` declares exceptions.
     """
     if isinstance(judge, str):
@@ -54,7 +54,7 @@ class _Subject:
 
     @cached_property
     def seats(self) -> dict[str, Seat]:
-        """The judge on each problem that it can judge on. ContractError where it raises, or can judge on none."""
+        """The judge on each problem on which it can run. ContractError if it raises or cannot run on any of them."""
         name, found, reasons = type(self.judge).__name__, {}, []
         for kind, problem in self.problems.items():
             seat = seated(name, name, self.judge, problem)
@@ -66,13 +66,13 @@ class _Subject:
                 reasons.append(f"{kind}: {seat.obstacle.reason}")
         if not found:
             raise ContractError(
-                f"it can judge on no small problem ({'; '.join(reasons)})",
-                "return None from `unsupported` where it can",
+                f"it cannot run on any of the small problems ({'; '.join(reasons)})",
+                "return None from `unsupported` if it can run",
             )
         return found
 
     def results(self, kind: str) -> list[Any]:
-        """What its trainings give on one of the problems, stored for all checks."""
+        """The results of its trainings on one of the problems, stored for all checks."""
         return [trained(work, scratch()) for work in self.seats[kind].works]
 
     def yardsticks(self, kind: str, step: int) -> dict[str, Yardstick]:
@@ -105,14 +105,14 @@ def _trainings_travel(subject: _Subject) -> None:
         here = work.compute(work.names[0])
         there = cloudpickle.loads(cloudpickle.dumps(work)).compute(work.names[0])
         if not _same(here, there):
-            raise ContractError(f"{type(work).__name__} computes something else after it was pickled")
+            raise ContractError(f"{type(work).__name__} computes a different result after it was pickled")
 
 
 def _every_column_has_a_yardstick(subject: _Subject) -> None:
     for kind, seat in subject.seats.items():
         found = subject.yardsticks(kind, seat.problem.n_steps)
         if missing := [column.key for column in seat.columns if column.key not in found]:
-            raise ContractError(f"on {kind}, there is no yardstick for the column {missing[0]!r} after the last step")
+            raise ContractError(f"on {kind}, a yardstick is missing for the column {missing[0]!r} after the last step")
 
 
 def _earlier_steps_differ_or_are_left_out(subject: _Subject) -> None:
@@ -130,10 +130,10 @@ def _scores_fit(subject: _Subject) -> None:
             yardstick = yardsticks[column.key]
             held = seat.held(_estimate(seat, column), column, yardstick)
             if held is None:
-                raise ContractError(f"on {kind}, it takes no scores for {column.key!r} from an estimate that has them")
+                raise ContractError(f"on {kind}, it takes no scores for {column.key!r} from an estimate that has some")
             if yardstick.agreement([held]).value is None:
                 raise ContractError(
-                    f"on {kind}, random scores have no value in {column.key!r}", "rank three rows or more"
+                    f"on {kind}, random scores have no value in {column.key!r}", "rank at least three rows"
                 )
 
 
@@ -165,7 +165,7 @@ def _leaves_the_process_alone(subject: _Subject) -> None:
 
 
 def _estimate(seat: Seat, column: Column) -> Estimate:
-    """Random scores of the column's quantity alone."""
+    """Random scores for only the column's quantity."""
     n_train, n_test = len(seat.problem.data.train), len(seat.problem.data.test)
     generator = torch.Generator().manual_seed(0)
     if column.quantity == "influence":
@@ -180,28 +180,28 @@ def _same(x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> bool:
 _PROMISES: Sequence[Promise] = [
     Promise(
         "columns",
-        "names its columns before anything is trained, each call the same",
+        "names its columns before anything is trained, the same ones at each call",
         "return Columns with keys of their own from `columns`",
         _columns_are_fixed,
     ),
     Promise(
         "trainings",
         "asks for the same trainings each time",
-        "return Works whose folder is a digest of all that decides them: problem.key(...)",
+        "return Works whose folder is a digest of everything that decides them: problem.key(...)",
         _trainings_are_found_again,
         needs="columns",
     ),
     Promise(
         "pickle",
-        "has trainings that other processes compute alike",
-        "keep only what can be pickled in a Work, and draw nothing in `compute` but from derived seeds",
+        "has trainings that give the same results in other processes",
+        "keep only picklable fields in a Work, and draw only from derived seeds in `compute`",
         _trainings_travel,
         needs="trainings",
     ),
     Promise(
         "yardsticks",
         "has a yardstick for each column after the last step",
-        "return a Yardstick for every key that `columns` names",
+        "return a Yardstick for every key in `columns`",
         _every_column_has_a_yardstick,
         needs="trainings",
     ),
@@ -214,14 +214,14 @@ _PROMISES: Sequence[Promise] = [
     ),
     Promise(
         "scores",
-        "compares scores of the shape that an estimator returns",
+        "accepts scores in the shape that an estimator returns",
         "let rows be train points, or give the Yardstick weights (n_rows, n_train)",
         _scores_fit,
         needs="yardsticks",
     ),
     Promise(
         "missing",
-        "leaves out estimates that lack what it asks for",
+        "leaves out estimates that lack the quantity it needs",
         "return None from `scores`",
         _missing_scores_are_no_error,
         needs="scores",
@@ -229,14 +229,14 @@ _PROMISES: Sequence[Promise] = [
     Promise(
         "deterministic",
         "gives the same yardsticks each time",
-        "draw nothing but from seeds derived from `problem.seed`",
+        "draw only from seeds derived from `problem.seed`",
         _is_deterministic,
         needs="yardsticks",
     ),
     Promise(
         "process",
         "leaves gradient mode, default dtype and device, the number of threads and others' generators unchanged",
-        "put settings back in a `finally`, and draw from torch's generator only",
+        "restore settings in a `finally`, and draw only from torch's generator",
         _leaves_the_process_alone,
         needs="yardsticks",
     ),

@@ -1,6 +1,6 @@
-"""Problems whose leave-one-out effects are known, from a closed form or by measuring them.
+"""Problems with known leave-one-out effects, from a closed form or from measurements.
 
-Each with its influence (n_train, n_test) and its memorization (n_train, 1).
+Each comes with its influence (n_train, n_test) and its memorization (n_train, 1).
 """
 
 from functools import cache
@@ -15,18 +15,18 @@ from influbench.testing.problems import blobs, problem_of, small_trainer
 from influbench.training.loop import Trainer
 from influbench.truth.leave_one_out import leave_out
 
-_SEEDS = 4
+_SEEDS = 4  # few, so that the check is quick; it only has to find opposite signs
 
 
 def effects_on_regression() -> tuple[TrainingProblem, Tensor, None]:
-    """Least squares, and its exact influence; there is no memorization."""
+    """Least squares with its exact influence; regression does not have memorization."""
     oracle = least_squares()
     assert isinstance(oracle.problem, TrainingProblem)
     return oracle.problem, oracle.influence, None
 
 
 def effects_on_classes() -> tuple[TrainingProblem, Tensor, Tensor]:
-    """Clusters, and influence and memorization as measured on them."""
+    """Clusters with the influence and memorization measured on them."""
     return problem_of(_clusters()), *_measured()
 
 

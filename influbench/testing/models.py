@@ -1,4 +1,4 @@
-"""What every model owes."""
+"""The contract that every model must keep."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _DATA: Mapping[str, Callable[[], Data]] = {
 def model_checks(model: str | Model, *, dataset: str | Dataset | None = None) -> list[Check]:
     """The contract of models for one of them, an instance or its selector: a list of checks to be called.
 
-    It is checked on small data sets of ours that it can be built on, or on a few examples of `dataset`.
+    The checks use influbench's small data sets on which it can be built, or a few examples of `dataset`.
     `Model.exempt` declares exceptions.
     """
     if isinstance(model, str):
@@ -66,7 +66,7 @@ class _Subject:
 
     @cached_property
     def fitting(self) -> dict[str, Rehearsal]:
-        """On the data sets that it can be built and run on."""
+        """The rehearsals on the data sets on which it can be built and run."""
         return {name: rehearsal for name, rehearsal in self.rehearsals.items() if _runs(rehearsal)}
 
     def trainers(self) -> list[Trainer]:
@@ -82,7 +82,7 @@ def _runs(rehearsal: Rehearsal) -> bool:
 
 
 def _keeps_somewhere(requirement: Requirement) -> Callable[[_Subject], None]:
-    """A test of what can fail because the model is not made for the data: it need not run on all of them."""
+    """A test that may fail because the model is not made for the data: it need not run on all data sets."""
 
     def test(subject: _Subject) -> None:
         reasons = []
@@ -96,7 +96,7 @@ def _keeps_somewhere(requirement: Requirement) -> Callable[[_Subject], None]:
         if len(reasons) == len(subject.rehearsals):
             raise ContractError(
                 f"it runs on none of {', '.join(subject.rehearsals)}: {reasons[0]}" if len(reasons) > 1 else reasons[0],
-                "where it is made for other data, check it on those: influbench check NAME -d DATA",
+                "if it is made for other data, check it on those: influbench check NAME -d DATA",
             )
 
     return test
@@ -116,15 +116,15 @@ def _hold(requirement: Requirement, rehearsal: Rehearsal) -> None:
 
 
 def _trains_in_a_stack(subject: _Subject) -> None:
-    """Two networks that are trained together end where each of them ends alone."""
+    """Raise ContractError unless two networks trained together end where each of them ends alone."""
     for trainer in subject.trainers():
         together = trainer.train(trainer.course(seeds=[1, 2])).parameters()
         for replica, seed in enumerate((1, 2)):
             alone = trainer.train(trainer.course(seeds=[seed])).parameters()
             if any(not _close(together[name][replica], p[0]) for name, p in alone.items()):
                 raise ContractError(
-                    "a network trained in a stack is another than the same trained alone",
-                    "keep no state in the module that a forward pass changes, and no control flow by values",
+                    "a network trained in a stack differs from the same network trained alone",
+                    "remove state that a forward pass changes in the module, and control flow that depends on values",
                 )
 
 
@@ -132,7 +132,7 @@ def _loss_can_be_descended(subject: _Subject) -> None:
     for rehearsal in subject.fitting.values():
         if not any(bool(gradient.any()) for gradient in rehearsal.gradients.values()):
             raise ContractError(
-                "the loss has no gradient but 0", "keep every step from parameters to loss differentiable"
+                "the loss has gradient 0 everywhere", "keep every step from parameters to loss differentiable"
             )
 
 
@@ -160,7 +160,7 @@ _ON_SMALL_PROBLEMS = {"gradients": _loss_can_be_descended, "stack": _trains_in_a
 
 
 def _promise(requirement: Requirement) -> Promise:
-    """What a run demands, too, and what takes a training or small data to see."""
+    """A promise for a requirement of every run, with the further tests that need a training or small data."""
     keeps = _keeps_somewhere(requirement) if requirement.name in ("build", "outputs") else _keeps(requirement)
 
     def test(subject: _Subject) -> None:
@@ -181,14 +181,14 @@ _PROMISES = [
     ),
     Promise(
         "recipe",
-        "has one training recipe, of an optimizer and a schedule that are known",
+        "has one training recipe with a known optimizer and schedule",
         "return a Recipe of fixed numbers",
         _recipe_is_one,
     ),
     Promise(
         "process",
-        "leaves gradient mode, default dtype and device, the number of threads and others' generators as they are",
-        "put settings back in a `finally`, and draw from torch's generator only",
+        "leaves gradient mode, default dtype and device, the number of threads and others' generators unchanged",
+        "restore settings in a `finally`, and draw only from torch's generator",
         _leaves_the_process_alone,
         needs="build",
     ),

@@ -1,7 +1,7 @@
 """Problems on which leave-one-out effects are known exactly.
 
-Full-batch descent on squared error ends, after enough steps, at the least-squares solution; without a train point it
-ends at the solution without it (the step is divided by the batch size with and without). Both have closed forms.
+After enough steps, full-batch descent on squared error ends at the least-squares solution; without a train point it
+ends at the solution without that point (the step is divided by the same batch size either way). Both have closed forms.
 """
 
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ _STEPS = 600
 
 @dataclass(frozen=True, eq=False)
 class Oracle:
-    """A problem and its exact leave-one-out effects, as `Estimate.influence` has them."""
+    """A problem and its exact leave-one-out effects, in the form of `Estimate.influence`."""
 
     problem: Problem
     influence: Tensor  # (n_train, n_test) float64
 
 
 def least_squares(*, seed: int = 0) -> Oracle:
-    """Linear regression on 3 inputs with noise."""
+    """Linear regression on 3 inputs with noisy labels."""
     return _oracle(line(seed=seed), Linear())
 
 
 def group_means(*, n_groups: int = 4, seed: int = 0) -> Oracle:
-    """One-hot inputs without a bias: the prediction for a group is the mean of its labels.
+    """One-hot inputs without a bias: the prediction for each group is the mean of its labels.
 
-    Influence is 0 between different groups.
+    Influence between different groups is 0.
     """
     generator = torch.Generator().manual_seed(seed)
     groups = torch.arange(5 * n_groups + 2 * n_groups) % n_groups
@@ -51,7 +51,7 @@ def _oracle(data: Data, model: Linear) -> Oracle:
 
 
 def _exact(data: Data, *, bias: bool) -> Tensor:
-    """Minus the squared error on each test point with, less that without, each train point."""
+    """Minus the squared error on each test point with each train point, minus the same without it."""
     train, test = (_design(split, bias=bias) for split in (data.train, data.test))
 
     def measured(kept: Tensor) -> Tensor:

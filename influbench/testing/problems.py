@@ -26,12 +26,12 @@ from influbench.truth.leave_one_out import GroundTruth
 
 
 def blobs(n_train: int = 20, n_test: int = 8, *, n_classes: int = 3, n_inputs: int = 5, seed: int = 0) -> Data:
-    """Overlapping Gaussian clusters; ids are neither rows nor in order."""
+    """Overlapping Gaussian clusters; ids are neither row numbers nor in order."""
     generator = torch.Generator().manual_seed(seed)
     n = n_train + n_test
     labels = torch.arange(n) % n_classes
-    centres = torch.randn(n_classes, n_inputs, generator=generator)
-    inputs = centres[labels] + torch.randn(n, n_inputs, generator=generator)
+    centers = torch.randn(n_classes, n_inputs, generator=generator)
+    inputs = centers[labels] + torch.randn(n, n_inputs, generator=generator)
     return _split(Split(inputs, labels, _ids(n, generator)), n_train, n_classes)
 
 
@@ -46,7 +46,7 @@ def line(n_train: int = 20, n_test: int = 6, *, n_inputs: int = 3, seed: int = 0
 
 
 def pictures(n_train: int = 12, n_test: int = 4, *, n_classes: int = 2, size: int = 8, seed: int = 0) -> Data:
-    """Noisy pictures of one channel in which each class has a bright corner of its own."""
+    """Noisy pictures with one channel in which each class has its own bright corner."""
     generator = torch.Generator().manual_seed(seed)
     n = n_train + n_test
     labels = torch.arange(n) % n_classes
@@ -63,7 +63,7 @@ def permuted(data: Data, order: Tensor) -> Data:
 
 
 def some_of(data: Data, *, n_train: int = 12, n_test: int = 4) -> Data:
-    """The data with so many examples of each kind at most, spread over all of them."""
+    """The data with at most this many train and test points, spread over all of them."""
 
     def spread(split: Split, n: int) -> Split:
         return split.rows(torch.linspace(0, len(split) - 1, min(n, len(split))).round().long())
@@ -72,7 +72,7 @@ def some_of(data: Data, *, n_train: int = 12, n_test: int = 4) -> Data:
 
 
 def loaded(dataset: Dataset, *, seed: int = 1, dtype: torch.dtype = torch.float32) -> Data:
-    """What a data set loads, checked as in a run."""
+    """The data of a data set, checked as in a run."""
     with isolated(seed):
         data = dataset.load(seed)
     return checked_data(data, name=type(dataset).__name__, dtype=dtype)
@@ -88,7 +88,7 @@ def small_trainer(
     registry: Registry | None = None,
     **recipe: object,
 ) -> Trainer:
-    """The training behind `small_problem`. The recipe's names are those of `registry`, or of all that is installed."""
+    """The training of `small_problem`. The recipe's names are looked up in `registry`, or among installed plugins."""
     settings = {"learning_rate": 0.1, "momentum": 0.9, "batch_size": 6, "epochs": 2, **recipe}
     return Trainer(
         (data or blobs()).to(dtype, torch.device(device)),
@@ -110,22 +110,22 @@ def small_problem(
     seed: int = 1,
     **recipe: object,
 ) -> TrainingProblem:
-    """A problem as an estimator is given it: by default `blobs`, a perceptron of 8 units, 2 epochs in batches of 6.
+    """A problem as an estimator receives it: by default `blobs`, a perceptron of 8 units, 2 epochs in batches of 6.
 
-    Problems of equal arguments give an estimator the same trainings. `recipe` sets fields of `Recipe`.
+    Problems with equal arguments give an estimator the same trainings. `recipe` sets fields of `Recipe`.
     """
     return problem_of(small_trainer(data, model, dtype=dtype, measure=measure, device=device, **recipe), seed=seed)  # type: ignore[arg-type]
 
 
 def problem_of(trainer: Trainer, *, seed: int = 1) -> TrainingProblem:
-    """A training as an estimator with this seed is given it, with a cache of this process."""
+    """The problem of a training for an estimator with this seed, with a cache of this process."""
     return TrainingProblem(trainer, seed=seed, bank_seed=derive(seed, "bank"), resources=scratch())
 
 
 def small_judged_problem(
     data: Data | None = None, *, steps: Sequence[int] = (), n_seeds: int = 2, n_wrong: int = 0
 ) -> TruthProblem:
-    """A problem as a judge is given it, of `small_problem`'s size; the first `n_wrong` train labels count as wrong."""
+    """A problem as a judge receives it, of `small_problem`'s size; the first `n_wrong` train labels count as wrong."""
     trainer = small_trainer(data, learning_rate=0.01)  # at which no subset of the small problems diverges
     wrong = torch.arange(len(trainer.data.train)) < n_wrong
     return TruthProblem(GroundTruth(trainer, 1, steps, n_seeds=n_seeds), wrong)
@@ -141,7 +141,7 @@ def _split(everything: Split, n_train: int, n_classes: int | None) -> Data:
 
 @cache
 def scratch() -> Resources:
-    """Resources with a cache for this process alone, so that toy networks stay out of the user's."""
+    """Resources with a cache only for this process, so that toy networks stay out of the user's cache."""
     folder = mkdtemp(prefix="influbench-testing-")
     register(rmtree, folder, ignore_errors=True)
     return Resources(cache=Cache(Path(folder)))

@@ -1,4 +1,4 @@
-"""What every optimizer and every schedule owes."""
+"""The contracts that every optimizer and every schedule must keep."""
 
 from collections.abc import Callable, Iterator
 
@@ -27,7 +27,7 @@ _N_STEPS = (1, 7, 120)
 def optimizer_checks(optimizer: str | Optimizer) -> list[Check]:
     """The contract of optimizers for one of them, an instance or its selector: a list of checks to be called.
 
-    It takes a few steps of a matrix and a vector, in a stack of two. `Optimizer.exempt` declares exceptions.
+    The checks take a few steps on a matrix and a vector, in a stack of two. `Optimizer.exempt` declares exceptions.
     """
     if isinstance(optimizer, str):
         optimizer = installed().create("optimizer", parse_selector(optimizer))
@@ -51,7 +51,7 @@ def _rules(optimizer: Optimizer) -> list[UpdateRule]:
 
 
 def _without(faults: Callable[[UpdateRule], Iterator[Fault]]) -> Callable[[Optimizer], None]:
-    """A test that an optimizer has none of these faults, with momentum and weight decay and without."""
+    """A test that an optimizer does not have these faults, with and without momentum and weight decay."""
 
     def test(optimizer: Optimizer) -> None:
         for rule in _rules(optimizer):
@@ -71,7 +71,7 @@ def _gives_rates(schedule: Schedule) -> None:
 def _gives_them_again(schedule: Schedule) -> None:
     rule = UpdateRule(Recipe(), Sgd(), schedule)
     if rule.learning_rates(_N_STEPS[-1]) != rule.learning_rates(_N_STEPS[-1]):
-        raise ContractError("two calls for one step give different learning rates")
+        raise ContractError("two calls for the same step give different learning rates")
 
 
 def _optimizer_leaves_the_process_alone(optimizer: Optimizer) -> None:
@@ -87,33 +87,33 @@ def _schedule_leaves_the_process_alone(schedule: Schedule) -> None:
     assert_unchanged(changed, type(schedule), "it")
 
 
-_PUT_BACK = "put settings back in a `finally`, and draw no random numbers"
+_RESTORE = "restore settings in a `finally`, and do not draw random numbers"
 
 _OF_OPTIMIZERS = [
-    Promise("moments", "begins with float tensors by moment and parameter, or none", "", _without(moment_faults)),
+    Promise("moments", "begins with float tensors by moment and parameter, or without", "", _without(moment_faults)),
     Promise(
         "step",
-        "returns finite parameters and the moments it was given, in their shapes and types",
+        "returns finite parameters and the moments that it was given, with the same shapes and types",
         "",
         _without(step_faults),
         needs="moments",
     ),
-    Promise("arguments", "leaves what it is given as it is", "", _without(argument_faults), needs="step"),
+    Promise("arguments", "leaves its arguments unchanged", "", _without(argument_faults), needs="step"),
     Promise("in_place", "gives the same numbers again, in place or not", "", _without(in_place_faults), needs="step"),
     Promise(
-        "replicas", "moves a network in a stack as it moves it alone", "", _without(replica_faults), needs="in_place"
+        "replicas", "moves a network in a stack like the network alone", "", _without(replica_faults), needs="in_place"
     ),
     Promise(
         "derivative",
-        "autograd finds the derivative of its steps, which metagradient takes",
+        "autograd finds the derivative of its steps, which metagradient needs",
         "",
         _without(derivative_faults),
         needs="in_place",
     ),
     Promise(
         "process",
-        "leaves random states, gradient mode, default dtype and device, and the number of threads as they are",
-        _PUT_BACK,
+        "leaves random states, gradient mode, default dtype and device, and the number of threads unchanged",
+        _RESTORE,
         _optimizer_leaves_the_process_alone,
         needs="step",
     ),
@@ -123,14 +123,14 @@ _OF_SCHEDULES = [
     Promise(
         "determinism",
         "gives the same learning rate for the same step",
-        "draw no random numbers, and remember nothing in self",
+        "do not draw random numbers, and do not store anything in self",
         _gives_them_again,
         needs="rates",
     ),
     Promise(
         "process",
-        "leaves random states, gradient mode, default dtype and device, and the number of threads as they are",
-        _PUT_BACK,
+        "leaves random states, gradient mode, default dtype and device, and the number of threads unchanged",
+        _RESTORE,
         _schedule_leaves_the_process_alone,
         needs="rates",
     ),

@@ -1,6 +1,6 @@
-"""How networks are trained, many at a time. Knows nothing of influence.
+"""Training of many networks at a time. This package does not depend on anything about influence.
 
-VERSION is part of every key under which trainings are stored: raise it when the same recipe gives other numbers.
+VERSION is part of every key under which trainings are stored: raise it when the same recipe gives different numbers.
 """
 
 VERSION = 2

@@ -1,7 +1,7 @@
-"""Which examples at which step, from a seed.
+"""The examples of each step's batch, from a seed.
 
-An epoch visits the examples in the order of a hash of (seed, epoch, example id). So an example meets the same
-companions whatever row it stands in, and leaving one out by weight 0 moves no other.
+An epoch visits the examples in the order of a hash of (seed, epoch, example id). An example is therefore in a batch
+with the same other examples whatever its row, and leaving one out by weight 0 does not move any other.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ def steps_per_training(recipe: Recipe, n_train: int) -> int:
 
 
 def batch_rows(recipe: Recipe, ids: Tensor, seeds: Sequence[int]) -> list[Tensor]:
-    """Rows of each step's batch: (batch,) where all seeds are equal, (n_seeds, batch) otherwise.
+    """Rows of each step's batch: (batch,) if all seeds are equal, otherwise (n_seeds, batch).
 
-    The last batch of an epoch is smaller where the batch size does not divide the number of examples.
+    The last batch of an epoch is smaller if the batch size does not divide the number of examples.
     """
     order = _orders(recipe, ids, sorted(set(seeds)))
     if len(order) == 1:

@@ -1,4 +1,4 @@
-"""A training of a stack of networks as one object, from its seeds to what each of its batches needs."""
+"""A training of a stack of networks as one object, from its seeds to the contents of each batch."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ from influbench.networks.crossing import Factors
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one optimizer step of a stack needs besides parameters and data."""
+    """Everything that one optimizer step of a stack needs besides parameters and data."""
 
-    rows: Tensor  # of the train points: (n,) if all replicas share them, or (n_replicas, n)
+    rows: Tensor  # of train points: (n,) if all replicas share them, or (n_replicas, n)
     weights: Tensor  # (n_replicas, n)
     factors: Factors | None = None  # (n_replicas, n, n_units) of each masked site
     normalizer: Normalizer = "batch"
@@ -23,10 +23,10 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """A training of a stack: all that decides it, given a trainer's data, model and recipe. `Trainer.course` makes it.
+    """Everything that decides a stack's training, given a trainer's data, model and recipe. `Trainer.course` makes it.
 
-    Whatever else a training draws at random (dropout, augmentation) belongs here as well: a field that says how, and
-    what one batch needs of it in `at`.
+    Anything else that a training draws at random (dropout, augmentation) belongs here as well: add a field that says
+    how it is drawn, and add to `at` what one batch needs.
     """
 
     weights: Tensor  # (n_replicas, n_train), in the networks' dtype and on their device
@@ -49,7 +49,7 @@ class Course:
         return {*self.checkpoints, len(self.batches)}
 
     def part(self, replicas: slice) -> "Course":
-        """The same training of these replicas alone, each with the masks that it has in the whole."""
+        """The same training of only these replicas, each with the masks that it has in the whole stack."""
         return replace(
             self,
             weights=self.weights[replicas],
@@ -59,7 +59,7 @@ class Course:
         )
 
     def at(self, step: int) -> Batch:
-        """What the step needs that follows after `step` others."""
+        """The batch of the step that follows `step` earlier steps."""
         rows = self.batches[step]
         weights = self.weights[:, rows] if rows.ndim == 1 else self.weights.gather(1, rows)
         replicas = slice(self.first_replica, self.first_replica + self.n_replicas)
@@ -68,7 +68,7 @@ class Course:
 
 
 def factors(masks: Masks | None, ids: Tensor, replicas: slice, *, step: int, dtype: torch.dtype) -> Factors:
-    """The factors of each site in the networks' dtype, none without masks."""
+    """The factors of each site in the networks' dtype; empty without masks."""
     if masks is None:
         return {}
     return {site: masks(site, ids, replicas, step=step).to(dtype) for site in masks.sites}

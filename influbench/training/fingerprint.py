@@ -1,4 +1,4 @@
-"""What a training depends on, as bytes: so that stored results are found by content and never by a name."""
+"""Content keys of everything that a training depends on, so that stored results are found by content, not by name."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,8 +15,8 @@ from influbench.training.loop import Trainer
 from influbench.training.updates import Parameters, UpdateRule
 
 _BATCH = 32
-_STEPS = 3  # of an optimizer: enough for moments to be begun, used and used again
-_SCALES = (1.0, 4.0)  # of the initial parameters, so that what acts on large outputs only is seen too
+_STEPS = 3  # of an optimizer: enough to start its moments, use them, and use them again
+_SCALES = (1.0, 4.0)  # of the initial parameters, so that code that acts only on large outputs is covered
 
 
 def digest(*parts: object) -> str:
@@ -33,18 +33,18 @@ def digest(*parts: object) -> str:
 
 
 def training_key(trainer: Trainer, seed: int) -> str:
-    """Key of everything that decides a training of this seed, but for what its course says (weights, masks, ...).
+    """Key of everything that decides a training of this seed, except the contents of its course (weights, masks, ...).
 
-    Besides data, model, recipe and initial parameters it holds what the network *does* before training (outputs,
-    losses and gradients on one batch), so that an edited `forward` or `loss` is another key; and likewise the learning
-    rates of a stranger's schedule, and what a stranger's optimizer does. VERSION speaks for the built-in ones.
+    Besides data, model, recipe and initial parameters it covers what the network *does* before training (outputs,
+    losses and gradients on one batch), so that an edited `forward` or `loss` gives another key. It also covers the
+    learning rates of a plugin's schedule and the steps of a plugin's optimizer; VERSION covers the built-in ones.
     """
     with isolated():
-        behaviour = (*_behaviour(trainer, seed), *_of_strangers(trainer.rule, trainer.n_steps))
-        return digest(VERSION, *trainer.decided_by(seed), *behaviour)
+        behavior = (*_behavior(trainer, seed), *_of_plugins(trainer.rule, trainer.n_steps))
+        return digest(VERSION, *trainer.decided_by(seed), *behavior)
 
 
-def _behaviour(trainer: Trainer, seed: int) -> Iterator[object]:
+def _behavior(trainer: Trainer, seed: int) -> Iterator[object]:
     """Outputs, losses and gradients of the network before training, in float64."""
     precise = replace(trainer, dtype=torch.float64)
     batch = trainer.data.train.rows(slice(0, _BATCH)).to(torch.float64)
@@ -59,13 +59,12 @@ def _behaviour(trainer: Trainer, seed: int) -> Iterator[object]:
             yield from ("unused",) if values is None else _rounded(values.detach())
 
 
-def _of_strangers(rule: UpdateRule, n_steps: int) -> Iterator[object]:
-    """Settings and behaviour of an optimizer and a schedule that are not built in."""
+def _of_plugins(rule: UpdateRule, n_steps: int) -> Iterator[object]:
+    """Settings and first steps of an optimizer, and all rates of a schedule, that are not built in."""
     if not _is_built_in(rule.optimizer):
         yield repr(rule.optimizer)
         yield from _steps(rule)
     if not _is_built_in(rule.schedule):
-        yield repr(rule.schedule)
         yield from _rounded(torch.tensor(rule.learning_rates(n_steps), dtype=torch.float64))
 
 
@@ -74,7 +73,7 @@ def _is_built_in(part: Optimizer | Schedule) -> bool:
 
 
 def _steps(rule: UpdateRule) -> Iterator[object]:
-    """Parameters and moments after each of some steps on fixed numbers, a matrix and a vector."""
+    """Parameters and moments after each of a few steps on fixed numbers, a matrix and a vector."""
     numbers = torch.linspace(-1, 1, 16, dtype=torch.float64)
     parameters: Parameters = {"weight": numbers[None, :12].reshape(1, 4, 3), "bias": numbers[None, 12:]}
     state = rule.initial_state(parameters)
@@ -86,7 +85,7 @@ def _steps(rule: UpdateRule) -> Iterator[object]:
 
 
 def _rounded(values: Tensor) -> tuple[str, str]:
-    """Values to six digits of the largest: what differs between processors is far below."""
+    """Values rounded to six digits of the largest; differences between processors are far smaller."""
     largest = values.abs().max().item()
     steps = (values * (1e6 / largest if largest else 0)).round().to(torch.int64)
     return f"{largest:.6e}", digest(steps)

@@ -31,9 +31,9 @@ from influbench.training.width import (
     saved_bytes,
 )
 
-_TIMED_STEPS = 3
-_COPIES_OF_PARAMETERS = 3  # parameters, gradients, and a copy that is kept
-_FEWEST_MOMENTS = 2  # counted for every optimizer, so that all built-in ones are trained in stacks of one width
+_TIMED_STEPS = 3  # the fastest counts, so that an interruption during one or two of them does not matter
+_COPIES_OF_PARAMETERS = 3  # parameters, gradients, and a stored copy
+_FEWEST_MOMENTS = 2  # counted for every optimizer, so that all built-in ones are trained in stacks of the same width
 
 Spend = Callable[[int], None]
 
@@ -48,21 +48,21 @@ class Trainer:
     measure: MeasureName
     dtype: torch.dtype
     device: torch.device
-    memory: int | None = None  # bytes that trainings may take; None: a share of what is free
+    memory: int | None = None  # bytes that trainings may take; None: a share of the free memory
     replace_batch_norm: bool = False
 
     def __getstate__(self) -> dict[str, object]:
-        """The fields alone: what is derived from them is derived again where it is needed."""
+        """Only the fields; cached properties are derived again where they are needed."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def recipe(self) -> Recipe:
-        """That of the update rule."""
+        """The recipe of the update rule."""
         return self.rule.recipe
 
     @property
     def optimizer(self) -> Optimizer:
-        """That of the update rule."""
+        """The optimizer of the update rule."""
         return self.rule.optimizer
 
     @cached_property
@@ -86,7 +86,7 @@ class Trainer:
         return self.units(names)
 
     def units(self, sites: Sequence[str]) -> dict[str, int]:
-        """Number of units of each of these submodules; ModelError where one cannot be masked."""
+        """The number of units of each of these submodules; ModelError if one cannot be masked."""
         return Replicas(self._build(0)).site_units(list(sites), self.data.train.inputs)
 
     @property
@@ -99,14 +99,14 @@ class Trainer:
 
     @cached_property
     def stack_width(self) -> int:
-        """Replicas that are trained at a time: what fits and is fastest, by timing a few steps. See training.width."""
+        """The number of replicas trained at a time: the fastest that fits, by timing steps. See training.width."""
         limit = memory_limit(self.device) if self.memory is None else self.memory
         widths = LOOPED_WIDTHS if self.network.path(self.device) == "loop" else STACKED_WIDTHS
         return fastest_width(self.step_seconds, replica_bytes=self.replica_bytes, limit=limit, widths=widths)
 
     @cached_property
     def replica_bytes(self) -> int:
-        """Memory that one replica takes in training, about: parameters, moments, gradients, activations."""
+        """About how much memory one replica takes in training: parameters, moments, gradients, activations."""
         run_step = self._rehearsal(1)
         with saved_bytes() as sizes:
             run_step()
@@ -116,7 +116,7 @@ class Trainer:
         return 2 * sum(sizes) + (_COPIES_OF_PARAMETERS + n_moments) * parameters
 
     def step_seconds(self, width: int) -> float:
-        """Time of one optimizer step of `width` replicas on shared batches."""
+        """Seconds that one optimizer step of `width` replicas takes on shared batches."""
         run_step = self._rehearsal(width)
         run_step()
         seconds = []
@@ -127,9 +127,9 @@ class Trainer:
         return min(seconds)
 
     def decided_by(self, seed: int) -> Iterator[object]:
-        """All that decides a training of this seed besides what its course says, for content keys.
+        """Everything that decides a training of this seed, except the contents of its course, for content keys.
 
-        What `model` does is only named here; see `fingerprint.training_key`.
+        The model appears only by its repr; `fingerprint.training_key` covers its behavior.
         """
         yield from (repr(self.model), self.recipe, str(self.dtype), seed)
         for split in (self.data.train, self.data.test):
@@ -152,7 +152,7 @@ class Trainer:
         return module
 
     def initial_state(self, parameters: Parameters, *, frozen: Collection[str] = ()) -> OptimizerState:
-        """What the optimizer remembers before the first step of a stack."""
+        """The optimizer's state before the first step of a stack."""
         return self.rule.initial_state(self._trained(parameters, frozen))
 
     def _trained(self, parameters: Parameters, frozen: Collection[str]) -> dict[str, Tensor]:
@@ -182,7 +182,7 @@ class Trainer:
         )
 
     def train(self, course: Course, *, spend: Spend = lambda _examples: None) -> StackedRuns:
-        """The networks of a course. `spend` is told the example-gradients of every step."""
+        """The trained networks of a course. `spend` is called with the number of example-gradients of every step."""
         kept_steps = course.kept_steps
         stacks: list[dict[int, Parameters]] = []
         start = 0
@@ -212,7 +212,7 @@ class Trainer:
         )
 
     def untrained(self, n_replicas: int) -> StackedRuns:
-        """Networks as they are before training, one initialisation in all replicas."""
+        """Networks before training, with the same initial parameters in all replicas."""
         course = Course(self._weights(None, n_replicas), [0] * n_replicas, batches=(), ids=self.data.train.ids)
         return self._runs(course, {0: _stacked([self.initial_parameters(0)] * n_replicas)})
 
@@ -227,9 +227,9 @@ class Trainer:
     ) -> tuple[Parameters, OptimizerState]:
         """One optimizer step on examples of the train points, or of `train` in their place.
 
-        It computes in the dtype of the parameters, whatever that of the data. `in_place` may write into parameters and
-        state. Otherwise it is differentiable with respect to parameters, state and weights, where gradients are enabled
-        and they require it.
+        It computes in the dtype of the parameters, whatever the dtype of the data. With `in_place` it may write into
+        parameters and state. Without, it is differentiable with respect to parameters, state and weights if gradients
+        are enabled and these require them.
         """
         trained = self._trained(parameters, batch.frozen)
         dtype = next(iter(trained.values())).dtype
@@ -255,7 +255,7 @@ class Trainer:
         return {**parameters, **stepped}, state
 
     def _trajectory(self, course: Course, spend: Spend) -> Iterator[tuple[int, Parameters]]:
-        """Parameters of one stack, after 0, 1, 2, ... steps; those of the next step take their place in memory."""
+        """Parameters of one stack after 0, 1, 2, ... steps. The next step overwrites them in memory."""
         initial = {seed: self.initial_parameters(seed) for seed in set(course.seeds)}
         parameters: Parameters = _stacked([initial[seed] for seed in course.seeds])
         state = self.initial_state(parameters, frozen=course.frozen)
@@ -303,7 +303,7 @@ class Trainer:
 
 
 def _denominator(weights: Tensor, normalizer: Normalizer) -> Tensor | float:
-    """What the summed loss of a batch is divided by; a batch of which nothing is kept has no gradient."""
+    """The divisor of a batch's summed loss. A batch of which nothing is kept has gradient 0."""
     if normalizer == "batch":
         return float(weights.shape[1])
     kept = weights.sum(1)
@@ -311,7 +311,7 @@ def _denominator(weights: Tensor, normalizer: Normalizer) -> Tensor | float:
 
 
 def _without_the_left_out(train: Split, weights: Tensor) -> Split:
-    """Inputs are zeros where no replica uses the example: whatever stood there, it cannot reach a network."""
+    """The split with zero inputs for examples that no replica uses, so that their inputs cannot reach any network."""
     unused = (weights == 0).all(0)
     if not unused.any():
         return train

@@ -1,4 +1,4 @@
-"""A stack of trained networks, and what they answer."""
+"""A stack of trained networks and their outputs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
@@ -15,7 +15,7 @@ _PAIRS_AT_A_TIME = 2**16  # of ids and examples, where masks are shared
 
 
 class StackedRuns(Runs):
-    """Trained replicas of one network. `kept` holds the parameters after each step that was asked for."""
+    """Trained replicas of one network. `kept` holds the parameters after each requested step."""
 
     def __init__(
         self,
@@ -41,7 +41,9 @@ class StackedRuns(Runs):
     def parameters(self, *, step: int | None = None) -> Parameters:
         step = self._step(step)
         if step not in self._kept:
-            raise ValueError(f"no parameters were kept after step {step}; kept are {', '.join(map(str, self.steps))}")
+            raise ValueError(
+                f"no parameters were kept after step {step}; they were kept after {', '.join(map(str, self.steps))}"
+            )
         return self._kept[step]
 
     def outputs(self, split: Split, *, step: int | None = None, masks: Masks | None = None) -> Tensor:
@@ -99,7 +101,7 @@ class StackedRuns(Runs):
             yield slice(start, min(start + self._replicas_at_a_time, self.n_replicas))
 
     def _outputs(self, split: Split, step: int, masks: Masks | None, stack: slice) -> Tensor:
-        """Outputs of some of the replicas, a batch of examples at a time: no more memory than training takes."""
+        """Outputs of some of the replicas, a batch of examples at a time, in no more memory than training."""
         of_stack = {name: p[stack] for name, p in self.parameters(step=step).items()}
         batches = zip(
             split.inputs.split(self._examples_at_a_time), split.ids.split(self._examples_at_a_time), strict=True
@@ -112,7 +114,10 @@ class StackedRuns(Runs):
 
 
 def _distinct(own: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
-    """The factors (I, n_units) of each site without repeated masks, and where each stands among them, if any are."""
+    """The factors (I, n_units) of each site without repeated masks, and each mask's place among them.
+
+    The place is None if no mask is repeated.
+    """
     sizes = [of_site.shape[1] for of_site in own.values()]
     distinct, place = torch.cat(list(own.values()), dim=1).unique(dim=0, return_inverse=True)
     if len(distinct) == len(place):

@@ -1,4 +1,4 @@
-"""A recipe made into optimizer steps: pure functions of stacked parameters, differentiable from end to end."""
+"""The optimizer steps of a recipe: pure functions of stacked parameters, differentiable from end to end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -21,7 +21,7 @@ class UpdateRule:
     schedule: Schedule
 
     def initial_state(self, parameters: Parameters) -> OptimizerState:
-        """What the optimizer remembers before the first step of these parameters."""
+        """The optimizer's state before the first step of these parameters."""
         return OptimizerState(0, self.optimizer.initial_moments(self.recipe, parameters))
 
     def learning_rates(self, n_steps: int) -> list[float]:
@@ -39,7 +39,7 @@ class UpdateRule:
     ) -> tuple[Parameters, OptimizerState]:
         """The parameters and the state after one step, weight decay included.
 
-        `in_place` may write into `parameters` and `state`, which spares memory traffic; the numbers are the same.
+        With `in_place` it may write into `parameters` and `state` to save memory traffic; the numbers are the same.
         """
         decay = self.recipe.weight_decay
         if decay and self.optimizer.decay_is_in_objective:
@@ -52,15 +52,15 @@ class UpdateRule:
         return stepped, OptimizerState(state.step + 1, moments)
 
     def settings(self) -> dict[str, str | int | float | tuple[float, ...]]:
-        """The fields of the recipe that decide a training: without those that only other optimizers read."""
+        """The fields of the recipe that decide a training, without the fields that only other optimizers read."""
         unread = {*OPTIMIZER_SETTINGS} - {*self.optimizer.reads}
         return {field.name: getattr(self.recipe, field.name) for field in fields(Recipe) if field.name not in unread}
 
 
 def update_rule(recipe: Recipe, registry: Registry | None = None) -> UpdateRule:
-    """The rule of a recipe whose names are those of a registry, by default of all that is installed.
+    """The rule of a recipe whose names are looked up in a registry, by default the registry of installed plugins.
 
-    UsageError where a name is unknown, or a setting behind it does not fit.
+    UsageError if a name is unknown or its settings do not fit.
     """
     known = registry or installed()
     return UpdateRule(

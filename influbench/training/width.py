@@ -1,6 +1,6 @@
-"""How many replicas are trained at a time: as many as fit, and of those the number that is fastest here.
+"""The number of replicas trained at a time: the fastest on this machine among those that fit.
 
-The width changes how fast a training is, never which numbers come out (up to rounding), so it is no part of any key.
+The width changes the speed of a training but not its numbers (up to rounding), so it is not part of any key.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +15,13 @@ from influbench.errors import UsageError
 
 WIDEST = 65  # one base run and the 64 of a shard
 STACKED_WIDTHS = (2, 4, 8, 16, 32, WIDEST)
-LOOPED_WIDTHS = (1, 2, 4, 8)  # replicas that run one after the other gain little from company
-_SHARE_OF_FREE = 0.5
-_NEARLY = 1.05  # a wider stack that is this close to the fastest is taken: it repeats fewer base runs
+LOOPED_WIDTHS = (1, 2, 4, 8)  # replicas that run one after the other gain little from wide stacks
+_SHARE_OF_FREE = 0.5  # the rest is left to other processes and to torch's temporary tensors
+_NEARLY = 1.05  # a wider stack this close to the fastest is preferred, because it repeats fewer base runs
 
 
 def memory_limit(device: torch.device) -> int:
-    """Bytes that trainings may take unless told otherwise: half of what is free."""
+    """The default limit, in bytes, on the memory of trainings: half of the free memory."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     return int(_SHARE_OF_FREE * free)
 
@@ -33,7 +33,7 @@ def fastest_width(
     limit: int,
     widths: Sequence[int] = STACKED_WIDTHS,
 ) -> int:
-    """The number of replicas with the least time per replica, among those that fit into `limit` bytes."""
+    """The number of replicas with the least time per replica, among the widths that fit into `limit` bytes."""
     if replica_bytes > limit:
         raise UsageError(
             f"one replica needs about {replica_bytes / 1e6:,.0f} MB, and the memory limit is {limit / 1e6:,.0f} MB"
@@ -47,12 +47,12 @@ def fastest_width(
 
 @contextmanager
 def saved_bytes() -> Iterator[list[int]]:
-    """Within, appends the size of every tensor that autograd keeps for a backward pass, each memory once."""
+    """Yield a list that receives the bytes of each tensor that autograd keeps for a backward pass, storages once."""
     seen: set[int] = set()
     sizes: list[int] = []
 
     def note(tensor: Tensor) -> Tensor:
-        if tensor.is_mkldnn:  # has no storage that can be told apart
+        if tensor.is_mkldnn:  # has no storage whose address can be compared
             sizes.append(tensor.numel() * tensor.element_size())
             return tensor
         storage = tensor.untyped_storage()
@@ -66,7 +66,7 @@ def saved_bytes() -> Iterator[list[int]]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed, on a GPU or on the CPU."""
+    """True if an allocation failed, on a GPU or on the CPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

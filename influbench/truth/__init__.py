@@ -1,1 +1,1 @@
-"""What really happens when training examples are left out."""
+"""The ground truth: the measured effects of leaving out training examples."""

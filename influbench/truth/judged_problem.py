@@ -1,4 +1,4 @@
-"""A problem as a judge sees it: its data, and the stored trainings that scores are held against."""
+"""A problem as a judge sees it: its data, and the stored trainings that scores are compared with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

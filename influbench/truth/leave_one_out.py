@@ -1,8 +1,8 @@
-"""The ground truth: train with every example, then again without each of them, over several seeds.
+"""The ground truth: train with every example, then retrain without each of them, over several seeds.
 
 For seed r, `influence[r, i, j] = measure_j(trained with i) - measure_j(trained without i)`, and `memorization[r, i]` is
-the same difference of `p_correct` of i on itself (Feldman & Zhang 2020). The two trainings are paired: same
-initial parameters, same batches, and the left-out example has weight 0 in its place.
+the same difference for `p_correct` of i on itself (Feldman & Zhang 2020). The two trainings are paired: they have the
+same initial parameters and the same batches, and the left-out example keeps its place with weight 0.
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,8 @@ BLOCK = 64  # examples left out in one shard; part of what is stored, so it neve
 class GroundTruth(Trainings[Truth]):
     """The truth of one problem, in shards: seed by seed, blocks of 64 left-out points in row order.
 
-    `steps` are checkpoints at which effects are stored besides the last step; they are part of the key. With a
-    `reliability`, seeds are added until the interval of the influence truth's reliability lies above it, or there are
-    `max_seeds`.
+    Effects are stored at `steps` and at the last step; `steps` are part of the key. With a `reliability`, seeds are
+    added until the interval of the influence truth's reliability lies above it, or until there are `max_seeds`.
     """
 
     holds: ClassVar[str] = "leave-one-out effects"
@@ -44,7 +43,7 @@ class GroundTruth(Trainings[Truth]):
 
     @cached_property
     def key(self) -> str:
-        """Where the truth is stored: a digest of all that decides it, but for the number of seeds."""
+        """The digest under which the truth is stored: of everything that decides it except the number of seeds."""
         return digest("leave_one_out", "batch", sorted(self.steps), training_key(self.trainer, self.seed(0)))
 
     @property
@@ -67,7 +66,7 @@ class GroundTruth(Trainings[Truth]):
         return derive(self.root_seed, "truth", number)
 
     def trainings_in(self, name: str) -> int:
-        """One without each of the shard's train points, and one with all of them."""
+        """One training without each of the shard's train points, and one with all train points."""
         return len(self._rows(name)) + 1
 
     def values_in(self, name: str) -> int:
@@ -81,18 +80,18 @@ class GroundTruth(Trainings[Truth]):
         return leave_out(self.trainer, self.seed(seed), self._rows(name), steps=self.steps)
 
     def assemble(self, shards: Sequence[Shard]) -> Truth:
-        """The whole truth after the last step, with those after earlier steps beside it."""
+        """The whole truth after the last step, together with the truths after earlier steps."""
         *earlier, last = self.kept_steps
         return replace(self._after(shards, last), earlier={step: self._after(shards, step) for step in earlier})
 
     def further(self, so_far: Truth) -> "GroundTruth | None":
-        """The truth with more seeds, where this one is not as reliable as asked for."""
+        """The truth with more seeds if this one is less reliable than required, else None."""
         if self.reliability is None or self.n_seeds >= self.max_seeds:
             return None
         known = _reliability(so_far)
         if known.low is not None and known.low >= self.reliability:
             return None
-        # a quarter more at a time: few re-assemblies, and at most a quarter of the seeds too many
+        # A quarter more at a time: the truth is assembled only a few times, and at most a quarter of it is not needed.
         return replace(self, n_seeds=min(self.max_seeds, self.n_seeds + max(2, self.n_seeds // 4)))
 
     def standing(self, so_far: Truth) -> str:
@@ -123,10 +122,10 @@ def _reliability(truth: Truth) -> Statistic:
 def leave_out(trainer: Trainer, seed: int, rows: Sequence[int], *, steps: Sequence[int] = ()) -> dict[str, Tensor]:
     """Effects of leaving out each of `rows` in turn, by measure and step.
 
-    `influence/MEASURE@STEP` is (n_rows, n_test) and `own/MEASURE@STEP` (n_rows,). The training with every example is
-    replica 0 of each stack, so that both go through the same kernels.
+    `influence/MEASURE@STEP` is (n_rows, n_test) and `own/MEASURE@STEP` is (n_rows,). The training with every example is
+    replica 0 of each stack, so that both trainings use the same kernels.
     """
-    alone = trainer.network.path(trainer.device) == "loop"  # where every replica runs by itself, one base run is enough
+    alone = trainer.network.path(trainer.device) == "loop"  # if every replica runs by itself, one base run is enough
     per_stack = len(rows) if alone else max(1, trainer.stack_width - 1)
     parts = [
         _effects(trainer, seed, rows[start : start + per_stack], steps) for start in range(0, len(rows), per_stack)

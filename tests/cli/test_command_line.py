@@ -240,7 +240,7 @@ def test_show_takes_parameters(influbench: Influbench) -> None:
         ("digits[seeds=3]", "'digits' names a dataset and a plan; write `influbench show dataset digits`"),
         (
             "plan digits[seeds=3]",
-            "digits is a plan, and plans do not have parameters; write `influbench show",
+            "digits is a plan, and plans do not have parameters; write `influbench show plan digits`",
         ),
     ):
         wrong = influbench("show", *words.split())
@@ -392,11 +392,15 @@ def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick
         (["--reliability", "1.2"], "Invalid value for '--reliability': 1.2 is not in the range 0<x<1."),
         (["--device", "gpu"], "device 'gpu' cannot be used here"),
         (["--workers", "1", "--dask", "local:1"], "give --workers or --dask, not both"),
-        (["--dask", "local:x"], "--dask local:x: write local:N with a number of workers of at least 1"),
+        (
+            ["--dask", "local:x"],
+            "the Dask address local:x does not fit; write local:N with a number of workers of at least 1",
+        ),
         *(
             (
                 ["--dask", word],
-                f"--dask {word}: write tcp://HOST:PORT, the address that the scheduler prints, or local:N",
+                f"the Dask address {word} does not fit; write tcp://HOST:PORT, the address that the scheduler prints, "
+                "or local:N",
             )
             for word in ("foo", "tcp://host", "host:port")
         ),

@@ -32,7 +32,7 @@ def test_versions_are_shown_side_by_side_and_their_difference_in_words(
     assert "same_label@" not in words
     for where in ("influence all points", "influence within class", "memorization"):
         assert f"{where}: subset@" in words
-    assert "rank" not in words
+    assert "rank:" not in words
 
 
 def test_json_is_one_object_with_every_pair(influbench: Influbench, two_runs: tuple[str, str]) -> None:

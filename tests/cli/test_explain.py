@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from influbench.reading.stored import read_stored
-from influbench.results import Explanation
+from influbench.results import ExplanationRecord
 from tests.cli.conftest import QUICK, Influbench
 
 
@@ -34,7 +34,7 @@ def test_the_json_is_what_is_printed(influbench: Influbench, ran: Path) -> None:
     stored = read_stored(ran)
     words = ("explain", "out", "--train", stored.example("train"), "-k", 2)
     printed = influbench(*words).stdout
-    found = Explanation.model_validate_json(influbench(*words, "--json").stdout)
+    found = ExplanationRecord.model_validate_json(influbench(*words, "--json").stdout)
     assert (found.side, found.k, found.point) == (
         "train",
         2,

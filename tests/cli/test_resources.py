@@ -35,7 +35,6 @@ difficulty_repeats = 1
 influence = "grad_dot"
 """
 COMMANDS = (("run",), ("study", "decomposition"), ("study", "dynamics"), ("study", "informativeness"))
-RESOURCES = ((), ("--workers", "2"), ("-x", "dask[address=local:1]"), ("--memory", "400KB"), ("--device", "cpu:0"))
 
 
 @pytest.fixture
@@ -69,12 +68,26 @@ def assert_same(found: object, expected: object, place: str = "the record") -> N
         assert found == expected, place
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("command", "elsewhere"),
+    [
+        (COMMANDS[0], ("-x", "processes[n_workers=1]")),
+        (COMMANDS[1], ("--dask", "local:1")),
+        (COMMANDS[2], ("--workers", "2")),
+        (COMMANDS[3], ("--workers", "1")),
+    ],
+    ids=" ".join,
+)
 def test_every_command_finds_the_same_wherever_it_trains(
-    influbench: Influbench, plan: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, one_thread: None
+    influbench: Influbench,
+    plan: Path,
+    command: tuple[str, ...],
+    elsewhere: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    one_thread: None,
 ) -> None:
     alone: object = None
-    for number, words in enumerate(RESOURCES):
+    for number, words in enumerate(((), ("--memory", "400KB"), ("--device", "cpu:0"), elsewhere)):
         monkeypatch.setenv("INFLUBENCH_CACHE", f"cache-{number}")  # so that all of them train
         ran = influbench(*command, plan, "--json", *words)
         assert ran.exit_code == 0, ran.stderr

@@ -126,7 +126,7 @@ def test_another_estimator_and_processes_can_be_named(influbench: Influbench, dy
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("random_labels = 0.5", "random_labels = 1.0"), "no claim can be asked of course; on digits"),
+        (("random_labels = 0.5", "random_labels = 1.0"), "no claim can be tested on course; on digits"),
         (("random_labels = 0.5", "random_labels = 1.5"), "random_labels = 1.5 in [problem] does not fit"),
         (("seeds = 2", "seeds = 2\nsteps = [999]"), "[truth] step 999 is beyond the last step, 4"),
         (("checkpoints = 3", "checkpoint = 3"), "unknown key 'checkpoint' in [dynamics]; did you mean 'checkpoints'?"),
@@ -187,7 +187,9 @@ def test_a_study_that_is_refused_leaves_its_place_to_the_corrected_plan(
     for words in (("-o", "out"), ()):
         ran = influbench("study", "informativeness", wrong, "-q", *words)
         assert ran.exit_code == 2
-        assert ran.stderr == ("Error: learning_time tells no influence; name another in the plan's [informativeness]\n")
+        assert ran.stderr == (
+            "Error: learning_time does not estimate influence; name another estimator in the plan's [informativeness]\n"
+        )
         assert not list(own_cache.rglob("*.safetensors"))
     assert not (tmp_path / "out").exists()
     assert not list((tmp_path / "runs").iterdir())

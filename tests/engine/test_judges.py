@@ -297,8 +297,9 @@ def test_derived_scores_of_every_repeat_are_stored(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- a judge that fails, fails alone
 
 
-def alone(tmp_path: Path) -> Result:
-    return result_of(judged_by("leave_one_out"), tmp_path, out="alone")
+def alone(tmp_path: Path, *more: str) -> Result:
+    """The run without the judge, of these estimators as well: letters depend on who is compared."""
+    return result_of(judged_by("leave_one_out", estimators=("random", "subset", *more)), tmp_path, out="alone")
 
 
 def assert_others_are(expected: Result, found: Result) -> None:
@@ -352,7 +353,7 @@ def test_a_judge_that_fails_on_scores_has_a_column_in_which_every_cell_says_so(h
         assert (found.value, found.failure, found.letters) == (UNKNOWN, told, None)
         assert cell.status == "ok"
     assert results.has_failed
-    assert_others_are(alone(tmp_path), result)
+    assert_others_are(alone(tmp_path, "same_label"), result)
     text = text_of(lambda console: print_report(console, results), 160)
     assert f"failed: faulty of random: {told}" in " ".join(text.split())
     rows = [row for row in influbench.read(tmp_path / "out").cells if row.column == "faulty"]

@@ -485,7 +485,7 @@ def test_a_plan_names_a_strangers_optimizer_and_schedule(tmp_path: Path) -> None
     assert "nesterov[beta=0.5] at 0.1, warm_up[n=4] schedule, batches of 10" in " ".join(printed(result, 160).split())
     assert read_plan(str(tmp_path / "out" / "plan.toml")) == of
     other = result_of(trained_by("nesterov[beta=0.4]", "warm_up[n=4]"), tmp_path / "other", **THEIRS)
-    assert result.truth.key != other.truth.key
+    assert result.problem.key != other.problem.key
 
 
 def test_it_trains_the_same_in_worker_processes(tmp_path: Path) -> None:

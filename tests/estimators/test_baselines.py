@@ -1,4 +1,4 @@
-"""Floors."""
+"""The baselines."""
 
 from math import hypot
 

@@ -1,4 +1,4 @@
-"""What every estimator owes, held against those that come with influbench."""
+"""The contract of estimators, checked on those that come with influbench."""
 
 import pytest
 

@@ -76,7 +76,7 @@ def test_other_columns_do_not_matter() -> None:
     assert np.array_equal(fit(inside, measured).coefficients[:, 2:5], fit(inside, measured[:, 2:5]).coefficients)
 
 
-def test_too_few_iterations_are_told_by_the_gap() -> None:
+def test_too_few_iterations_are_reported_by_the_gap() -> None:
     inside, measured, _ = drawn(60, 55, 3, noise=2.0, n_used=55)
     found = fit(inside, measured, max_iterations=1)
     assert found.unconverged.any()
@@ -115,7 +115,7 @@ def test_what_did_not_converge_is_noted(monkeypatch: pytest.MonkeyPatch) -> None
     view = with_bank(torch.tensor(inside).float(), torch.tensor(measured), monkeypatch)
     (note,) = Datamodel(n_models=40, max_iterations=1).estimate(view).notes
     assert note.startswith("the lasso did not converge within 1 iterations for 8 of 8 test points: duality gap up to ")
-    assert note.endswith(" of the sum of squares, 1e-04 asked for")
+    assert note.endswith(" of the sum of squares, above the tolerance of 1e-04")
 
 
 def test_scores_are_those_of_the_regression_on_the_shared_bank() -> None:

@@ -171,15 +171,15 @@ WRONG: dict[str, tuple[str, Callable[[Path], object]]] = {
         lambda path: write_csv(path, INFLUENCE.T, TEST, TRAIN),
     ),
     "line 3: 8 cells, expected 9": ("csv", lambda path: csv_text(path, lambda text: cut_cell(text, line=3))),
-    "line 2, column 2: 'many' is no number": (
+    "line 2, column 2: 'many' is not a number": (
         "csv",
         lambda path: csv_text(path, lambda text: text.replace(str(float(INFLUENCE[0, 0])), "many")),
     ),
-    "line 2, column 1: 'first' is no id, which is a whole number": (
+    "line 2, column 1: 'first' is not an id, which is a whole number": (
         "csv",
         lambda path: csv_text(path, lambda text: text.replace(f"\n{FIRST},", "\nfirst,")),
     ),
-    "line 1, column 2: 'x' is no id, which is a whole number": (
+    "line 1, column 2: 'x' is not an id, which is a whole number": (
         "csv",
         lambda path: csv_text(path, lambda text: text.replace(f"id,{TEST[0]},", "id,x,")),
     ),
@@ -189,8 +189,8 @@ WRONG: dict[str, tuple[str, Callable[[Path], object]]] = {
     ),
     "begins with 'id', expected a header of id and further columns": ("csv", lambda path: path.write_text("id\n3\n")),
     "is empty": ("csv", lambda path: path.write_text("")),
-    "is no UTF-8 text": ("csv", lambda path: path.write_bytes(b"id,\xff\xfe\n")),
-    "is no CSV: field larger than field limit (131072)": ("csv", lambda path: path.write_text("a" * 200_000)),
+    "is not UTF-8 text": ("csv", lambda path: path.write_bytes(b"id,\xff\xfe\n")),
+    "is not valid CSV: field larger than field limit (131072)": ("csv", lambda path: path.write_text("a" * 200_000)),
     "holds influence with 2 of 160 scores not finite": (
         "npy",
         lambda path: write_npy(path, some(INFLUENCE, float("inf"), 3, 5)),
@@ -224,23 +224,23 @@ WRONG: dict[str, tuple[str, Callable[[Path], object]]] = {
         "npy",
         lambda path: np.save(path, np.array([[1, "a"]], dtype=object), allow_pickle=True),
     ),
-    "is damaged or no .npy file: the magic string": (
+    "is damaged or not a .npy file: the magic string": (
         "npy",
         lambda path: path.write_bytes(pickle.dumps([1.0, 2.0])),
     ),
-    "is damaged or no .npy file: ": ("npy", lambda path: cut_file(write_npy(path, INFLUENCE))),
-    "is damaged or no .npy file: EOF": ("npy", lambda path: path.write_bytes(b"")),
-    "is damaged or no .safetensors file: ": (
+    "is damaged or not a .npy file: ": ("npy", lambda path: cut_file(write_npy(path, INFLUENCE))),
+    "is damaged or not a .npy file: EOF": ("npy", lambda path: path.write_bytes(b"")),
+    "is damaged or not a .safetensors file: ": (
         "safetensors",
         lambda path: cut_file(write_safetensors(path, influence=INFLUENCE)),
     ),
-    "is damaged or no .safetensors file: Error": ("safetensors", lambda path: path.write_text("")),
+    "is damaged or not a .safetensors file: Error": ("safetensors", lambda path: path.write_text("")),
     "holds neither influence nor memorization; it holds influences, test_ids, train_ids": (
         "safetensors",
         lambda path: write_safetensors(path, influences=INFLUENCE),
     ),
-    "holds no train_ids": ("safetensors", lambda path: save_file({"memorization": MEMORIZATION}, path)),
-    "holds no test_ids": ("safetensors", lambda path: save_file({"influence": INFLUENCE, "train_ids": TRAIN}, path)),
+    "lacks train_ids": ("safetensors", lambda path: save_file({"memorization": MEMORIZATION}, path)),
+    "lacks test_ids": ("safetensors", lambda path: save_file({"influence": INFLUENCE, "train_ids": TRAIN}, path)),
     "holds train_ids as torch.float64 of shape (20,), expected integers along one axis": (
         "safetensors",
         lambda path: write_safetensors(path, influence=INFLUENCE, train_ids=TRAIN.double()),
@@ -325,7 +325,8 @@ def test_wrong_parameters_are_known_before_anything_is_read(selector: str, sente
 
 def test_a_file_that_is_not_there_is_known_before_the_truth_is_trained(tmp_path: Path) -> None:
     name = f"from_file[path={tmp_path / 'gone.npy'}]"
-    assert FromFile(str(tmp_path / "gone.npy")).unsupported(problem()) == f"there is no file {tmp_path / 'gone.npy'}"
+    path = tmp_path / "gone.npy"
+    assert FromFile(str(path)).unsupported(problem()) == f"the file {path} does not exist"
     events = run(
         plan([name]),
         directory=tmp_path / "out",
@@ -333,7 +334,7 @@ def test_a_file_that_is_not_there_is_known_before_the_truth_is_trained(tmp_path:
         registry=registry(),
         required=[name],
     )
-    with pytest.raises(UsageError, match=r"cannot run on any problem of the plan: there is no file .*gone\.npy"):
+    with pytest.raises(UsageError, match=r"cannot run on any problem of the plan: the file .*gone\.npy does not exist"):
         list(events)
     assert not (tmp_path / "c").exists()
 

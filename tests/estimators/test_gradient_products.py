@@ -23,7 +23,7 @@ def pictures() -> Data:
 
 
 class Positions(nn.Module):
-    """A linear layer that runs at every position, and a table that is no layer."""
+    """A linear layer that runs at every position, and a table that is not a layer."""
 
     def __init__(self) -> None:
         super().__init__()

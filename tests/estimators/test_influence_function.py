@@ -22,7 +22,7 @@ N = 60
 
 
 def logistic(**changes: object) -> Trainer:
-    """L2-regularised logistic regression, trained to its optimum."""
+    """L2-regularized logistic regression, trained to its optimum."""
     data = blobs(N, 12, n_inputs=3)
     recipe = {"learning_rate": 0.5, "batch_size": N, "epochs": 200, "weight_decay": 0.1, **changes}
     return trainer(data, Linear(), **recipe)  # type: ignore[arg-type]
@@ -35,7 +35,7 @@ def scores(problem: Problem, **parameters: object) -> Tensor:
 
 
 def effects(of: Trainer, weight: float) -> tuple[Tensor, Tensor]:
-    """What a train point's weight going from `weight` to 1 does to the measure, and to its own p_correct."""
+    """The change in the measure, and in the point's own p_correct, when its weight goes from `weight` to 1."""
     n = len(of.data.train)
     runs = problem(of).train(torch.cat([torch.ones(1, n), 1 - (1 - weight) * torch.eye(n)]), replicates=[0] * (n + 1))
     measured, own = runs.measured(of.data.test), runs.p_correct(of.data.train)
@@ -122,7 +122,7 @@ def test_logistic_regression_without_each_point() -> None:
 
 @pytest.mark.parametrize("measure", ["neg_loss", "margin"])
 def test_scores_are_the_derivative_in_the_weight(measure: str) -> None:
-    """The weight goes down by a thousandth, and what then changes is a thousandth of the score."""
+    """Lowering the weight by a thousandth changes the measure by a thousandth of the score."""
     of = logistic(measure=measure)
     estimate = InfluenceFunction(solver="explicit", damping=0.0).estimate(problem(of))
     assert estimate.influence is not None
@@ -186,7 +186,7 @@ def test_frozen_parameters_do_not_count() -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("curvature", ["gauss_newton", "hessian"])
 def test_scores_equal_their_formula(optimizer: str, curvature: Curvature) -> None:
-    """Weight decay belongs to the objective of sgd and adam, and not to that of adamw."""
+    """Weight decay belongs to the objective of sgd and adam, but not to the objective of adamw."""
     of = trainer(model=ResidualModel(), optimizer=optimizer, learning_rate=0.01, momentum=0.0, weight_decay=0.3)
     expected = plain(problem(of))
     inverse = expected.inverse(curvature, added=0.5 if optimizer == "adamw" else 0.8)
@@ -335,12 +335,12 @@ def test_residuals_in_notes_are_those_of_the_solution() -> None:
         ("cg", r"conjugate gradients met negative or no curvature for \d+ of 20 train points and stopped there: "),
     ],
 )
-def test_negative_curvature_is_told(solver: SolverName, note: str) -> None:
+def test_negative_curvature_is_reported(solver: SolverName, note: str) -> None:
     estimate = InfluenceFunction(solver=solver, curvature="hessian", damping=0.0).estimate(problem())
     assert any(re.match(note, found) for found in estimate.notes)
 
 
-def test_train_points_without_a_norm_score_0_and_are_told() -> None:
+def test_train_points_without_a_norm_score_0_and_are_reported() -> None:
     view = problem(trainer(model=ResidualModel()))
     estimate = InfluenceFunction(solver="explicit", curvature="hessian", damping=0.0, relative=True).estimate(view)
     found = re.match(r"(\d+) of 20 train points have no positive norm to divide by and score 0", estimate.notes[-1])
@@ -349,7 +349,7 @@ def test_train_points_without_a_norm_score_0_and_are_told() -> None:
     assert int((estimate.influence == 0).all(1).sum()) == int(found[1])
 
 
-def test_directions_without_curvature_are_left_out_and_told() -> None:
+def test_directions_without_curvature_are_left_out_and_reported() -> None:
     """Without decay, one constant added to all logits changes nothing; gradients have no part along it."""
     of = logistic(weight_decay=0.0, epochs=20)
     explicit = InfluenceFunction(solver="explicit", damping=0.0).estimate(problem(of))
@@ -361,7 +361,7 @@ def test_directions_without_curvature_are_left_out_and_told() -> None:
 def test_too_many_parameters_for_the_matrix_are_unsupported() -> None:
     wide = problem(trainer(model=Mlp(hidden=(1000,))))
     assert InfluenceFunction(solver="explicit").unsupported(wide) == (
-        "the explicit solver takes at most 8,000 parameters, the model trains 9,003; use solver=cg or solver=ekfac"
+        "the explicit solver takes at most 8,000 parameters, but the model trains 9,003; use solver=cg or solver=ekfac"
     )
     assert InfluenceFunction(solver="cg").unsupported(wide) is None
     assert InfluenceFunction(solver="explicit").unsupported(problem()) is None

@@ -102,7 +102,7 @@ def test_scores_are_the_slopes_of_the_training(model: Model, recipe: dict[str, o
 
 
 def test_so_they_are_with_a_strangers_optimizer_and_schedule() -> None:
-    """Whose moments need not depend on anything, nor anything on them."""
+    """An optimizer with moments that do not depend on anything or affect anything."""
     of = trainer(
         model=ModuleModel(tanh_net),
         registry=registry(nesterov="Nesterov", warm_up="WarmUp"),
@@ -211,7 +211,7 @@ def test_what_it_cannot_do_is_said_in_a_sentence() -> None:
     regression = problem(trainer(line(), Linear()))
     assert Metagradient().unsupported(regression) is None
     assert Metagradient(memorization=True).unsupported(problem()) is None
-    reason = "memorization is asked for, which regression does not have"
+    reason = "regression does not have memorization; set memorization=false"
     assert Metagradient(memorization=True).unsupported(regression) == reason
     with pytest.raises(ValueError, match="n_seeds must be at least 1, got 0"):
         Metagradient(n_seeds=0)

@@ -69,20 +69,20 @@ HISTORIES = {
 }
 
 
-@pytest.mark.parametrize(("history", "learnt", "events"), HISTORIES.values(), ids=HISTORIES.keys())
-def test_a_history_is_read_as_one_would_by_eye(history: list[int], learnt: int, events: int) -> None:
+@pytest.mark.parametrize(("history", "learned", "events"), HISTORIES.values(), ids=HISTORIES.keys())
+def test_a_history_is_read_as_one_would_by_eye(history: list[int], learned: int, events: int) -> None:
     correct = torch.tensor(history, dtype=torch.bool)[:, None]
-    assert learning_times(correct).tolist() == [learnt]
+    assert learning_times(correct).tolist() == [learned]
     assert forgetting_events(correct).tolist() == [events]
 
 
 def test_points_do_not_meet() -> None:
     correct = torch.tensor([history for history, _, _ in HISTORIES.values()], dtype=torch.bool).T
-    assert learning_times(correct).tolist() == [learnt for _, learnt, _ in HISTORIES.values()]
+    assert learning_times(correct).tolist() == [learned for _, learned, _ in HISTORIES.values()]
     assert forgetting_events(correct).tolist() == [events for _, _, events in HISTORIES.values()]
 
 
-def test_never_learnt_outranks_every_other_history() -> None:
+def test_never_learned_outranks_every_other_history() -> None:
     every = torch.cartesian_prod(*[torch.tensor([False, True])] * 6).T  # (6, 64)
     events = forgetting_events(every)
     assert events[0] > events[1:].max()
@@ -92,13 +92,13 @@ def test_learning_time_and_forgetting_follow_the_ends_of_epochs() -> None:
     of = trainer(blobs(seed=4), ResidualModel(), epochs=5, learning_rate=0.5)
     modules = [module_after(of, step) for step in (4, 8, 12, 16, 20)]
     histories = [[bool(module(x).argmax() == y) for module in modules] for _, x, y in points(of)]
-    learnt, forgotten = memorization(LearningTime(), of), memorization(Forgetting(), of)
-    for history, epoch, events in zip(histories, learnt.tolist(), forgotten.tolist(), strict=True):
+    learned, forgotten = memorization(LearningTime(), of), memorization(Forgetting(), of)
+    for history, epoch, events in zip(histories, learned.tolist(), forgotten.tolist(), strict=True):
         assert all(history[int(epoch) - 1 :])
         assert epoch == 1 or not history[int(epoch) - 2]
         lost = sum(before and not after for before, after in pairwise(history))
         assert events == (lost if any(history) else 5)
-    assert len(learnt.unique()) > 2
+    assert len(learned.unique()) > 2
     assert len(forgotten.unique()) > 2
 
 
@@ -188,7 +188,7 @@ def test_one_ordinary_training_and_the_same_bytes_again(proxy: Estimator) -> Non
     ids=lambda proxy: type(proxy).__name__,
 )
 def test_a_wrong_label_scores_highest(proxy: Estimator) -> None:
-    """Three well separated clusters, and one point with the label of another; it is not learnt, only hard to."""
+    """Three separate clusters, and one point with the label of another, which is hard to learn and not learned."""
     data = blobs(30, seed=2)
     data.train.inputs.add_(4 * torch.eye(5)[data.train.labels])
     data.train.labels[0] = (data.train.labels[0] + 1) % 3

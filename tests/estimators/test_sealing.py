@@ -1,4 +1,4 @@
-"""What is sealed and what leaks: measured shares, and exactly what one step of training changes."""
+"""Sealed and leaking parameters: their measured shares, and the exact changes of one training step."""
 
 from dataclasses import replace
 
@@ -90,7 +90,7 @@ def test_frozen_parameters_stay_and_the_others_move() -> None:
     runs = view.train(replicates=[0], frozen=["3.bias"], checkpoints=[0])
     before, after = runs.parameters(step=0), runs.parameters()
     assert {name for name in before if torch.equal(before[name], after[name])} == {"3.bias"}
-    with pytest.raises(ValueError, match=r"'3\.bais' is no parameter that training moves"):
+    with pytest.raises(ValueError, match=r"'3\.bais' is not a parameter that training moves"):
         view.train(replicates=[0], frozen=["3.bais"])
 
 

@@ -62,7 +62,7 @@ def test_frozen_parameters_do_not_count() -> None:
 
 def test_more_checkpoints_than_steps_are_unsupported() -> None:
     assert TracIn(n_checkpoints=8).unsupported(problem()) is None
-    assert TracIn(n_checkpoints=9).unsupported(problem()) == "9 checkpoints asked for, the training has 8 steps"
+    assert TracIn(n_checkpoints=9).unsupported(problem()) == "n_checkpoints is 9, but the training has 8 steps"
 
 
 def test_no_checkpoint_is_refused() -> None:

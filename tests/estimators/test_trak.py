@@ -85,10 +85,11 @@ def test_what_cannot_run_says_why() -> None:
     assert wide == f"a projection to {n_parameters + 1} numbers is wider than the {n_parameters} parameters"
     few = Trak(n_projected=21)
     assert few.unsupported(problem()) == (
-        "a projection to 21 numbers needs as many train points, there are 20; set damping above 0 or n_projected lower"
+        "a projection to 21 numbers needs as many train points, but there are 20; set damping above 0 or n_projected "
+        "lower"
     )
     assert Trak(n_projected=21, damping=0.1).unsupported(problem()) is None
-    assert Trak().unsupported(problem(trainer(line()))) == "regression has no margin to linearise"
+    assert Trak().unsupported(problem(trainer(line()))) == "regression has no margin to linearize"
 
 
 @pytest.mark.parametrize(

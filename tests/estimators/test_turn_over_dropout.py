@@ -152,7 +152,7 @@ def test_scores_equal_two_forward_passes_for_each_pair() -> None:
 
 
 def test_an_example_trains_only_the_units_of_its_mask() -> None:
-    """One step on one example: weights into and out of the units it leaves out stay as they were."""
+    """One step on one example: weights into and out of the units it leaves out stay unchanged."""
     view = problem(trainer(blobs(n_train=2), epochs=1, batch_size=2, momentum=0.0))
     weights = torch.tensor([[1.0, 0.0]])
     own = HashedMasks([5], view.sites)
@@ -164,6 +164,7 @@ def test_an_example_trains_only_the_units_of_its_mask() -> None:
     assert moved[kept].any()
 
 
+@pytest.mark.slow
 def test_memorization_is_higher_for_wrong_labels() -> None:
     data = blobs(n_train=30)
     data.train.labels[:5] = (data.train.labels[:5] + 1) % 3
@@ -324,5 +325,5 @@ def test_sites_can_be_named() -> None:
     assert not torch.equal(estimator.estimate(view).influence, TurnOverDropout(n_masks=2).estimate(view).influence)  # type: ignore[arg-type]
     assert list(TurnOverDropout().masks(view).sites) == ["4"]
     assert list(TurnOverDropout(sealed=True).masks(view).sites) == ["2", "4"]
-    with pytest.raises(ModelError, match=r"mask site '1.relu' is no submodule of the model; it has '0', '1', '2'"):
+    with pytest.raises(ModelError, match=r"mask site '1.relu' is not a submodule of the model; it has '0', '1', '2'"):
         TurnOverDropout(sites=("1.relu",)).unsupported(view)

@@ -7,7 +7,9 @@ import torch
 from scipy.stats import spearmanr
 
 from influbench.api import Bank
+from influbench.banks import SubsetBank
 from influbench.judges.subsets import Subsets
+from influbench.seeds import derive
 from influbench.shards import trained
 from influbench.statistics.yardsticks import Yardstick
 from tests.problems import judged, stored_in, trainer
@@ -91,3 +93,12 @@ def test_subsets_are_trained_twice_and_keep_their_order(tmp_path: Path) -> None:
     assert len(banks) == 2
     assert torch.equal(yardstick.effects, torch.stack([bank.on_test for bank in banks]))
     assert not torch.equal(banks[0].on_test, banks[1].on_test)
+
+
+def test_no_estimator_is_given_the_networks_of_the_judge() -> None:
+    """The stream of the judge's subsets is its own, and the same for both seeds."""
+    first, second = Subsets(n=5).trainings(judged(trainer(), seed=7))
+    assert isinstance(first, SubsetBank)
+    assert isinstance(second, SubsetBank)
+    assert first.seed == second.seed == derive(7, "bank", "truth")
+    assert (first.repeat, second.repeat) == (0, 1)

@@ -47,7 +47,7 @@ def pictures() -> Data:
 
 
 def halves_of(replicas: Replicas, sites: list[str], inputs: Tensor, p: float) -> tuple[dict[str, Tensor], ...]:
-    """Random factors of each site, and those of the complement."""
+    """Random factors of each site, and the factors of the complement."""
     generator = torch.Generator().manual_seed(1)
     units = replicas.site_units(sites, inputs)
     kept = {site: torch.rand(N_MASKS, n, generator=generator) < p for site, n in units.items()}
@@ -58,7 +58,7 @@ def halves_of(replicas: Replicas, sites: list[str], inputs: Tensor, p: float) ->
 
 
 def by_hooks(module: nn.Module, inputs: Tensor, factors: Mapping[str, Tensor], mask: int) -> Tensor:
-    """The module as it is written, with the outputs of each site multiplied."""
+    """The plain module, with the outputs of each site multiplied."""
 
     def gate(of_mask: Tensor):  # type: ignore[no-untyped-def]
         return lambda _module, _inputs, out: out * of_mask.reshape(-1, *[1] * (out.ndim - 2))
@@ -120,7 +120,7 @@ def test_pairs_equal_the_plain_module_under_each_mask(
             torch.testing.assert_close(crossed[mask], by_hooks(module, inputs, factors, mask), rtol=1e-9, atol=1e-11)
 
 
-def test_a_sequence_is_told_from_what_only_contains_one() -> None:
+def test_a_sequence_is_distinguished_from_a_module_that_contains_one() -> None:
     assert list(sequence(NESTED) or {}) == ["0", "1.0", "1.1", "2"]
     assert sequence(ResidualModel().build(blobs())) is None
     hooked = nn.Sequential(nn.Linear(5, 3), nn.ReLU())

@@ -39,7 +39,7 @@ def test_chains_are_stacked_and_the_rest_is_not() -> None:
     assert Replicas(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2))).path(CPU) == "loop"
 
 
-def test_fallbacks_of_vmap_are_not_told() -> None:
+def test_fallbacks_of_vmap_do_not_warn() -> None:
     script = """
 import torch
 from torch.func import grad, vmap
@@ -267,5 +267,5 @@ def test_sites_that_do_not_exist_or_run_twice_are_named() -> None:
     twice = Replicas(nn.Sequential(nn.Linear(5, 5), shared, nn.Linear(5, 5), shared))
     with pytest.raises(ModelError, match="'1' runs more than once"):
         twice.site_units(["1"], data.train.inputs)
-    with pytest.raises(ModelError, match="'9' is no submodule"):
+    with pytest.raises(ModelError, match="'9' is not a submodule"):
         twice.site_units(["9"], data.train.inputs)

@@ -10,7 +10,7 @@ from influbench.results import (
     UNKNOWN,
     Account,
     Effect,
-    Explanation,
+    ExplanationRecord,
     MemorizationAccount,
     Point,
     Side,
@@ -27,7 +27,7 @@ def strongest(sign: int, ids: list[int], **more: float) -> Strongest:
     return Strongest(points=tuple(points), **more)  # type: ignore[arg-type]
 
 
-def explanation(side: Side = "train", **update: object) -> Explanation:
+def explanation(side: Side = "train", **update: object) -> ExplanationRecord:
     accounts = (
         Account(name="truth", helps=strongest(1, [812, 7, 1530, 66, 93]), hurts=strongest(-1, [41, 1021])),
         Account(
@@ -41,7 +41,7 @@ def explanation(side: Side = "train", **update: object) -> Explanation:
             hurts=strongest(-1, [], found=0.0),
         ),
     )
-    found = Explanation(
+    found = ExplanationRecord(
         problem="digits[n_train=2000,n_test=200], mlp[hidden=[64]], random_labels=0.1",
         measure="neg_loss",
         n_seeds=8,
@@ -60,7 +60,7 @@ def explanation(side: Side = "train", **update: object) -> Explanation:
     return found.model_copy(update=update)
 
 
-def printed(found: Explanation, width: int) -> str:
+def printed(found: ExplanationRecord, width: int) -> str:
     return text_of(lambda console: print_explanation(console, found), width)
 
 

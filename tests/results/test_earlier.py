@@ -132,7 +132,7 @@ def test_every_cell_says_what_it_said(name: str) -> None:
             if quantity == of_quantity["quantity"] and key in keys:
                 assert_is(cell.columns[key], of_quantity, key)
                 n_agreements += 1
-    assert n_agreements == sum(len(cell.columns) for cell in result.cells) > 10
+    assert n_agreements == sum(len(cell.columns) for cell in result.cells) > 5
 
 
 @pytest.mark.parametrize(
@@ -277,8 +277,11 @@ def test_a_run_directory_of_an_earlier_version_is_read_and_shown(
     assert printed["schema"] == "influbench.results/2"
     refused = influbench("compare", "out")
     assert refused.exit_code == 2
-    assert refused.stderr.startswith("Error: out does not hold scores/")
-    assert refused.stderr.endswith("only a whole run directory holds its scores\n")
+    if old(name)["truth"].get("key") is None:
+        assert refused.stderr == "Error: out was written by an earlier influbench; run its plan.toml again\n"
+    else:
+        assert refused.stderr.startswith("Error: out does not hold scores/")
+        assert refused.stderr.endswith("only a whole run directory holds its scores\n")
 
 
 @pytest.mark.parametrize("directory", RUNS, ids=lambda path: str(path.relative_to(STORED)))

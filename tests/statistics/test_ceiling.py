@@ -37,6 +37,7 @@ def log_odds(value: float) -> float:
     return log(value / (1 - value))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_seeds", [3, 5, 6, 7])
 def test_what_is_extrapolated_is_the_reliability_of_the_simulation(n_seeds: int) -> None:
     """Numbers of seeds that halve unevenly: from 2 of 5 seeds to 5, from 3 of 7 to 7."""
@@ -111,6 +112,7 @@ def test_the_linearisation_of_what_is_extrapolated_is_its_derivative(n_seeds: in
     torch.testing.assert_close(of.reliability.contributions, expected, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_ceiling_is_nearer_to_the_mean_of_roots_than_the_root_of_the_mean_is() -> None:
     """Half of the test points with little noise, half with much; it errs below, where the root would be .03 above.
 
@@ -268,6 +270,7 @@ def test_many_splits_are_drawn_once_for_all_and_use_every_seed_about_as_often() 
     assert len({seed for split in some for half in split for seed in half}) > 15
 
 
+@pytest.mark.slow
 def test_the_sine_of_the_simulation_is_scipys() -> None:
     """`ranked` itself, against a large sample: it is what the simulations above are held against."""
     effects, truth = simulated(1, torch.tensor([1.5]), n=200_000)

@@ -28,6 +28,7 @@ def covers(estimation: Estimation | None, target: float) -> bool:
     return found.low <= target <= found.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), [(60, 40), (25, 60)])
 @pytest.mark.parametrize("rows_in_common", [False, True])
 def test_coverage_of_a_known_correlation(n: int, m: int, rows_in_common: bool) -> None:
@@ -47,6 +48,7 @@ def test_coverage_of_a_known_correlation(n: int, m: int, rows_in_common: bool) -
     assert covered / n_simulations >= 0.92
 
 
+@pytest.mark.slow
 def test_coverage_of_nothing_within_classes() -> None:
     generator = torch.Generator().manual_seed(5)
     blocks = within_classes(torch.arange(90) % 3, torch.arange(60) % 3)
@@ -59,6 +61,7 @@ def test_coverage_of_nothing_within_classes() -> None:
     assert covered / n_simulations >= 0.92
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_defined", [2, 3, 5])
 def test_columns_that_are_not_defined_do_not_make_an_interval_narrower(n_defined: int) -> None:
     """Fifty columns, of which few have scores: the interval is that of the few."""

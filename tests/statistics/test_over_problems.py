@@ -34,6 +34,7 @@ def test_problems_on_the_same_points_share_their_error_and_others_do_not() -> No
     assert both.value == pytest.approx((one.value + other.value) / 2)
     assert error(both) == pytest.approx(sqrt(error(one) ** 2 + error(other) ** 2) / 2, rel=0.05)
     assert both.contributions.shape == (280, 130)
+    assert (both.n_rows, both.n_columns) == (280, 130)
     assert float(both.contributions.sum()) == pytest.approx(0, abs=1e-12)
 
 
@@ -50,6 +51,7 @@ def test_the_mean_of_one_column_has_no_sample_of_columns_and_repeats_are_kept() 
     assert error(mean) == pytest.approx(error(column) / sqrt(2), rel=0.02)
 
 
+@pytest.mark.slow
 def test_coverage_of_the_mean_over_problems() -> None:
     """Against the expectation of Spearman's correlation of 60 and of 40 normal pairs (Moran 1948)."""
     rho = 0.4 / sqrt(1.16)

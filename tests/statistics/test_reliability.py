@@ -15,6 +15,7 @@ def simulated(n_seeds: int, noise: float, *, n: int = 400, m: int = 30) -> tuple
     return effect, effect + noise * torch.randn(n_seeds, n, m, generator=generator, dtype=torch.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_seeds", [2, 4, 8])
 def test_reliability_and_ceiling_are_those_of_the_simulation(n_seeds: int) -> None:
     """With unit effects and noise variance 4, n seeds have reliability n / (n + 4) on Pearson's scale."""
@@ -33,6 +34,7 @@ def test_reliability_and_ceiling_are_those_of_the_simulation(n_seeds: int) -> No
     assert best.of_ceiling.value == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_noise_alone_has_no_reliability() -> None:
     truth = torch.randn(8, 100, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     known = reliability(truth, whole_table(100, 40))
@@ -59,6 +61,7 @@ def test_halves_share_no_seed() -> None:
     assert halvings(0) == []
 
 
+@pytest.mark.slow
 def test_the_seeds_needed_are_read_off_the_measured_curve() -> None:
     """Of unit effects and noise variance 4: k / (k + 4) with k seeds, on Pearson's scale."""
     known = reliability(simulated(8, noise=2.0)[1], whole_table(400, 30))

@@ -57,6 +57,7 @@ def test_an_undefined_resample_could_be_anything() -> None:
     assert percentile_interval(torch.cat([torch.tensor([torch.nan]), numbers])).value is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["examples", "seeds"])
 def test_intervals_of_a_mean_hold_it_about_as_often_as_they_say(noise: str) -> None:
     """600 tables of 16 seeds and 30 examples, whose chance is that of the rows or of the columns."""

@@ -74,8 +74,8 @@ def test_the_study_covers_every_problem_with_what_can_be_asked(tmp_path: Path) -
     assert [group.name for group in noisy.by_label] == ["true labels", "wrong labels"]
     assert len({group.n for group in noisy.by_label}) == 1
     assert clean.notes == (
-        "true and wrong labels are not compared: there are 40 points with true labels and 0 with wrong ones, and a "
-        "group takes 6",
+        "true and wrong labels are not compared: there are 40 points with true labels and 0 with wrong ones, but a "
+        "group needs 6",
     )
     assert noisy.notes == ()
     for problem in study.problems:
@@ -153,15 +153,15 @@ def test_without_leaving_out_nothing_is_trained_for_it(tmp_path: Path) -> None:
         (
             plan(labels="1.0"),
             UsageError,
-            "no claim can be asked of test; on blobs.*random_labels=1, true and wrong labels are not compared: there "
-            "are 0 points with true labels and .* with wrong ones, and a group takes 6",
+            "no claim can be tested on test; on blobs.*random_labels=1, true and wrong labels are not compared: there "
+            "are 0 points with true labels and .* with wrong ones, but a group needs 6",
         ),
         (
             plan(labels="0.0", table=TABLE.replace("fewest = 6", "fewest = 21")),
             UsageError,
-            "no claim can be asked of test; on .*: there are 40 points with true labels and 0 with wrong ones",
+            "no claim can be tested on test; on .*: there are 40 points with true labels and 0 with wrong ones",
         ),
-        (plan(labels="0.0", dataset="line"), UsageError, "line, mlp.* is for regression: without classes nothing is"),
+        (plan(labels="0.0", dataset="line"), UsageError, "line, mlp.* is a regression problem, but memorization needs"),
         (plan("steps = [2, 13]"), PlanError, r"\[truth\] step 13 is beyond the last step, 12"),
         (
             plan(table=TABLE + "initial_epochs = 4.0"),
@@ -182,7 +182,7 @@ def test_without_leaving_out_nothing_is_trained_for_it(tmp_path: Path) -> None:
         (
             plan(table='estimator = "turn_over_dropout[n_masks=6,p=0.5,antithetic=true]"'),
             UsageError,
-            "has networks of 3 seeds, and intervals over seeds take 4",
+            "has networks of 3 seeds, but intervals over seeds need at least 4",
         ),
         (plan(table='estimator = "turn_over_dropuot"'), UsageError, "did you mean 'turn_over_dropout'"),
     ],

@@ -449,18 +449,22 @@ def test_the_rules_and_the_settings_are_in_the_result(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("of", "error", "sentence"),
     [
-        (lambda: plan(QUICK, dataset="line"), DataError, "line, .* cannot be studied: difficulty is that of a class"),
+        (lambda: plan(QUICK, dataset="line"), DataError, "line, .* cannot be studied: difficulty needs classes"),
         (lambda: plan("fractions = [0.1, 0.001]"), DataError, "0.001 of its 80 train points is less than one"),
         (lambda: plan("fractions = [0.6]\ndecided_at = 0.6"), DataError, "two groups of 48 points .* do not fit"),
-        (lambda: plan("fractions = [0.2]"), PlanError, "decided_at = 0.1 is none of its fractions, 0.2"),
-        (lambda: plan(QUICK + "refuted_below = 1.0"), PlanError, "refuted_below = 1 is above supported_above = 0"),
-        (lambda: plan(QUICK.replace("learning_time", "tracin")), UsageError, "tracin tells no memorization"),
-        (lambda: plan(QUICK.replace("grad_dot", "el2n")), UsageError, "el2n tells no influence"),
+        (lambda: plan("fractions = [0.2]"), PlanError, "decided_at = 0.1 must be one of its fractions, 0.2"),
+        (
+            lambda: plan(QUICK + "refuted_below = 1.0"),
+            PlanError,
+            "refuted_below = 1 must not be above supported_above = 0",
+        ),
+        (lambda: plan(QUICK.replace("learning_time", "tracin")), UsageError, "tracin does not estimate memorization"),
+        (lambda: plan(QUICK.replace("grad_dot", "el2n")), UsageError, "el2n does not estimate influence"),
         (lambda: plan(QUICK.replace("learning_time", "learning_tim")), UnknownNameError, "did you mean"),
         (
             lambda: plan(QUICK.replace("learning_time", "turn_over_dropout[n_checkpoints=999]")),
             UsageError,
-            r"turn_over_dropout\[n_checkpoints=999\] cannot run on halves, .*: 999 checkpoints asked for",
+            r"turn_over_dropout\[n_checkpoints=999\] cannot run on halves, .*: n_checkpoints is 999, but",
         ),
     ],
 )

@@ -121,7 +121,7 @@ def test_subset_memorization_needs_points_on_both_sides(tmp_path: Path) -> None:
         )
 
     assert memorization(40).shape == (20,)
-    with pytest.raises(UsageError, match=r"\[dynamics\] difficulty_trainings = 2 are too few: \d+ of 20 train points"):
+    with pytest.raises(UsageError, match=r"\[dynamics\] difficulty_trainings = 2 is too small: \d+ of 20 train points"):
         memorization(2)
 
 

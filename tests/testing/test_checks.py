@@ -1,4 +1,4 @@
-"""The contract suite finds what is wrong, says how to mend it, and lets what is right pass."""
+"""The contract suite finds what is wrong, says how to fix it, and passes correct plugins."""
 
 import random
 import re
@@ -115,7 +115,7 @@ def test_a_good_estimator_passes(check: Check) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "check", "told"),
+    ("fault", "check", "seen"),
     [
         ("unsupported", "unsupported", "unsupported trains networks on classes"),
         ("empty reason", "unsupported", "unsupported returned '' on classes, expected one sentence or None"),
@@ -124,7 +124,7 @@ def test_a_good_estimator_passes(check: Check) -> None:
         ("determinism", "determinism", "two runs with one seed: influence is off by"),
         ("permutation", "permutation", "scores of train points in another order"),
         ("columns", "columns", "scores for some of the test points, alone"),
-        ("duplicates", "duplicates", "score differently; it declares that they do not"),
+        ("duplicates", "duplicates", "score differently, but it declares that they score alike"),
         ("data", "data", "it wrote into the data"),
         ("torch", "process", "it changed torch's random state"),
         ("numpy", "process", "it changed numpy's random state"),
@@ -135,21 +135,21 @@ def test_a_good_estimator_passes(check: Check) -> None:
         ("trace", "trace", "the last step of a trace and the estimate"),
     ],
 )
-def test_each_fault_of_an_estimator_is_found_told_and_leaves_no_mark(fault: str, check: str, told: str) -> None:
+def test_each_fault_of_an_estimator_is_found_and_reported_and_leaves_no_mark(fault: str, check: str, seen: str) -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].sum(), random.getstate()  # type: ignore[union-attr]
     with changes() as changed:
         found = outcomes(estimator_checks(Faulty(fault)))[check]
     assert found.status == "failed"
-    assert told in found.detail
+    assert seen in found.detail
     assert found.remedy
     assert not changed
     assert torch.equal(before[0], torch.get_rng_state())
 
 
-def test_one_cause_is_told_once_with_where_it_is() -> None:
+def test_one_cause_is_reported_once_with_where_it_is() -> None:
     found = outcomes(estimator_checks(Faulty("regression only")))
     assert found["estimate"].detail.startswith("on regression: RuntimeError: no classes (test_checks.py, line ")
-    assert found["estimate"].remedy.startswith("mend it, or say in `unsupported`")
+    assert found["estimate"].remedy.startswith("fix it, or say in `unsupported`")
     rest = [outcome for name, outcome in found.items() if name not in ("unsupported", "estimate")]
     assert {(outcome.status, outcome.detail) for outcome in rest} == {("not checked", "because `estimate` fails")}
 
@@ -161,7 +161,7 @@ def test_an_estimator_that_changes_the_model_is_found() -> None:
 
 def test_the_remedy_is_in_the_error_of_a_test() -> None:
     check = next(check for check in estimator_checks(Faulty("columns")) if str(check) == "columns")
-    with pytest.raises(ContractError, match=r"alone: influence is off by .*; take each test point by itself"):
+    with pytest.raises(ContractError, match=r"alone: influence is off by .*; treat each test point by itself"):
         check()
 
 
@@ -178,7 +178,7 @@ class Overcautious(Good):
     exempt: ClassVar[Mapping[str, str]] = {"columns": "no reason at all"}
 
 
-def test_exemptions_are_told_with_their_reason_and_end_with_it() -> None:
+def test_exemptions_are_reported_with_their_reason_and_end_with_it() -> None:
     declared = outcomes(estimator_checks(Declared()))["columns"]
     assert declared.status == "exempt"
     assert declared.detail.startswith("centres its rows (scores for some of the test points")
@@ -188,7 +188,7 @@ def test_exemptions_are_told_with_their_reason_and_end_with_it() -> None:
     overcautious = outcomes(estimator_checks(Overcautious()))["columns"]
     assert (overcautious.status, overcautious.detail) == (
         "failed",
-        "is declared exempt and passes; take it out of `exempt`",
+        "is declared exempt and passes; remove it from `exempt`",
     )
 
 
@@ -239,13 +239,13 @@ def test_each_fault_of_a_data_set_is_found(fault: str) -> None:
 @pytest.mark.parametrize(
     ("exempt", "sentence"),
     [
-        ({"determinisms": "draws"}, "names 'determinisms', which is no check; did you mean 'determinism'?"),
-        ({"nonsense": "x"}, "names 'nonsense', which is no check; there are load, determinism, "),
+        ({"determinisms": "draws"}, "names 'determinisms', which is not a check; did you mean 'determinism'?"),
+        ({"nonsense": "x"}, "names 'nonsense', which is not a check; there are load, determinism, "),
         (["determinism"], "is a list; write {NAME_OF_CHECK: 'the reason'}"),
         ({"determinism": ""}, "gives '' for 'determinism'; write the reason as a text"),
     ],
 )
-def test_exemptions_that_do_not_fit_are_told_in_a_sentence(exempt: object, sentence: str) -> None:
+def test_exemptions_that_do_not_fit_are_reported_in_a_sentence(exempt: object, sentence: str) -> None:
     wrong = type("Wrong", (Points,), {"exempt": exempt})
     with pytest.raises(PluginError, match=f"^Wrong.exempt {re.escape(sentence)}"):
         dataset_checks(wrong())
@@ -345,18 +345,18 @@ class Wide(Net):
 
 
 def test_a_model_for_data_of_its_own_is_checked_on_those() -> None:
-    (told,) = (one for one in outcomes(model_checks(Wide())).values() if one.status == "failed")
-    assert told.name == "outputs"
-    assert told.detail.startswith("it runs on none of classes, pictures, regression: on classes: RuntimeError: mat1")
-    assert "-d DATA" in told.remedy
+    (seen,) = (one for one in outcomes(model_checks(Wide())).values() if one.status == "failed")
+    assert seen.name == "outputs"
+    assert seen.detail.startswith("it runs on none of classes, pictures, regression: on classes: RuntimeError: mat1")
+    assert "-d DATA" in seen.remedy
     assert failed(model_checks(Wide(), dataset="wine")) == []
     assert failed(model_checks(Wide("examples"), dataset="wine")) == ["examples"]
 
 
 def test_a_data_set_is_tried_with_a_model() -> None:
     assert failed(dataset_checks(Points(), model="mlp")) == []
-    told = outcomes(dataset_checks(Points(), model=Net("inputs")))["training"]
-    assert told.detail.startswith("forward writes into its inputs; work on a copy")
+    seen = outcomes(dataset_checks(Points(), model=Net("inputs")))["training"]
+    assert seen.detail.startswith("forward writes into its inputs; work on a copy")
     assert outcomes(dataset_checks(Points("load"), model="mlp"))["training"].status == "not checked"
 
 

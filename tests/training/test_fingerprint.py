@@ -95,10 +95,14 @@ class EditedNesterov(Nesterov):
 
 
 @dataclass(frozen=True)
-class EditedWarmUp(WarmUp):
-    def __repr__(self) -> str:
-        return repr(WarmUp(self.n))
+class Late(Nesterov):
+    """Has a setting that its first steps do not show."""
 
+    after: int = 100
+
+
+@dataclass(frozen=True)
+class EditedWarmUp(WarmUp):
     def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
         return super().learning_rate(recipe, step + (step == n_steps - 7), n_steps)
 
@@ -109,6 +113,8 @@ def test_what_a_strangers_optimizer_and_schedule_do_is_in_the_key() -> None:
         of.rule,
         replace(of.rule, optimizer=Nesterov(0.5)),
         replace(of.rule, optimizer=EditedNesterov()),
+        replace(of.rule, optimizer=Late(after=100)),
+        replace(of.rule, optimizer=Late(after=200)),
         replace(of.rule, optimizer=Sgd()),
         replace(of.rule, schedule=WarmUp(2)),
         replace(of.rule, schedule=EditedWarmUp()),

@@ -1,4 +1,4 @@
-"""What leaving out means, and what a step depends on."""
+"""The meaning of leaving an example out, and the inputs that a step depends on."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -155,7 +155,7 @@ def test_an_update_is_the_step_of_the_loop() -> None:
 @pytest.mark.parametrize("model", [None, ResidualModel()])
 @pytest.mark.parametrize("data", [blobs(), line().to(torch.float32)], ids=["classes", "regression"])
 def test_an_update_computes_in_the_dtype_of_its_parameters(data: Data, model: Model | None) -> None:
-    """On data in float32, those in float64 take the step that they take on the same data in float64."""
+    """On data in float32, parameters in float64 take the same step as on the data in float64."""
     stepped = []
     for dtype in (torch.float32, torch.float64):
         of = problem(trainer(data, model, dtype=dtype))
@@ -269,14 +269,16 @@ def test_a_measure_that_is_none_is_one_sentence(on: str) -> None:
         measured(measure="loss")
 
 
-@pytest.mark.parametrize(("returned", "told"), [(None, "None"), ("1", "a str"), ([1], "a list")])
-def test_sites_that_are_no_names_are_one_sentence(returned: object, told: str) -> None:
+@pytest.mark.parametrize(("returned", "shown"), [(None, "None"), ("1", "a str"), ([1], "a list")])
+def test_sites_that_are_no_names_are_one_sentence(returned: object, shown: str) -> None:
     @dataclass(frozen=True)
     class Sites(ResidualModel):
         def mask_sites(self, module: nn.Module) -> Any:
             return returned
 
-    with pytest.raises(ModelError, match=rf"^Sites\.mask_sites returned {told}; return a list of names of submodules$"):
+    with pytest.raises(
+        ModelError, match=rf"^Sites\.mask_sites returned {shown}; return a list of names of submodules$"
+    ):
         problem(trainer(model=Sites())).sites  # noqa: B018
 
 
@@ -288,7 +290,7 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence() -> None:
         of.train(replicates=[0], checkpoints=[99])
     with pytest.raises(ValueError, match=r"weights have shape \(2, 20\), expected"):
         of.train(torch.ones(2, 20), replicates=[0])
-    with pytest.raises(ValueError, match="no parameters were kept after step 1; kept are 8"):
+    with pytest.raises(ValueError, match="no parameters were kept after step 1; they were kept after 8"):
         of.train(replicates=[0]).parameters(step=1)
     with pytest.raises(ValueError, match="normalizer must be 'batch' or 'kept', got 'Batch'"):
         of.train(replicates=[0], normalizer="Batch")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A stranger's optimizer and schedule train as a plain loop of torch does, and what does not fit is refused."""
+"""A plugin's optimizer and schedule train like a plain loop of torch, and those that do not fit are rejected."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

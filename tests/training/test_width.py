@@ -1,4 +1,4 @@
-"""How wide a stack is."""
+"""The width of a stack."""
 
 import psutil
 import pytest

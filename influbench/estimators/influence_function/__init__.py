@@ -1,1 +1,1 @@
-"""Influence functions: how the optimum responds when an example's weight goes, by the curvature around it."""
+"""Influence functions: the response of the optimum to an example's weight, from the curvature around it."""

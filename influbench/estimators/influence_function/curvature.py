@@ -14,13 +14,13 @@ from influbench.estimators.gradients import trained_and_frozen
 Curvature = Literal["gauss_newton", "hessian"]
 OfTensor = Callable[[Tensor], Tensor]
 
-_EXAMPLES, _DIRECTIONS = 128, 16  # in one product, which holds the activations of every pair
-_NUMBERS = 2**24  # entries of output gradients held at a time
+_EXAMPLES, _DIRECTIONS = 128, 16  # in one product, which holds the activations of every pair in memory
+_NUMBERS = 2**24  # entries of output gradients held in memory at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """One trained network. A point is the vector of what training moves, in the order of `gradients.loss_gradients`."""
+    """One trained network. A point is a vector of trainable parameters, in the order of `gradients.loss_gradients`."""
 
     problem: Problem
     parameters: Mapping[str, Tensor]  # of one network, by name, float64
@@ -34,32 +34,32 @@ class Network:
 
     @property
     def point(self) -> Tensor:
-        """Where training ended, (n_parameters,)."""
+        """The point at which training ended, (n_parameters,)."""
         return torch.cat([p.flatten() for p in self.trained.values()])
 
     def outputs(self, point: Tensor, inputs: Tensor) -> Tensor:
-        """Outputs of the network moved to this point."""
+        """Outputs of the network at this point."""
         trained = self.trained
         pieces = point.split([p.numel() for p in trained.values()])
         moved = {name: piece.view_as(p) for (name, p), piece in zip(trained.items(), pieces, strict=True)}
         return self.problem.forward({**self.parameters, **moved}, inputs)
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Summed loss of examples whose outputs these are."""
+        """Summed loss of the examples with these outputs."""
         return self.problem.model.loss(outputs, labels).sum()
 
 
 def in_float64(problem: Problem, parameters: Mapping[str, Tensor]) -> Network:
-    """The network of these parameters, with its data, in float64: influences are small differences."""
+    """The network with these parameters and its data, in float64 because influences are small differences."""
     doubled = {name: p.detach().double() for name, p in parameters.items()}
     data = problem.data.to(torch.float64)
     return Network(problem, doubled, data.train, data.test)
 
 
 def curvature_product(network: Network, curvature: Curvature, *, added: float) -> OfTensor:
-    """Maps rows (n, n_parameters) to their products with the mean loss's curvature plus `added` times the identity.
+    """A map from rows (n, n_parameters) to their products with the mean loss's curvature plus `added` times identity.
 
-    `gauss_newton` is the mean of J^T L J, J the derivatives of an example's outputs and L the loss's second
+    `gauss_newton` is the mean of J^T L J, where J holds the derivatives of an example's outputs and L the loss's second
     derivatives in the outputs: the Hessian without the curvature of the network itself (Martens 2020, section 8).
     """
     of_examples = {"gauss_newton": _gauss_newton_product, "hessian": _hessian_product}[curvature]
@@ -74,9 +74,9 @@ def curvature_product(network: Network, curvature: Curvature, *, added: float) -
 
 
 def gauss_newton_factors(network: Network) -> Iterator[tuple[Tensor, Tensor]]:
-    """Rows r (n, n_parameters) and signs s (n,), some at a time: the Gauss-Newton matrix is the sum of s r r^T.
+    """Rows r (n, n_parameters) and signs s (n,), a few at a time; the Gauss-Newton matrix is the sum of s r r^T.
 
-    An example gives as many rows as it has outputs. All signs are 1 where the loss is convex in the outputs.
+    An example gives as many rows as it has outputs. All signs are 1 if the loss is convex in the outputs.
     """
     point = network.point
 
@@ -94,11 +94,11 @@ def gauss_newton_factors(network: Network) -> Iterator[tuple[Tensor, Tensor]]:
         yield scaled.flatten(0, 1), weights.sign().flatten()
 
 
-# Reverse mode alone, which more operations have than forward mode: J^T is linear, so that its own pull-back is J.
+# Only reverse mode, which more operations support than forward mode: J^T is linear, so its own pull-back is J.
 
 
 def _gauss_newton_product(network: Network, examples: Split) -> OfTensor:
-    """Of one direction, summed over these examples."""
+    """The product of one direction with the Gauss-Newton matrix, summed over these examples."""
     point = network.point
 
     def outputs_at(at: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ def _gauss_newton_product(network: Network, examples: Split) -> OfTensor:
 
 
 def _hessian_product(network: Network, examples: Split) -> OfTensor:
-    """Of one direction, summed over these examples."""
+    """The product of one direction with the Hessian, summed over these examples."""
     slope = grad(lambda at: network.loss(network.outputs(at, examples.inputs), examples.labels))
     return _pull_back(slope, network.point)
 

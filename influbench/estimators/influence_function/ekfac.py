@@ -14,28 +14,28 @@ from influbench.estimators.influence_function.solvers import reciprocals, spectr
 class Basis:
     """The Kronecker basis `left` (x) `right` of one layer's directions."""
 
-    positions: Tensor  # (n_out, n_in) where the layer's weights, and its bias as a last column, stand in the vector
+    positions: Tensor  # (n_out, n_in) positions in the vector of the layer's weights, and of its bias as a last column
     left: Tensor  # (n_out, n_out) orthogonal
     right: Tensor  # (n_in, n_in) orthogonal
 
     def coordinates(self, rows: Tensor) -> Tensor:
-        """The layer's part of rows (n, n_parameters), (n, n_out, n_in)."""
+        """The layer's part of rows (n, n_parameters) in this basis, (n, n_out, n_in)."""
         return self.left.T @ rows[:, self.positions] @ self.right
 
     def restore(self, coordinates: Tensor) -> Tensor:
-        """The inverse of `coordinates`, in the layer's own shape."""
+        """The inverse of `coordinates`, in the shape of the layer."""
         return self.left @ coordinates @ self.right.T
 
 
 class Ekfac:
-    """Solves layer by layer: nothing couples two layers, nor two directions of a layer's Kronecker basis.
+    """A solver for each layer separately, in which no two directions of a layer's Kronecker basis are coupled.
 
     With G an example's weight-shaped row of the Gauss-Newton factors, the basis holds the eigenvectors of E[G G^T] and
     E[G^T G], and the eigenvalues are the exact second moments along it, E[(u^T G v)^2] (George et al. 2018). The basis
-    is thus Shampoo's (Gupta et al. 2018), in place of K-FAC's E[g g^T] and E[a a^T], which take a layer's inputs and
-    output gradients to be independent. It needs no access to either, and takes any parameter, those of convolutions
-    and shared ones included; a vector that is no layer's bias has its full block. No label is drawn: the
-    expectation over the model's labels is exact.
+    is therefore Shampoo's (Gupta et al. 2018) instead of K-FAC's E[g g^T] and E[a a^T], which assume that a layer's
+    inputs and output gradients are independent. It does not need access to either, and it accepts any parameter,
+    including parameters of convolutions and shared parameters; a vector that is not a layer's bias has its full block.
+    No labels are drawn: the expectation over the model's labels is exact.
     """
 
     def __init__(self, network: Network, *, added: float) -> None:
@@ -71,9 +71,9 @@ def kronecker_bases(network: Network) -> list[Basis]:
 
 
 def layer_positions(trained: Mapping[str, Tensor]) -> list[Tensor]:
-    """For each layer, where its parameters stand in the vector, (n_out, n_in).
+    """For each layer, the positions of its parameters in the vector, (n_out, n_in).
 
-    A weight of any shape (n_out, ...) is a matrix, with the `bias` beside its `weight` as a further column.
+    A weight of any shape (n_out, ...) is a matrix, and the `bias` that belongs to a `weight` is one more column.
     """
     positions: dict[str, Tensor] = {}
     start = 0

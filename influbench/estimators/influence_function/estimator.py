@@ -16,33 +16,37 @@ from influbench.estimators.influence_function.solvers import ConjugateGradients,
 
 SolverName = Literal["explicit", "cg", "ekfac"]
 
-_LARGEST_MATRIX = 8_000  # parameters: 0.5 GB for the matrix, as much for its factor
+_LARGEST_MATRIX = 8_000  # parameters: 0.5 GB for the matrix, and the same for its factor
 
 
 @dataclass(frozen=True)
 class InfluenceFunction(Estimator):
     """First-order response of the optimum to the weight of i, through the curvature of the objective.
 
-    `influence[i, j] = - 1/n <grad measure_j, (H + damping)^-1 grad loss_i>` predicts the measure of j with i minus
-    without it, for leaving i out of the mean loss (Koh & Liang 2017, eq. 2, over n, for a measure that is higher
-    for better); `memorization[i]` the same of `p_correct` of i itself. H is the curvature of the mean training loss at
-    the end of training, over the parameters that training moves, plus the recipe's weight decay where it belongs to the
-    objective, as with `sgd` and `adam`; that of `adamw` is the gradient of nothing and is left out.
+    `influence[i, j] = - 1/n <grad measure_j, (H + damping)^-1 grad loss_i>` predicts the measure of j with i minus the
+    measure without it, when i is left out of the mean loss (Koh & Liang 2017, eq. 2, divided by n, for a measure that
+    is higher for better); `memorization[i]` predicts the same for `p_correct` of i itself. H is the curvature of the
+    mean training loss at the end of training, over the parameters that training moves, plus the recipe's weight decay
+    if it belongs to the objective, as with `sgd` and `adam`; the decay of `adamw` is not the gradient of anything and
+    is left out.
 
-    Assumes an optimum, unique and reached: exact to first order in the weight where the objective is convex and
-    training has converged, a heuristic elsewhere. The `gauss_newton` matrix is never negative for a loss that is convex
-    in the outputs (Martens 2020); the `hessian` may be, at what is no minimum. Computes in float64.
+    Assumes a unique optimum that training has reached: exact to first order in the weight if the objective is convex
+    and training has converged, otherwise a heuristic. The `gauss_newton` matrix never has negative eigenvalues if the
+    loss is convex in the outputs (Martens 2020); the `hessian` may have some if training did not end at a minimum.
+    Computes in float64.
 
-    `solver` `explicit` factorises the matrix, of at most 8,000 parameters; `cg` takes conjugate gradients until
-    the residual is `tolerance` of the gradient; `ekfac` takes H as diagonal in a Kronecker basis of each layer (George
-    et al. 2018; Grosse et al. 2023, with another basis: see `ekfac.Ekfac`). `relative` divides the influence of i by
-    `sqrt(<grad loss_i, (H + damping)^-1 grad loss_i>)`, the l-RelatIF of Barshan et al. 2020: no longer an effect, but
-    a ranking that the points with the largest gradients do not head. Memorization is not divided.
+    `solver` `explicit` factorizes the matrix, for at most 8,000 parameters; `cg` runs conjugate gradients until the
+    residual is `tolerance` of the gradient; `ekfac` approximates H as diagonal in a Kronecker basis of each layer
+    (George et al. 2018; Grosse et al. 2023, with another basis: see `ekfac.Ekfac`). `relative` divides the influence of
+    i by `sqrt(<grad loss_i, (H + damping)^-1 grad loss_i>)`, the l-RelatIF of Barshan et al. 2020. The result is no
+    longer an effect but a ranking in which points with large gradients do not automatically come first. Memorization is
+    not divided.
 
-    Cost: `n_runs` trainings, whose scores are averaged. Besides, in seconds only: a gradient of every example, and
-    the curvature. `explicit` takes one product with it for every parameter, and an eigendecomposition, minutes at the
-    limit, where it is not positive definite; `cg` takes at most `max_iterations` for every train point; a product is a
-    few passes over the train points. `ekfac` differentiates every output of every train point twice.
+    Cost: `n_runs` trainings, whose scores are averaged. In seconds only, it also costs a gradient of every example and
+    the products with the curvature. `explicit` needs one product for every parameter and, if the matrix is not positive
+    definite, an eigendecomposition that takes minutes at the limit; `cg` needs at most `max_iterations` products for
+    every train point; a product is a few passes over the train points. `ekfac` differentiates every output of every
+    train point twice.
     """
 
     scores_duplicates_alike = True
@@ -74,14 +78,14 @@ class InfluenceFunction(Estimator):
             raise ValueError(f"tolerance must be in (0, 1), got {self.tolerance}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """The explicit matrix must fit."""
+        """Needs few enough parameters for the explicit matrix to fit."""
         if self.solver != "explicit":
             return None
         n_parameters = n_trained_parameters(problem)
         if n_parameters <= _LARGEST_MATRIX:
             return None
         return (
-            f"the explicit solver takes at most {_LARGEST_MATRIX:,} parameters, the model trains {n_parameters:,}; "
+            f"the explicit solver takes at most {_LARGEST_MATRIX:,} parameters, but the model trains {n_parameters:,}; "
             "use solver=cg or solver=ekfac"
         )
 
@@ -121,7 +125,7 @@ class InfluenceFunction(Estimator):
 def _scores(network: Network, solver: Solver) -> tuple[Tensor, Tensor, Tensor]:
     """Influence, memorization, and `<grad loss_i, H^-1 grad loss_i>`, (n_train,)."""
     problem, n_train = network.problem, len(network.train)
-    # regression has no memorization: the problem's measure stands in for p_correct, and nobody asks
+    # Regression has no memorization: the problem's measure replaces p_correct, and the result is not used.
     on_itself: MeasureName | None = None if problem.data.n_classes is None else "p_correct"
     influence, memorization, squared_norms = [], [], []
     for of_loss, of_own in zip(
@@ -129,7 +133,7 @@ def _scores(network: Network, solver: Solver) -> tuple[Tensor, Tensor, Tensor]:
         measure_gradients(problem, network.parameters, network.train, measure=on_itself),
         strict=True,
     ):
-        solved = solver.solve(of_loss)  # (n, n_parameters): over n_train, how the optimum moves when i leaves
+        solved = solver.solve(of_loss)  # (n, n_parameters): divided by n_train, the optimum's move without i
         of_test = measure_gradients(problem, network.parameters, network.test)
         influence.append(torch.cat([solved @ some.T for some in of_test], dim=1) / -n_train)
         memorization.append((solved * of_own).sum(1) / -n_train)
@@ -138,7 +142,7 @@ def _scores(network: Network, solver: Solver) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _over_norms(influence: Tensor, squared_norms: Tensor) -> Tensor:
-    """Rows over their norms, and 0 for those that have none."""
+    """Rows divided by their norms, and 0 for rows without a positive norm."""
     over = torch.where(squared_norms > 0, squared_norms, torch.inf).rsqrt()
     return influence * over[:, None]
 

@@ -1,4 +1,4 @@
-"""Ways to multiply rows by the inverse of a curvature, each of which tells what went wrong on the way."""
+"""Ways to multiply rows by the inverse of a curvature, each of which reports the problems that it met."""
 
 from typing import Protocol
 
@@ -9,19 +9,19 @@ from influbench.estimators.influence_function.curvature import OfTensor
 
 
 class Solver(Protocol):
-    """Solves for rows, and remembers what it must confess."""
+    """A solver for rows that remembers the problems it has to report."""
 
     def solve(self, rows: Tensor) -> Tensor:
         """The inverse curvature times each row, (n, n_parameters)."""
         ...
 
     def notes(self) -> list[str]:
-        """What a reader of the scores has to know about the solves so far, in sentences."""
+        """Sentences about the solves so far that a reader of the scores has to know."""
         ...
 
 
 class Explicit:
-    """The whole matrix, factorised once. Where it is singular, directions without curvature are left out."""
+    """The whole matrix, factorized once. If it is singular, directions without curvature are left out."""
 
     def __init__(self, product: OfTensor, like: Tensor) -> None:
         n = len(like)
@@ -47,15 +47,15 @@ class Explicit:
 
 
 class ConjugateGradients:
-    """Hestenes & Stiefel's conjugate gradients, all rows of a call in lock-step, each until it has converged.
+    """Hestenes & Stiefel's conjugate gradients, for all rows of a call in lock-step, each until it has converged.
 
-    A row that meets a direction of curvature 0 or below stops there and keeps what it has (truncated Newton).
+    A row that meets a direction of curvature 0 or below stops there and keeps its current solution (truncated Newton).
     """
 
     def __init__(self, product: OfTensor, *, max_iterations: int, tolerance: float) -> None:
         self._product, self._max_iterations, self._tolerance = product, max_iterations, tolerance
         self._residuals: list[Tensor] = []  # relative to the row, (n,) for each call
-        self._bent: list[Tensor] = []  # whether the row met such a direction
+        self._bent: list[Tensor] = []  # true for rows that met such a direction
 
     def solve(self, rows: Tensor) -> Tensor:
         solution, residual, direction = torch.zeros_like(rows), rows.clone(), rows.clone()
@@ -98,17 +98,17 @@ class ConjugateGradients:
 
 
 def _ratio(squared: Tensor, initial: Tensor) -> Tensor:
-    """Length over initial length, and 0 where there was none."""
+    """Length divided by initial length, and 0 if the initial length is 0."""
     return (squared / initial).sqrt().nan_to_num(0.0)
 
 
 def reciprocals(eigenvalues: Tensor) -> Tensor:
-    """One over each; 0 for those that are 0 but for rounding, so that their directions are left out."""
+    """One over each eigenvalue; 0 for those that are 0 up to rounding, so that their directions are left out."""
     return torch.where(_is_zero(eigenvalues), 0.0, 1 / eigenvalues)
 
 
 def spectrum_notes(eigenvalues: Tensor) -> list[str]:
-    """What the eigenvalues of a damped curvature say against solving with it."""
+    """Sentences about eigenvalues of a damped curvature that make solving with it unreliable."""
     zero = _is_zero(eigenvalues)
     negative = eigenvalues[(eigenvalues < 0) & ~zero]
     notes = []
@@ -119,7 +119,7 @@ def spectrum_notes(eigenvalues: Tensor) -> list[str]:
     if len(negative):
         notes.append(
             f"the damped curvature is negative along {len(negative)} of {zero.numel()} directions, the "
-            f"smallest {negative.min():.2g}: this is no minimum, and along them scores have the wrong sign; more "
+            f"smallest {negative.min():.2g}: this is not a minimum, and along them scores have the wrong sign; more "
             "damping would help"
         )
     return notes
@@ -130,5 +130,5 @@ def _is_zero(eigenvalues: Tensor) -> Tensor:
 
 
 def _rounding(eigenvalues: Tensor) -> Tensor:
-    """Below this, an eigenvalue of this matrix is rounding error."""
+    """The size below which an eigenvalue of this matrix is rounding error."""
     return eigenvalues.numel() * torch.finfo(eigenvalues.dtype).eps * eigenvalues.abs().max()

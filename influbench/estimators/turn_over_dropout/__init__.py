@@ -1,1 +1,1 @@
-"""Turn-over dropout: the mask that an example trains, the mask that never saw it, and their difference."""
+"""Turn-over dropout: the difference between the mask that an example trains and the mask that never saw it."""

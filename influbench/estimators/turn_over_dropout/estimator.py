@@ -16,29 +16,29 @@ from influbench.seeds import derive
 
 @dataclass(frozen=True)
 class TurnOverDropout(Estimator):
-    """Every example trains through its own random mask of units; the flipped mask is a network that never saw it.
+    """Measure under an example's own random mask of units minus the measure under its flipped mask, which never saw it.
 
-    `influence[i, j]` and `memorization[i]` are the measure (of j, and `p_correct` of i itself) under i's mask minus
-    that under its flipped mask, averaged over `n_masks` trainings with masks, initial parameters and batches of their
-    own (Kobayashi et al. 2020, "Efficient estimation of influence of a training instance"; Liu, Lin, Jaggi 2021).
-    Judged here against leave-one-out of the plain training, without masks. Assumes that what i taught the units it
-    kept does not reach those it left out; shared biases and the masks of other examples let some of it through. Cost:
-    `n_masks` trainings, for all train and test points together.
+    `influence[i, j]` and `memorization[i]` are the measure (of j, and `p_correct` of i itself) under i's mask minus the
+    measure under its flipped mask, averaged over `n_masks` trainings, each with its own masks, initial parameters and
+    batches (Kobayashi et al. 2020, "Efficient estimation of influence of a training instance"; Liu, Lin, Jaggi 2021).
+    It is judged here against leave-one-out effects of the plain training, without masks. Assumes that what the kept
+    units learn from i does not reach the units left out; shared biases and the masks of other examples let some of it
+    through. Cost: `n_masks` trainings, for all train and test points together.
 
-    `p` is the probability that an example keeps a unit. The papers have 1/2; keeping fewer agreed better in influence
-    within class wherever it was measured, in memorization only sometimes. `sites` are the submodules whose outputs are
-    masked; units are features of dense layers and channels of convolutions. By default it is the last of the model's
-    own sites, its activations, since masks behind several layers made two halves too unlike what a whole network learns
-    wherever it was measured; a `sealed` network has masks at all of them. `balanced` keeps the same number of units for
-    every example. With `n_groups`, that many groups of examples share masks, which makes scoring cheaper and adds the
-    influence of the group. `antithetic` trains in pairs of the same initial parameters and batches, in which every
-    example's two halves change places, so that what the halves differ in by themselves cancels; it needs p = 1/2 and an
-    even number of masks. `n_checkpoints` averages over that many evenly spaced steps of the last half of training.
-    `scored_by` replaces the problem's measure in influence scores. `sealed` freezes the biases and scales through which
-    an example would reach its flipped half; see sealing.py.
+    `p` is the probability that an example keeps a unit. The papers use 1/2; smaller values agreed better in influence
+    within class wherever this was measured, but in memorization only sometimes. `sites` are the submodules whose
+    outputs are masked; units are features of dense layers and channels of convolutions. The default is the last of the
+    model's own sites, which are its activations, because masks after several layers made the two halves too unlike a
+    whole network wherever this was measured; a `sealed` network has masks at all of them. `balanced` keeps the same
+    number of units for every example. With `n_groups`, this many groups of examples share masks, which makes scoring
+    cheaper and adds the influence of the group. `antithetic` trains in pairs with the same initial parameters and
+    batches, in which every example's two halves are exchanged, so that differences between the halves themselves
+    cancel; it needs p = 1/2 and an even number of masks. `n_checkpoints` averages over this many evenly spaced steps in
+    the last half of training. `scored_by` replaces the problem's measure in influence scores. `sealed` freezes the
+    biases and scales through which an example would reach its flipped half; see sealing.py.
 
     `units = "member"` gates whole networks: each of `n_masks` members trains on the examples whose mask keeps it, with
-    a loss and a measure of its own. That is the subset estimator (Feldman & Zhang 2020) of that inclusion.
+    its own loss and measure. This is the subset estimator (Feldman & Zhang 2020) for these inclusions.
     """
 
     n_masks: int = 64
@@ -66,7 +66,7 @@ class TurnOverDropout(Estimator):
         gates_units = self.antithetic or self.sealed or self.sites or self.n_checkpoints > 1
         if self.units == "member" and (gates_units or self.n_masks < 2):
             raise ValueError(
-                "units=member takes at least 2 masks, and none of sites, antithetic, sealed and n_checkpoints"
+                "units=member needs at least 2 masks and does not work with sites, antithetic, sealed or n_checkpoints"
             )
 
     def unsupported(self, problem: Problem) -> str | None:
@@ -74,14 +74,15 @@ class TurnOverDropout(Estimator):
         if self.units == "member":
             return None
         if self.sites:
-            problem.units(self.sites)  # an error that names what does not exist
+            problem.units(self.sites)  # raises ModelError if one does not exist
         elif not problem.sites:
             return "the model has no hidden units: there is nothing to mask"
         if self.n_checkpoints > problem.n_steps // 2 + 1:
-            return f"{self.n_checkpoints} checkpoints asked for, half of the training has {problem.n_steps // 2} steps"
+            return f"n_checkpoints is {self.n_checkpoints}, but half of the training has {problem.n_steps // 2} steps"
         if self.sealed:
             leaks = sealing(problem, self.masks(problem), frozen=self.frozen(problem)).leaks
-            return f"it cannot be sealed: {', '.join(leaks)} would leak, and are no biases to freeze" if leaks else None
+            if leaks:
+                return f"it cannot be sealed: {', '.join(leaks)} would leak and cannot be frozen like a bias"
         return None
 
     def estimate(self, problem: Problem) -> Estimate:
@@ -97,23 +98,23 @@ class TurnOverDropout(Estimator):
         )
 
     def trace(self, problem: Problem, steps: Sequence[int]) -> list[Estimate] | None:
-        """Scores after each of these steps of the same trainings; None for members and for averages over steps."""
+        """The scores after each of these steps of the same trainings; None for members and for averages over steps."""
         return None if self.units == "member" or self.n_checkpoints > 1 else self._scored(problem, steps)
 
     def masks(self, problem: Problem) -> HashedMasks:
-        """The masks of every replica: in pairs if antithetic."""
+        """The masks of every replica, in pairs if antithetic."""
         seeds = [derive(problem.seed, "masks", number) for number in self.replicates()]
         return self._drawn(seeds, self._units(problem))
 
     def _units(self, problem: Problem) -> dict[str, int]:
-        """Sites with their numbers of units."""
+        """The masked sites with their numbers of units."""
         if self.sites:
             return dict(problem.units(self.sites))
         sites = dict(problem.sites)
         return sites if self.sealed else dict(list(sites.items())[-1:])
 
     def replicates(self) -> list[int]:
-        """What decides initial parameters and batches of each replica; the two of an antithetic pair share them."""
+        """The replicate numbers of the replicas; the two of an antithetic pair share one."""
         return [mask // 2 if self.antithetic else mask for mask in range(self.n_masks)]
 
     def frozen(self, problem: Problem) -> list[str]:
@@ -128,7 +129,7 @@ class TurnOverDropout(Estimator):
         return HashedMasks(seeds, units, self.p, balanced=self.balanced, n_groups=self.n_groups, swapped=swapped)
 
     def _steps(self, problem: Problem) -> list[int]:
-        """Evenly spaced steps of the last half, ending with the last."""
+        """Evenly spaced steps in the last half of training, ending with the last step."""
         last, apart = problem.n_steps, problem.n_steps / 2 / self.n_checkpoints
         return [last - round(apart * k) for k in reversed(range(self.n_checkpoints))]
 
@@ -148,7 +149,7 @@ class TurnOverDropout(Estimator):
         ]
 
     def _of_members(self, problem: Problem) -> Estimate:
-        """Each member is trained on the examples that keep it; a batch's loss is divided by their number."""
+        """Scores from members, each trained on the examples that keep it; a batch's loss is divided by their number."""
         masks = self._drawn([derive(problem.seed, "masks", 0)], {"members": self.n_masks})
         inside = masks.bits("members", problem.data.train.ids, slice(0, 1))[0].T.double()  # (n_masks, n_train)
         runs = problem.train(inside, replicates=range(self.n_masks), normalizer="kept")

@@ -1,4 +1,4 @@
-"""Which units each example trains: bits of a counter-based hash, so that no mask is ever stored."""
+"""The units that each example trains: bits of a counter-based hash, so that masks are never stored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +14,12 @@ class HashedMasks:
     """A mask for every example id, one set of masks for each replica.
 
     Unit u of a site is drawn for example i with probability `share`, by the hash of (replica's seed, site, i, u). The
-    masks keep the drawn units, or the others if they are flipped, scaled by 1/p, p being the probability of those.
+    masks keep the drawn units, or the other units if they are flipped, scaled by 1/p, where p is the probability that a
+    unit is kept.
 
-    `balanced` draws share * n_units units of each site for every example (one more or less at random where that is no
-    whole number), instead of each for itself. With `n_groups`, examples of one group, drawn by their ids, share a mask.
-    Replicas that are `swapped` have their two halves the other way round.
+    `balanced` draws share * n_units units of each site for every example, rounded up or down at random, instead of
+    drawing each unit independently. With `n_groups`, examples of the same group, which is drawn by id, share a mask.
+    Replicas that are `swapped` have their two halves exchanged.
     """
 
     seeds: Sequence[int]  # one for each replica
@@ -44,7 +45,7 @@ class HashedMasks:
         return replace(self, flip=not self.flip)
 
     def __call__(self, site: str, ids: Tensor, replicas: slice, *, step: int = 0) -> Tensor:  # noqa: ARG002
-        """Factors (n_replicas, n, n_units), float64, for ids (n,) or (n_replicas, n), the same at every step."""
+        """Factors (n_replicas, n, n_units), float64, for ids (n,) or (n_replicas, n), identical at every step."""
         drawn = self.bits(site, ids, replicas)
         return (drawn ^ self.flip).to(torch.float64) / self.p
 
@@ -69,11 +70,11 @@ class HashedMasks:
 
 
 def _column(seeds: Sequence[int], *labels: str, device: torch.device) -> Tensor:
-    """The stream of each seed that these labels name, (n_replicas, 1)."""
+    """The seed that these labels derive from each replica's seed, (n_replicas, 1)."""
     return torch.tensor([derive(seed, *labels) for seed in seeds], device=device)[:, None]
 
 
 def _number(wanted: float, bits: Tensor) -> Tensor:
-    """`wanted` as whole numbers that have it as their mean."""
+    """Whole numbers, `wanted` rounded up or down at random, with `wanted` as their mean."""
     whole = int(wanted)
     return whole + bernoulli(bits, wanted - whole).to(torch.int64)

@@ -1,4 +1,4 @@
-"""Scores from trained networks: the measure under an example's own mask minus that under the flipped one."""
+"""Scores from trained networks: the measure under an example's own mask minus the measure under the flipped mask."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ def influence_scores(
 ) -> Tensor:
     """`measure_j(f with own_i) - measure_j(f with flipped_i)`, averaged over replicas: (n_train, n_test) float64.
 
-    Kobayashi et al. 2020, with the measure in place of minus the loss.
+    This is Kobayashi et al. 2020 with the measure in place of minus the loss.
     """
     train, test = problem.data.train, problem.data.test
     total = torch.zeros(len(train), len(test), dtype=torch.float64, device=problem.device)

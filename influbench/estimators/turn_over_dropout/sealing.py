@@ -1,10 +1,10 @@
-"""Which parameters an example can reach the flipped half of its network through.
+"""The parameters through which an example can reach the flipped half of its network.
 
 A parameter is *sealed* if no example that gives it a gradient under its own mask reads it under its flipped mask. If
-all are, one step of training on an example leaves the network under its flipped mask exactly as it was. What leaks are
-parameters that touch no masked unit (an output's bias, a layer before the first site), and those that a normalisation
-between a weight and its mask mixes. That is measured by gradients, not read off the layers' names, so it holds for any
-module.
+all parameters are sealed, a training step on an example does not change the network under its flipped mask. Parameters
+leak if they do not touch a masked unit (an output's bias, a layer before the first site), or if a normalization between
+a weight and its mask mixes them. Leaks are measured by gradients, not derived from the names of layers, so this works
+for any module.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,12 +16,12 @@ from torch import Tensor
 from influbench.api import Masks, Problem, Split, SplitMasks
 from influbench.seeds import derive
 
-_N_EXAMPLES = 16  # of train points whose gradients are looked at, and of test points that read
+_N_EXAMPLES = 16  # number of train points that give gradients, and of test points that read
 
 
 @dataclass(frozen=True)
 class Sealing:
-    """How many of the trained numbers are sealed, and the share of each parameter that leaks, where it is not 0."""
+    """The numbers of trained and of leaking scalars, and the leaking share of each parameter if it is not 0."""
 
     n_parameters: int
     n_leaking: int
@@ -29,21 +29,21 @@ class Sealing:
 
     @property
     def share(self) -> float:
-        """Of the trained numbers that are sealed."""
+        """The share of the trained scalars that is sealed."""
         return 1 - self.n_leaking / self.n_parameters
 
     def in_words(self) -> str:
-        """One sentence: the sealed share and what leaks, by name."""
+        """One sentence with the sealed share and the names of the parameters that leak."""
         if not self.leaks:
             return "all parameters are sealed"
         names = ", ".join(self.leaks)
         return (
-            f"{100 * self.share:.4g} % of the parameters are sealed; through {names} examples reach their flipped half"
+            f"{100 * self.share:.4g}% of the parameters are sealed; through {names} examples reach their flipped half"
         )
 
 
 def sealing(problem: Problem, masks: SplitMasks, *, frozen: Collection[str] = ()) -> Sealing:
-    """Measured on random examples, at the initial parameters of the first replica."""
+    """The sealing, measured on random examples at the initial parameters of the first replica."""
     parameters = dict(problem.initial_parameters(0))
     trained = [name for name in parameters if name in problem.trainable and name not in frozen]
     examples, readers = (_some(problem, split) for split in (problem.data.train, problem.data.test))
@@ -76,7 +76,7 @@ def _gradients(
     *,
     of_loss: bool,
 ) -> dict[str, Tensor]:
-    """Of the examples' loss, or of a random sum of their outputs, under the mask of `owner`."""
+    """Gradients of the examples' loss, or of a random sum of their outputs, under the mask of `owner`."""
     leaves = {name: parameters[name].detach().clone().requires_grad_() for name in trained}
     factors = {
         site: masks(site, owner.ids, slice(0, 1), step=0)[0].to(examples.inputs.dtype).expand(len(examples), -1)

@@ -1,1 +1,1 @@
-"""What are the scores of turn-over dropout made of?"""
+"""The study of the parts that turn-over dropout's scores are made of."""

@@ -1,4 +1,4 @@
-"""The scores of each turn-over dropout on each problem, taken apart; terms.py says into what."""
+"""The scores of each turn-over dropout on each problem, split into the terms that terms.py defines."""
 
 from collections.abc import Sequence
 
@@ -15,14 +15,14 @@ from influbench.studies.subjects import with_masks_of_units
 
 
 def check(subjects: Sequence[Subject]) -> None:
-    """UsageError where an estimator is not a turn-over dropout with masks of units."""
+    """Raise UsageError if an estimator is not a turn-over dropout with masks of units."""
     for subject in subjects:
         for candidate in subject.prepared.candidates:
             with_masks_of_units(candidate)
 
 
 def found(plan: Plan, subjects: Sequence[Subject]) -> DecompositionRecord:
-    """The scores of each turn-over dropout on each problem, taken apart."""
+    """The terms of the scores of each turn-over dropout on each problem."""
     decomposed = []
     for subject in subjects:
         truth = subject.truth()

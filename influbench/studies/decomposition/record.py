@@ -1,4 +1,4 @@
-"""What `influbench study decomposition` finds."""
+"""The findings of `influbench study decomposition`."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from influbench.results.records import Record, Statistic
 
 
 class Term(Record):
-    """A part of turn-over dropout's scores: its share of their variance, its Spearman correlation with the truth."""
+    """A term of turn-over dropout's scores: its share of their variance and its Spearman correlation with the truth."""
 
     name: str
     share_of_variance: Statistic
@@ -24,7 +24,7 @@ class Estimand(Record):
 
 
 class Decomposed(Record):
-    """An estimator's scores on one problem, taken apart; influbench.studies.decomposition.terms explains the terms."""
+    """The terms of an estimator's scores on one problem; influbench.studies.decomposition.terms defines them."""
 
     problem: str
     estimator: str
@@ -36,7 +36,7 @@ class Decomposed(Record):
 
 
 class DecompositionRecord(Record):
-    """What `influbench study decomposition` finds."""
+    """The findings of `influbench study decomposition`."""
 
     schema_name: Literal["influbench.decomposition/1"] = Field(default="influbench.decomposition/1", alias="schema")
     plan: str

@@ -1,4 +1,4 @@
-"""What turn-over dropout's scores are made of, in a terminal."""
+"""The terms of turn-over dropout's scores, in a terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,12 +14,13 @@ from influbench.studies.decomposition.record import Decomposed, DecompositionRec
 
 _NOTE = (
     "share: of the variance of the scores over train points; the three add up to 1. truth: Spearman's correlation with "
-    "the expected leave-one-out effect of the plain training. signal: leave-one-out of the masked training, seen "
-    "through the point's mask. mask noise: what the two halves differ in though neither saw the point. leakage: what "
-    "the point taught the half that it does not train, with the opposite sign. whole network: leave-one-out of the "
-    "masked training, seen without a mask. Which effect: the scores of half of the masks against leave-one-out of the "
-    "masked training measured with the other half, and of the plain training, of the best that the effect's own noise "
-    "allows. In brackets the 95 % interval over train and test points."
+    "the expected leave-one-out effect of the plain training. signal: the leave-one-out effect of the masked training, "
+    "measured through the point's mask. mask noise: the difference between the two halves of a network that has not "
+    "seen the point. leakage: what the point taught the half that it does not train, with the opposite sign. whole "
+    "network: the leave-one-out effect of the masked training, measured without a mask. Which effect: the correlation "
+    "of the scores of half of the masks with the leave-one-out effect of the masked training, measured with the other "
+    "half, and with the effect of the plain training, of the best that the noise of the effect allows. In brackets: "
+    "the 95% interval over train and test points."
 )
 
 _TITLES = {
@@ -34,7 +35,7 @@ def report(record: DecompositionRecord) -> Iterator[RenderableType]:
     for one in record.decomposed:
         yield Text()
         yield Padding(Text(f"{one.problem}: {one.estimator}", style="bold"), (0, 2))
-        sealed = "all parameters" if one.sealed_share == 1 else f"{100 * one.sealed_share:.4g} % of the parameters"
+        sealed = "all parameters" if one.sealed_share == 1 else f"{100 * one.sealed_share:.4g}% of the parameters"
         yield Padding(Text(f"{count(one.n_trainings, 'training')}; {sealed} sealed"), (0, 2))
         yield Text()
         yield _table(one)
@@ -58,7 +59,7 @@ def _table(one: Decomposed) -> Table:
 
 
 def _estimands(estimands: Mapping[str, Sequence[Estimand]]) -> Table:
-    """Which leave-one-out effect the scores predict how well."""
+    """The agreement of the scores with each leave-one-out effect."""
     table = new_table()
     table.add_column("  Which effect?", overflow="fold")
     for where in estimands:

@@ -19,9 +19,9 @@ _NAMES = [field.name for field in fields(Parts)]
 
 @dataclass(frozen=True, eq=False)
 class MaskedRetraining(Trainings["tuple[Halves, Halves | None]"]):
-    """One mask to a shard: its network, trained once and once more without each train point, in terms.
+    """The terms by mask, one mask per shard: its network is trained once, and once more without each train point.
 
-    `seed` is the estimator's stream, so that scores are those of a run.
+    `seed` is the estimator's stream, so the scores equal the scores of a run.
     """
 
     holds: ClassVar[str] = "measures of networks with masks"
@@ -35,7 +35,7 @@ class MaskedRetraining(Trainings["tuple[Halves, Halves | None]"]):
 
     @property
     def n_trainings(self) -> int:
-        """Networks that are trained for all masks."""
+        """The number of networks that are trained for all masks."""
         return self.estimator.n_masks * (1 + len(self.trainer.data.train))
 
     @cached_property

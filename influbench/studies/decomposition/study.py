@@ -1,4 +1,4 @@
-"""The study as the command line and plans name it."""
+"""The study `decomposition`, with its command-line options."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decomposition(Study[DecompositionRecord]):
-    """Take turn-over dropout's scores apart into signal, mask noise and leakage, on the problems of PLAN.
+    """Split turn-over dropout's scores into signal, mask noise and leakage, on the problems of PLAN.
 
-    Each mask's network is trained once more for each train point, without it. All of the plan's estimators must be
-    turn-over dropouts.
+    Each mask's network is retrained once without each train point. All estimators of the plan must be turn-over
+    dropouts.
     """
 
     record = DecompositionRecord
@@ -27,7 +27,7 @@ class Decomposition(Study[DecompositionRecord]):
             ("-e", "--estimator"),
             replaces="estimators",
             metavar="turn_over_dropout[PARAMETER=VALUE]",
-            help="Take this one apart instead of the plan's; repeatable.",
+            help="Split the scores of this estimator instead of the plan's; repeatable.",
             repeatable=True,
         ),
     )

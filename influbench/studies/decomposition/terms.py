@@ -1,18 +1,19 @@
-"""What the scores of turn-over dropout are made of.
+"""The terms that the scores of turn-over dropout are made of.
 
-With f_D the masked training on all examples, f_D-i the same without i (same initial parameters, batches and masks of
-the others), m_i the mask of i and 1 - m_i its complement, and everything measured on test point j:
+Let f_D be the masked training on all examples, f_D-i the same training without i (with the same initial parameters,
+batches and masks of the other examples), m_i the mask of i, and 1 - m_i its complement. Measured on test point j:
 
     score      = measure(f_D, m_i) - measure(f_D, 1 - m_i)  =  signal + mask noise + leakage
     signal     = measure(f_D, m_i) - measure(f_D-i, m_i)          leave-one-out of the masked training, under the mask
-    mask noise = measure(f_D-i, m_i) - measure(f_D-i, 1 - m_i)    what the halves differ in though neither saw i
+    mask noise = measure(f_D-i, m_i) - measure(f_D-i, 1 - m_i)    difference of two halves, neither of which saw i
     leakage    = measure(f_D-i, 1 - m_i) - measure(f_D, 1 - m_i)  what i taught the half that it does not train
 
-Each term is measured by leaving i out of the masked training; they add up to the score. The same retrainings seen
-through the whole network, without a mask, are the leave-one-out effect of a network trained with masks. So there are
-three leave-one-out effects that scores can be held against: of the masked training under the mask (the signal) and
-through the whole network, and of the plain training. Scores and the first two share their trainings' chance, which
-would pass for agreement; so the scores of one half of the masks are held against the effects of the other half.
+Each term is measured by leaving i out of the masked training; the terms add up to the score. The same retrainings,
+measured through the whole network without a mask, give the leave-one-out effect of a network trained with masks. So
+scores can be compared with three leave-one-out effects: of the masked training under the mask (the signal), of the
+masked training through the whole network, and of the plain training. The first two share the randomness of their
+trainings with the scores, which would look like agreement; so the scores of one half of the masks are compared with
+the effects of the other half.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -50,13 +51,13 @@ class Parts:
     whole_network: Tensor  # leave-one-out of the masked training, seen through the whole network
 
     def terms(self) -> dict[str, Tensor]:
-        """By name; their sum is the score."""
+        """The terms by name; their sum is the score."""
         return dict(zip(TERMS, (self.signal, self.mask_noise, self.leakage), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
 class Halves:
-    """Means over the first and over the second half of the masks; there is no second one of a single mask."""
+    """Means over the first and over the second half of the masks; a single mask does not have a second half."""
 
     first: Parts
     second: Parts | None
@@ -75,14 +76,14 @@ class Halves:
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """What one network (with i), or one for each i (without), is worth: under i's mask, its complement, and no mask."""
+    """Measures of one network with i, or of one for each i without i: under i's mask, its complement, and no mask."""
 
     own: Tensor  # (n_train, n_columns)
     flipped: Tensor
     unmasked: Tensor
 
     def without(self, other: "_Measured") -> Parts:
-        """The terms, these being the trainings with i and the others those without."""
+        """The terms, from these measures with i and the other measures without i."""
         return Parts(
             score=self.own - self.flipped,
             signal=self.own - other.own,
@@ -94,7 +95,7 @@ class _Measured:
 
 @dataclass(frozen=True, eq=False)
 class _InEveryReplica:
-    """The masks of one training in all replicas of a stack."""
+    """The masks of one training, used in all replicas of a stack."""
 
     masks: Masks
 
@@ -110,7 +111,7 @@ class _InEveryReplica:
 
 @dataclass(frozen=True, eq=False)
 class _OfOwner:
-    """In replica r, every example goes through the mask of owner r."""
+    """The masks of owners: in replica r, every example goes through the mask of owner r."""
 
     masks: Masks
     owners: Tensor  # (n_replicas,) ids
@@ -138,10 +139,10 @@ def of_mask(problem: Problem, estimator: TurnOverDropout, number: int) -> tuple[
 
 
 def against_effects(halves: Halves, blocks: Sequence[Block], truth: Yardstick) -> tuple[Estimand, ...]:
-    """Rank correlation of the scores of half of the masks with three leave-one-out effects, and each one's ceiling.
+    """Rank correlations of the scores of half of the masks with three leave-one-out effects, each with its ceiling.
 
-    Effects of the masked training are those of the other half of the masks; both directions are averaged. Their
-    ceiling is the root of the correlation between their halves. They are not known for a single mask.
+    Effects of the masked training come from the other half of the masks, and both directions are averaged. Their
+    ceiling is the square root of the correlation between their halves. For a single mask they are unknown.
     """
     found = []
     scores = [half.score for half in (halves.first, halves.second) if half is not None]
@@ -159,16 +160,16 @@ def against_effects(halves: Halves, blocks: Sequence[Block], truth: Yardstick) -
 def in_shares(parts: Parts, blocks: Sequence[Block], truth: Tensor) -> tuple[Term, ...]:
     """Each term's share of the scores' variance within columns, and its rank correlation with the truth.
 
-    The share is the covariance of term and score over the variance of the score, both over train points and averaged
-    over columns. The shares add up to 1; a term that works against the score has one below 0.
+    The share is the covariance of term and score divided by the variance of the score, both over train points and
+    averaged over columns. The shares add up to 1; a term that works against the score has a share below 0.
     """
-    score = _centred(parts.score)
+    score = _centered(parts.score)
     variance = score.square().mean()
     found = []
     for name, values in {**parts.terms(), "score": parts.score, "whole network": parts.whole_network}.items():
         share = UNKNOWN
         if name in TERMS:
-            products = _centred(values) * score
+            products = _centered(values) * score
             value = float(products.mean() / variance)
             contributions = (products - value * score.square()) / variance / products.numel()
             n_rows, n_columns = products.shape
@@ -180,7 +181,7 @@ def in_shares(parts: Parts, blocks: Sequence[Block], truth: Tensor) -> tuple[Ter
 
 @dataclass(frozen=True, eq=False)
 class _MaskedTraining:
-    """One training through masks, on all train points and on all but one."""
+    """One training with masks, on all train points and on all but one."""
 
     problem: Problem
     masks: HashedMasks  # of one replica
@@ -188,7 +189,7 @@ class _MaskedTraining:
     frozen: Sequence[str]
 
     def on_all(self) -> tuple[_Measured, _Measured]:
-        """Measures on the test points (n_train, n_test), and of each train point on itself (n_train, 1)."""
+        """Measures on the test points, (n_train, n_test), and of each train point on itself, (n_train, 1)."""
         train, test = self.problem.data.train, self.problem.data.test
         runs = self.problem.train(replicates=[self.replicate], masks=self.masks, frozen=self.frozen)
         halves: tuple[list[Tensor], list[Tensor]] = ([], [])
@@ -199,7 +200,7 @@ class _MaskedTraining:
         return on_test, self._on_themselves(runs, train, self.masks, self.masks.flipped())
 
     def on_all_but_one(self) -> tuple[_Measured, _Measured]:
-        """The same of the networks without the point of each row."""
+        """The same measures of the networks that were trained without the point of each row."""
         train, test = self.problem.data.train, self.problem.data.test
         parts = []
         for start in range(0, len(train), BLOCK):
@@ -219,7 +220,7 @@ class _MaskedTraining:
         return on_tests, on_themselves
 
     def _on_themselves(self, runs: Runs, points: Split, own: Masks, flipped: Masks) -> _Measured:
-        """`p_correct` of points, in one network or each in its own: (n, 1)."""
+        """`p_correct` of the points, in one network or each in its own network: (n, 1)."""
         if self.problem.data.n_classes is None:
             nothing = torch.zeros(len(points), 1, dtype=torch.float64)
             return _Measured(nothing, nothing, nothing)
@@ -233,7 +234,9 @@ def _joined(parts: Sequence[_Measured]) -> _Measured:
 
 
 def in_halves(parts: Sequence[Parts]) -> Halves:
-    n_first = 2 * -(-len(parts) // 4) if len(parts) > 2 else 1  # masks 2 k and 2 k + 1 may be antithetic: one half
+    """Means of the masks' parts over the first and over the second half of the masks."""
+    # an even number, because masks 2 k and 2 k + 1 may be an antithetic pair, which must be in one half
+    n_first = 2 * -(-len(parts) // 4) if len(parts) > 2 else 1
     second = parts[n_first:]
     return Halves(_mean(parts[:n_first]), _mean(second) if second else None, n_first, len(second))
 
@@ -255,6 +258,6 @@ def _root(reliability: Estimation | None) -> Statistic:
     return reliability.apply(sqrt, 0.5 / sqrt(reliability.value)).correlation_interval()
 
 
-def _centred(values: Tensor) -> Tensor:
-    """Without the mean of each column."""
+def _centered(values: Tensor) -> Tensor:
+    """The values minus the mean of each column."""
     return values - values.mean(0)

@@ -1,1 +1,1 @@
-"""When are train points learnt and memorised: true and wrong labels, easy and hard points?"""
+"""The study of when train points are learned and memorized: true and wrong labels, easy and hard points."""

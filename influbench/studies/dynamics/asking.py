@@ -1,7 +1,7 @@
-"""When train points are learnt and memorised, on the problems of a plan; learning.py has the questions.
+"""When train points are learned and memorized, on the problems of a plan; learning.py defines the questions.
 
-The networks of a turn-over dropout are looked at while they are trained. Beside them stands memorization by leaving
-each point out of ordinary trainings, after the same steps: how far masks tell what leaving out would.
+The networks of a turn-over dropout are evaluated during training. Their memorization is compared with memorization by
+leaving each point out of ordinary trainings, after the same steps: how well masks predict what leaving out would show.
 """
 
 from collections.abc import Sequence
@@ -28,22 +28,22 @@ from influbench.studies.subjects import with_masks_of_units
 from influbench.truth.leave_one_out import GroundTruth
 
 ALL_POINTS = "all points"
-FEWEST_SEEDS = 4  # of masked networks: fewer tell nothing of the chance of seeds
+FEWEST_SEEDS = 4  # of masked networks: fewer cannot show how much results vary between seeds
 
 
 def check(settings: Dynamics, plan: Plan, subjects: Sequence[Subject]) -> None:
-    """UsageError where the settings do not fit a problem, or where no claim can be asked of any."""
+    """Raise UsageError if the settings do not fit a problem, or if no claim can be tested on any problem."""
     trainings = [_Training(settings, plan, subject) for subject in subjects]
     for training in trainings:
         training.check()
     reasons = [training.labels.cannot_be_asked(settings) for training in trainings]
     if all(len(of_problem) == len(CLAIMS) for of_problem in reasons):
         name, reason = trainings[0].name, next(iter(reasons[0].values()))
-        raise UsageError(f"no claim can be asked of {plan.name}; on {name}, {reason}")
+        raise UsageError(f"no claim can be tested on {plan.name}; on {name}, {reason}")
 
 
 def found(settings: Dynamics, plan: Plan, subjects: Sequence[Subject]) -> DynamicsRecord:
-    """What each problem shows, and the claims that can be asked of it."""
+    """The findings on each problem, and the claims that can be tested on it."""
     of_problems = [_Training(settings, plan, subject).found() for subject in subjects]
     return DynamicsRecord(
         plan=plan.name,
@@ -56,19 +56,20 @@ def found(settings: Dynamics, plan: Plan, subjects: Sequence[Subject]) -> Dynami
 
 
 def _estimator(subject: Subject) -> TurnOverDropout:
-    """The turn-over dropout of `[dynamics] estimator`, if it is one whose networks can be looked at while trained."""
+    """The turn-over dropout of `[dynamics] estimator`. UsageError without masks of units or with too few seeds."""
     (candidate,) = subject.prepared.candidates
     estimator = with_masks_of_units(candidate)
     if (n_seeds := len(set(estimator.replicates()))) < FEWEST_SEEDS:
         raise UsageError(
-            f"{candidate.selector} has networks of {n_seeds} seeds, and intervals over seeds take {FEWEST_SEEDS}"
+            f"{candidate.selector} has networks of {n_seeds} seeds, but intervals over seeds need at least "
+            f"{FEWEST_SEEDS}; raise n_masks"
         )
     return estimator
 
 
 @dataclass(frozen=True, eq=False)
 class _Training:
-    """The training of one problem, and the points that are looked at in it."""
+    """The training of one problem, and the points that are evaluated during it."""
 
     settings: Dynamics
     plan: Plan
@@ -88,9 +89,9 @@ class _Training:
 
     @property
     def steps(self) -> list[int]:
-        """Steps after which points are looked at: 0, the truth's or a grid that is dense early, and the last one.
+        """Steps after which points are evaluated: 0, the truth's steps or a grid dense at the start, and the last step.
 
-        The grid's k-th of K steps is at (k / K)^2 of the training.
+        Step k of the K steps in the grid is at (k / K)^2 of the training.
         """
         last, n = self.problem.trainer.n_steps, self.settings.checkpoints
         chosen = self.plan.truth.steps or [round(last * (k / n) ** 2) for k in range(1, n)]
@@ -102,16 +103,18 @@ class _Training:
 
     @property
     def labels(self) -> Labels:
-        """A label that was drawn and is right by chance is a true one; but if all were drawn, none is."""
+        """The train points by label. A drawn label that is right by chance is true, unless all labels were drawn."""
         drawn, wrong = self.subject.drawn, self.subject.wrong
         return Labels(self.subject.data.train.ids.cpu(), ~wrong & ~drawn.all(), wrong)
 
     def check(self) -> None:
-        """UsageError where the settings or the estimator do not fit the problem."""
+        """Raise UsageError if the settings or the estimator do not fit the problem."""
         _estimator(self.subject)
         trainer, settings = self.problem.trainer, self.settings
         if trainer.data.n_classes is None:
-            raise UsageError(f"{self.name} is for regression: without classes nothing is memorised")
+            raise UsageError(
+                f"{self.name} is a regression problem, but memorization needs classes; choose a data set with classes"
+            )
         if settings.initial_epochs > trainer.recipe.epochs:
             raise UsageError(
                 f"[dynamics] initial_epochs = {settings.initial_epochs:g} is beyond the last epoch of {self.name}, "
@@ -119,7 +122,7 @@ class _Training:
             )
 
     def found(self) -> tuple[ProblemDynamics, tuple[Claim, ...]]:
-        """What this problem shows, and the claims that can be asked of it."""
+        """The findings on this problem, and the claims that can be tested on it."""
         difficulty, course = self._difficulty(), self._course()
         left_out = self._left_out() if self.settings.leave_one_out else None
         learning = Learning(
@@ -147,7 +150,7 @@ class _Training:
         return of_problem, learning.claims(self.name, steps_per_epoch=self.steps_per_epoch)
 
     def _difficulty(self) -> Tensor:
-        """By other trainings than those that are looked at, (n_train,): higher is harder."""
+        """Difficulty by other trainings than the evaluated ones, (n_train,): higher is harder."""
         trainer, seed, n = self.problem.trainer, self.subject.seed("difficulty"), self.settings.difficulty_trainings
         what = f"difficulty on {self.name}"
         if self.settings.difficulty == "learning_time":
@@ -161,9 +164,9 @@ class _Training:
         return self.subject.trained(networks, what=f"masked networks on {self.name}")
 
     def _left_out(self) -> Tensor:
-        """Memorization by leave-one-out after each step, (n_seeds, n_steps, n_train).
+        """Memorization by leave-one-out after each step, (n_seeds, n_steps, n_train); 0 before training.
 
-        Where the plan has `[truth] steps`, this is the truth of a run of it. Before training there is no difference.
+        If the plan has `[truth] steps`, this equals the truth of a run of the plan.
         """
         ground_truth = GroundTruth(
             self.problem.trainer,
@@ -178,7 +181,7 @@ class _Training:
         return torch.stack([torch.zeros_like(known[0]), *known], dim=1)
 
     def _agreement(self, course: PointCurves, left_out: Tensor) -> dict[str, tuple[MemorizationAt, ...]]:
-        """Of memorization by masks with that by leaving out: over all points, and over those of one kind of label."""
+        """Agreement of memorization by masks with memorization by leaving out, over all points and by kind of label."""
         labels, memorization = self.labels, course.memorization.mean(0)
         kinds = {ALL_POINTS: torch.ones_like(labels.wrong), TRUE: labels.true, WRONG: labels.wrong}
         large = {name: of_kind for name, of_kind in kinds.items() if of_kind.sum() >= self.settings.fewest}

@@ -1,4 +1,4 @@
-"""How hard train points are to learn, told by ordinary trainings that nothing else is measured on."""
+"""How hard train points are to learn, measured in ordinary trainings that are used for nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ SUBSET_RATIO = 0.7  # of the train points in each subset, as in Feldman & Zhang 
 class LearningTimes(Trainings[Tensor]):
     """The epoch from whose end on each point is classified as its label, averaged over `n_networks` trainings.
 
-    One training tells it in whole epochs, with many ties; see influbench.estimators.proxies.
+    One training gives whole epochs, with many ties; see influbench.estimators.proxies.
     """
 
     holds: ClassVar[str] = "learning times"
@@ -60,7 +60,7 @@ class LearningTimes(Trainings[Tensor]):
         return {"times": learning_times(torch.stack(correct)).reshape(BLOCK, -1).cpu()}
 
     def assemble(self, shards: Sequence[Shard]) -> Tensor:
-        """The mean times, (n_train,) float64."""
+        """The mean learning times, (n_train,) float64."""
         times = torch.cat([shard.tensors["times"] for shard in shards])
         return times[: self.n_networks].double().mean(0)
 
@@ -75,10 +75,10 @@ def subset_memorization(
     try:
         return with_minus_without(bank.weights.double(), bank.p_correct, own=True)
     except EstimateError as error:
-        raise UsageError(f"[dynamics] difficulty_trainings = {n_trainings} are too few: {error}") from None
+        raise UsageError(f"[dynamics] difficulty_trainings = {n_trainings} is too small: {error}") from None
 
 
 def by_difficulty(rows: Tensor, difficulty: Tensor, ties: Tensor, *, n_groups: int) -> Sequence[Tensor]:
-    """These rows in groups of nearly equal size, the easiest first; equal ones are ordered by `ties`."""
+    """These rows in groups of nearly equal size, the easiest first; equally difficult rows are ordered by `ties`."""
     by_ties = rows[ties[rows].argsort()]
     return by_ties[difficulty[by_ties].argsort(stable=True)].tensor_split(n_groups)

@@ -1,20 +1,21 @@
-"""Which train points are learnt and memorised when: groups, their curves, and what is claimed of them.
+"""When groups of train points are learned and memorized: their curves, and the claims about them.
 
-Under its own mask a network shows how well it has *learnt* a point (the seen curve), under the flipped mask what it
-knows of the point without having been trained on it (the unseen curve), and their difference is what it has
-*memorised*. Liu, Lin & Jaggi 2021 ("Understanding memorization from the perspective of optimization via efficient
-influence estimation") say that points with true and with random labels, and easy and difficult ones, are learnt at the
-same time, the easy ones faster. These are the statistics that the claims are held against:
+Under the mask of a point, a network shows how well it has *learned* the point (the seen curve). Under the flipped mask,
+it shows how well it knows the point without having been trained on it (the unseen curve). The difference is what it has
+*memorized*. Liu, Lin & Jaggi 2021 ("Understanding memorization from the perspective of optimization via efficient
+influence estimation") claim that points with true and with random labels, and easy and difficult points, are learned at
+the same time, and the easy points faster. The claims are tested with these statistics:
 
-* `simultaneous`: the share of the wrong labels' memorization that is gained while that of the true ones goes from 10 %
-  to 90 % of its own.
-* `faster to half`: the step at which wrong labels have made half of their gain in the seen curve, over that of the true
-  ones. `faster at first`: the slope of the wrong labels' seen curve over the first epoch, over that of the true ones.
-* `within real data`: the share of the hardest points' gain in the seen curve that is made while that of the easiest
-  goes from 10 % to 90 % of its own, among true labels, by a difficulty that other trainings tell. (What the easiest
-  points have in the end may be learnt without being memorised, so that memorization has no times there.)
+* `simultaneous`: the share of the gain in memorization of the wrong labels that is made while the memorization of the
+  true labels goes from 10% to 90% of its own gain.
+* `faster to half`: the step at which wrong labels have made half of their gain in the seen curve, divided by that step
+  of the true labels. `faster at first`: the slope of the seen curve of the wrong labels over the first epoch, divided
+  by the slope for the true labels.
+* `within real data`: the share of the hardest points' gain in the seen curve that is made while the easiest points go
+  from 10% to 90% of their own gain, among true labels. Other trainings measure the difficulty. (The easiest points may
+  be learned without being memorized, so their memorization has no times.)
 
-Intervals are over examples and seeds; the groups are taken as they are.
+Intervals are over examples and seeds; the groups are fixed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,23 +39,23 @@ from influbench.studies.verdicts import Range, above, below, judged
 TRUE, WRONG = "true labels", "wrong labels"
 SIMULTANEOUS, HALF_TIME, SLOPE, WITHIN = "simultaneous", "faster to half", "faster at first", "within real data"
 CLAIMS = {
-    SIMULTANEOUS: "true and wrong labels are memorised at once",
-    HALF_TIME: "true labels are half learnt sooner",
-    SLOPE: "true labels are learnt faster at first",
-    WITHIN: "easy and hard points are learnt at once",
+    SIMULTANEOUS: "true and wrong labels are memorized at once",
+    HALF_TIME: "true labels are half learned sooner",
+    SLOPE: "true labels are learned faster at first",
+    WITHIN: "easy and hard points are learned at once",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Train points by label: `true` and `wrong` (n_train,) bool. Points may be neither."""
+    """Train points by label: `true` and `wrong` (n_train,) bool. A point may be neither."""
 
     ids: Tensor
     true: Tensor
     wrong: Tensor
 
     def groups(self, *, fewest: int, seed: int) -> dict[str, Tensor]:
-        """Rows by group, those with at least `fewest` points, all drawn down to the size of the smallest by id."""
+        """Rows of each group of at least `fewest` points, reduced at random, by id, to the size of the smallest."""
         rows = {name: its.nonzero()[:, 0] for name, its in ((TRUE, self.true), (WRONG, self.wrong))}
         large = {name: of_group for name, of_group in rows.items() if len(of_group) >= fewest}
         size = min(map(len, large.values()), default=0)
@@ -62,27 +63,27 @@ class Labels:
         return {name: of_group[order[of_group].argsort()[:size]] for name, of_group in large.items()}
 
     def n_quantiles(self, settings: Dynamics) -> int:
-        """Groups by difficulty that the true labels make; fewer than 2 are none."""
+        """The number of groups by difficulty among the true labels; fewer than 2 are not compared."""
         return min(settings.quantiles, int(self.true.sum()) // settings.fewest)
 
     def cannot_be_asked(self, settings: Dynamics) -> dict[str, str]:
-        """Why a claim cannot be held against these points, in a sentence, by its id."""
+        """The reason why a claim cannot be tested on these points, in a sentence, by the id of the claim."""
         n_true, n_wrong, fewest = int(self.true.sum()), int(self.wrong.sum()), settings.fewest
         counts = f"{n_true} points with true labels and {n_wrong} with wrong ones"
         reasons: dict[str, str] = {}
         if min(n_true, n_wrong) < fewest:
             reasons |= dict.fromkeys(
                 (SIMULTANEOUS, HALF_TIME, SLOPE),
-                f"true and wrong labels are not compared: there are {counts}, and a group takes {fewest}",
+                f"true and wrong labels are not compared: there are {counts}, but a group needs {fewest}",
             )
         if self.n_quantiles(settings) < 2:
-            reasons[WITHIN] = f"easy and hard points are not compared: there are {counts}, and a group takes {fewest}"
+            reasons[WITHIN] = f"easy and hard points are not compared: there are {counts}, but a group needs {fewest}"
         return reasons
 
 
 @dataclass(frozen=True, eq=False)
 class GroupCourse:
-    """Curves of one group as it is (row 0) and in every resample, each (1 + n_resamples, n_steps)."""
+    """Curves of one group, of all its points (row 0) and of every resample, each (1 + n_resamples, n_steps)."""
 
     steps: Sequence[int]
     seen: Tensor
@@ -98,8 +99,8 @@ class GroupCourse:
 class Learning:
     """The course of one problem's training, in groups.
 
-    `left_out` (n_seeds, n_steps, n_train) is memorization by leaving points out of ordinary trainings after the same
-    steps, and `difficulty` (n_train,) is higher for points that are harder. `seed` is that of groups and resamples.
+    `left_out` (n_seeds, n_steps, n_train) is memorization by leaving points out of ordinary trainings, after the same
+    steps; `difficulty` (n_train,) is higher for harder points. `seed` decides groups and resamples.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class Learning:
         self._by_difficulty = [self._of_group(rows) for rows in self._rows_by_difficulty]
 
     def by_label(self) -> tuple[GroupCurves, ...]:
-        """Points with true and with wrong labels, as far as there are enough of them."""
+        """Points with true and with wrong labels, if there are enough of each."""
         return tuple(self._recorded(name, self._rows[name], course) for name, course in self._by_label.items())
 
     def by_difficulty(self) -> tuple[GroupCurves, ...]:
@@ -130,14 +131,14 @@ class Learning:
         return tuple(self._recorded(f"{number} of {n}", rows, course) for number, (rows, course) in groups)
 
     def left_out_overlap(self) -> Statistic:
-        """What `simultaneous` is held against, of memorization by leaving points out; unknown where there is none."""
+        """The statistic of `simultaneous` for memorization by leaving points out; unknown if none were left out."""
         groups = [course.left_out for course in self._by_label.values() if course.left_out is not None]
         if len(groups) < 2:
             return UNKNOWN
         return percentile_interval(overlap(self._course.steps, *groups, tail=self._settings.tail))
 
     def claims(self, problem: str, *, steps_per_epoch: int) -> tuple[Claim, ...]:
-        """The claims that can be asked of these points, with their verdicts."""
+        """The claims that can be tested on these points, with their verdicts."""
         steps, settings, claims = self._course.steps, self._settings, []
         at_once = {"refuted": below(settings.apart_below), "supported": above(settings.together_above)}
         if len(self._by_label) == 2:
@@ -179,7 +180,7 @@ class Learning:
 
     @cached_property
     def _of_seeds(self) -> Mapping[str, Tensor]:
-        """Weights of the seeds, the same for all groups: a seed's chance is common to them."""
+        """Weights of the seeds, the same for all groups, because the groups share the randomness of a seed."""
         n_seeds = {"masked": len(self._course.seen), "left out": 0 if self._left_out is None else len(self._left_out)}
         return {
             kind: weights(torch.arange(n), n_resamples=self._settings.resamples, seed=derive(self._seed, kind))
@@ -208,14 +209,14 @@ class Learning:
 
 
 def claim(id_: str, problem: str, resampled: Tensor, *, refuted: Range, supported: Range) -> Claim:
-    """The claim with the verdict of its statistic (1 + n_resamples,), whose row 0 is the value."""
+    """The claim with the verdict by its statistic (1 + n_resamples,), whose entry 0 is the value."""
     rule = f"supported {_in_words(supported)}, not supported {_in_words(refuted)}, by the whole interval"
     found = percentile_interval(resampled)
     return judged(id_, CLAIMS[id_], problem, found, rule=rule, supported=supported, refuted=refuted)
 
 
 def ties(ids: Tensor, seed: int) -> Tensor:
-    """A random order of points by id: (n,) numbers to sort by."""
+    """Numbers (n,) that sort points in a random order, by id."""
     return hash_integers(seed, ids)
 
 

@@ -1,4 +1,4 @@
-"""The networks of turn-over dropout while they are trained: what they answer about their train points, stored."""
+"""The networks of turn-over dropout during training: their stored answers on their train points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,9 +33,9 @@ class PointCurves:
 
 @dataclass(frozen=True, eq=False)
 class MaskedNetworks(Trainings[PointCurves]):
-    """The networks of an estimator, in shards of 16, so that more masks contain the fewer.
+    """The networks of an estimator, in shards of 16, so that a run with more masks reuses the shards of one with fewer.
 
-    `seed` is the stream of masks, initial parameters and batches; `steps` are those after which they are looked at.
+    `seed` decides masks, initial parameters and batches; the networks are evaluated after each of `steps`.
     """
 
     holds: ClassVar[str] = "outputs of networks with masks"
@@ -46,7 +46,7 @@ class MaskedNetworks(Trainings[PointCurves]):
 
     @cached_property
     def key(self) -> str:
-        """Where the answers are stored: a digest of all that decides them, but for the number of masks."""
+        """The key of the stored answers: a digest of everything that decides them, except the number of masks."""
         return digest(
             "masked", replace(self.estimator, n_masks=BLOCK), list(self.steps), training_key(self.trainer, self.seed)
         )
@@ -80,7 +80,7 @@ class MaskedNetworks(Trainings[PointCurves]):
         return {half: answer.to(self.trainer.dtype).cpu() for half, answer in answers.items()}
 
     def assemble(self, shards: Sequence[Shard]) -> PointCurves:
-        """The curves of all points, from all of the shards."""
+        """The curves of all points, from all shards."""
         replicates = self.estimator.replicates()
 
         def by_seed(half: str) -> Tensor:

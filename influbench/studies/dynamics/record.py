@@ -1,4 +1,4 @@
-"""What `influbench study dynamics` finds: when examples are learnt and memorised."""
+"""The findings of `influbench study dynamics`: when examples are learned and memorized."""
 
 from typing import Literal
 
@@ -9,11 +9,11 @@ from influbench.results.records import Record, Statistic
 
 
 class GroupCurves(Record):
-    """Means over a group of train points, after each of the problem's steps, and times in steps that are read off them.
+    """Means over a group of train points after each of the problem's steps, and times, in steps, read off these curves.
 
-    `seen` is p_correct under each point's own mask, `unseen` that under its flipped mask, and `memorization` their
-    difference; `left_out` is memorization by leaving the points out of ordinary training. `difficulty` is the mean of
-    the independent estimate.
+    `seen` is p_correct under each point's own mask, `unseen` is p_correct under its flipped mask, and `memorization` is
+    their difference; `left_out` is memorization by leaving the points out of ordinary training. `difficulty` is the
+    mean of the independent estimate.
     """
 
     name: str
@@ -31,7 +31,7 @@ class GroupCurves(Record):
 
 
 class MemorizationAt(Record):
-    """How well memorization by masks agrees with memorization by leaving out, after one step."""
+    """The agreement of memorization by masks with memorization by leaving out, after one step."""
 
     step: int
     spearman: Statistic
@@ -41,8 +41,8 @@ class MemorizationAt(Record):
 class ProblemDynamics(Record):
     """The course of training on one problem. `by_label` are groups by label, `by_difficulty` quantiles of true labels.
 
-    `left_out_overlap` is the statistic of the claim `simultaneous` by leaving points out. `agreement` is by name of the
-    points that it is over. `notes` say what could not be asked.
+    `left_out_overlap` is the statistic of the claim `simultaneous`, measured by leaving points out. The keys of
+    `agreement` name the points that it is over. `notes` say which claims could not be tested, and why.
     """
 
     problem: str
@@ -59,7 +59,7 @@ class ProblemDynamics(Record):
 
 
 class DynamicsRecord(Record):
-    """What `influbench study dynamics` finds. `settings` are the plan's `[dynamics]`, `n_seeds` those of the truth."""
+    """The findings of the study. `settings` is the plan's `[dynamics]`; `n_seeds` counts the seeds of the truth."""
 
     schema_name: Literal["influbench.dynamics/1"] = Field(default="influbench.dynamics/1", alias="schema")
     plan: str

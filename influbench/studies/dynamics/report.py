@@ -1,4 +1,4 @@
-"""When train points are learnt and memorised, in a terminal."""
+"""When train points are learned and memorized, in a terminal."""
 
 from collections.abc import Iterator, Sequence
 from string import ascii_lowercase
@@ -10,26 +10,27 @@ from rich.text import Text
 
 from influbench.report.claims import claims_table, value_of
 from influbench.report.curves import SEVERAL, Chart, drawn
-from influbench.report.numbers import UNKNOWN, count, decimal
+from influbench.report.numbers import DASH, count, decimal
 from influbench.report.tables import new_table, on_one_line, on_two_lines
 from influbench.results import Claim, Statistic, Verdict
 from influbench.studies.dynamics.record import DynamicsRecord, GroupCurves, MemorizationAt, ProblemDynamics
 
-_WIDE = 140  # characters at which charts stand side by side
+_WIDE = 140  # characters from which on charts are side by side
 _SHOWN_STEPS = 6
 _DRAWN_QUANTILES = 4
 _NOTE = (
     "seen: p_correct under a point's own mask, which trains on it; unseen: under the flipped mask, which does not; "
-    "memorised: seen minus unseen. left out: memorization by leaving each point out of ordinary trainings. difficulty: "
-    "{difficulty} in other trainings. onset: the step at which a group has {tail:g} % of its final memorization; half: "
-    "at which it has made half of its gain. Agreement: Spearman's correlation of memorization by masks with that by "
-    "leaving out. {several}: several curves in one place. Claims, at once: the share of the gain of wrong labels (of "
-    "hard points) that is made while true labels (easy points) go from {tail:g} % to {rest:g} % of their own; it is "
-    "{equal:g} % where the curves are the same. half learnt sooner: the step at half seen of wrong labels over that of "
-    "true ones. faster at first: the slope of wrong labels over that of true ones, seen, over the "
-    "first {epochs}. In brackets 95 % intervals, over examples and seeds, of the agreement over examples."
+    "memorized: seen minus unseen. left out: memorization by leaving each point out of ordinary trainings. difficulty: "
+    "{difficulty} in other trainings. onset: the step at which a group has {tail:g}% of its final memorization; half: "
+    "the step at which it has made half of its gain. Agreement: Spearman's correlation of memorization by masks with "
+    "memorization by leaving out. {several}: several curves in one place. Claims, at once: the share of the gain of "
+    "wrong labels (of hard points) that is made while true labels (easy points) go from {tail:g}% to {rest:g}% of "
+    "their own; it is {equal:g}% where the curves are the same. half learned sooner: the step at half seen of wrong "
+    "labels divided by the step of true labels. faster at first: the slope of the seen curve of wrong labels divided "
+    "by the slope of true labels, over the first {epochs}. In brackets: 95% intervals over examples and seeds; for the "
+    "agreement, over examples."
 )
-_DIFFICULTIES = {"learning_time": "the epoch in which a point is learnt", "subset": "memorization by random subsets"}
+_DIFFICULTIES = {"learning_time": "the epoch in which a point is learned", "subset": "memorization by random subsets"}
 
 
 def report(record: DynamicsRecord, *, width: int) -> Iterator[RenderableType]:
@@ -97,37 +98,35 @@ def _charts(problem: ProblemDynamics) -> Iterator[Chart]:
         seen = {letter.upper(): group.seen for letter, group in letters.items()}
         unseen = {letter: group.unseen for letter, group in letters.items()}
         yield Chart("p_correct seen (small letters: unseen)", seen | unseen, legend)
-        memorised = {letter.upper(): group.memorization for letter, group in letters.items()}
+        memorized = {letter.upper(): group.memorization for letter, group in letters.items()}
         left_out = {letter: group.left_out for letter, group in letters.items() if group.left_out is not None}
         title = "memorization by masks" + (" (small letters: by leaving out)" if left_out else "")
-        yield Chart(title, memorised | left_out, legend)
+        yield Chart(title, memorized | left_out, legend)
     groups = problem.by_difficulty
     if groups:
         n = min(_DRAWN_QUANTILES, len(groups))
         some = [groups[round(k * (len(groups) - 1) / (n - 1))] for k in range(n)]
         lettered = dict(zip(ascii_lowercase, some, strict=False))
         legend = {letter: group.name for letter, group in lettered.items()}
-        yield Chart(
-            "p_correct seen, true labels by difficulty",
-            {letter: group.seen for letter, group in lettered.items()},
-            {letter: f"{name} (easiest)" if name == some[0].name else name for letter, name in legend.items()},
-        )
+        legend["a"] += " (easiest)"
+        seen = {letter: group.seen for letter, group in lettered.items()}
+        yield Chart("p_correct seen, true labels by difficulty", seen, legend)
 
 
 def _by_label(groups: Sequence[GroupCurves]) -> Table:
     table = new_table(narrow=True)
-    for title in ("  By label", "\nmemorised", *_time_titles(groups)):
+    for title in ("  By label", "\nmemorized", *_time_titles(groups)):
         table.add_column(title, no_wrap=True, vertical="bottom")
     for group in groups:
-        name, memorised = f"  {group.name}\n  n = {group.n:,}", on_two_lines(group.final_memorization)
-        table.add_row(name, memorised, *map(_time, _times(group)))
+        name, memorized = f"  {group.name}\n  n = {group.n:,}", on_two_lines(group.final_memorization)
+        table.add_row(name, memorized, *map(_time, _times(group)))
     return table
 
 
 def _by_difficulty(groups: Sequence[GroupCurves]) -> Table:
-    """Values alone, so that a group is a line; their intervals are in the JSON."""
+    """Values without intervals, so that a group fits on a line; the intervals are in the JSON file."""
     table = new_table()
-    titles = ("  By difficulty", "n", "difficulty", "\nmemorised", *_time_titles(groups))
+    titles = ("  By difficulty", "n", "difficulty", "\nmemorized", *_time_titles(groups))
     for title in titles:
         table.add_column(title, no_wrap=True, vertical="bottom", justify="left" if title == titles[0] else "right")
     for group in groups:
@@ -138,7 +137,7 @@ def _by_difficulty(groups: Sequence[GroupCurves]) -> Table:
 
 def _time_titles(groups: Sequence[GroupCurves]) -> list[str]:
     left_out = [] if groups[0].left_out is None else ["half\nleft out"]
-    return ["\nonset", "half\nmemorised", "half\nseen", *left_out]
+    return ["\nonset", "half\nmemorized", "half\nseen", *left_out]
 
 
 def _times(group: GroupCurves) -> list[Statistic]:
@@ -162,7 +161,7 @@ def _some(rows: Sequence[tuple[MemorizationAt, ...]]) -> list[tuple[Memorization
 
 
 def _claims(problem: ProblemDynamics, claims: Sequence[Claim]) -> Table:
-    """A line for each claim, and one for what leaving points out says of the first; that has no verdict."""
+    """A line for each claim, and one without a verdict for the first claim by leaving points out."""
     rows: list[tuple[str, RenderableType, Verdict | None]] = []
     for claim in claims:
         rows.append((claim.statement, on_one_line(value_of(claim)), claim.verdict))
@@ -182,7 +181,9 @@ def _time(found: Statistic) -> Text:
 def _number(value: float | None) -> str:
     """A number of steps in four characters: "2.4", "45", "1.2k"."""
     if value is None:
-        return UNKNOWN
+        return DASH
     if value < 9.95:
         return f"{value:.1f}"
-    return f"{value:.0f}" if value < 999.5 else f"{value / 1000:.{1 if value < 9950 else 0}f}k"
+    if value < 999.5:
+        return f"{value:.0f}"
+    return f"{value / 1000:.1f}k" if value < 9950 else f"{value / 1000:.0f}k"

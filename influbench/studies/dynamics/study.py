@@ -1,4 +1,4 @@
-"""The study as the command line and plans name it, with its settings."""
+"""The study `dynamics`, with its settings and command-line options."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 class Dynamics(Study[DynamicsRecord]):
     """Show when true and random labels, easy and hard points, are learned and memorized, on the problems of PLAN.
 
-    The settings are in the plan's [dynamics]. `estimator` is a turn-over dropout, whose networks are looked at after
-    the `[truth] steps`, or after about as many steps as `checkpoints` says. Difficulty is learned from
-    `difficulty_trainings` other, ordinary trainings; points are divided by it into up to `quantiles` groups, none of
-    fewer than `fewest` points. Times run from the share `tail` of a group's own gain to 1 - `tail`. One group overlaps
-    another if the share of its gain that falls into that time is surely above `together_above`, and does not if it is
-    surely below `apart_below`.
+    The settings are in the plan's [dynamics]. `estimator` is a turn-over dropout, whose networks are evaluated after
+    the `[truth] steps`, or after about `checkpoints` steps. Difficulty is measured in `difficulty_trainings` other,
+    ordinary trainings; it divides the points into up to `quantiles` groups of at least `fewest` points. Times run from
+    the share `tail` of a group's own gain to 1 - `tail`. One group overlaps another if the whole interval of the share
+    of its gain made during that time is above `together_above`, and does not if it is below `apart_below`.
     """
 
     record = DynamicsRecord
@@ -34,7 +33,7 @@ class Dynamics(Study[DynamicsRecord]):
             ("-e", "--estimator"),
             replaces="estimator",
             metavar="turn_over_dropout[PARAMETER=VALUE]",
-            help="Look at the networks of this one instead of the plan's.",
+            help="Evaluate the networks of this estimator instead of the plan's.",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""What the groups of each problem are worth; findings.py says what is claimed of them."""
+"""The effects of the groups of each problem; findings.py defines the claims about them."""
 
 from collections.abc import Sequence
 
@@ -23,13 +23,13 @@ from influbench.studies.informativeness.study import Informativeness
 
 
 def check(settings: Informativeness, plan: Plan, subjects: Sequence[Subject]) -> None:
-    """DataError where a problem has no classes or too few points for a group."""
+    """Raise DataError if a problem does not have classes or has too few points for a group."""
     for subject in subjects:
         _pool(settings, plan, subject)
 
 
 def found(settings: Informativeness, plan: Plan, subjects: Sequence[Subject]) -> InformativenessRecord:
-    """What groups are worth on each problem, over as many seeds as the plan's truth has."""
+    """The effects of groups on each problem, over the number of seeds of the plan's truth."""
     of_problems = [_studied(settings, plan, subject) for subject in subjects]
     return InformativenessRecord(
         plan=plan.name,
@@ -42,10 +42,10 @@ def found(settings: Informativeness, plan: Plan, subjects: Sequence[Subject]) ->
 
 
 def _pool(settings: Informativeness, plan: Plan, subject: Subject) -> Pool:
-    """What groups of the problem are drawn from, once it is known that all can be."""
+    """The points that groups of the problem are drawn from. DataError if some group cannot be drawn."""
     name, train = subject.name, subject.data.train
     if subject.data.n_classes is None:
-        raise DataError(f"{name} cannot be studied: difficulty is that of a class, and this data set is for regression")
+        raise DataError(f"{name} cannot be studied: difficulty needs classes, and this data set is for regression")
     if len(subject.data.test) < 2:
         raise DataError(f"{name} cannot be studied: intervals need at least 2 test points, and it has 1")
     labels, correct = train.labels.cpu(), ~subject.wrong
@@ -107,7 +107,7 @@ def _difficulties(settings: Informativeness, plan: Plan, subject: Subject) -> di
 
 
 def _influence(settings: Informativeness, plan: Plan, subject: Subject) -> Tensor:
-    """Influence by its estimator, with seeds that no difficulty has, (n_train, n_test)."""
+    """Influence by its estimator, with seeds that no difficulty uses, (n_train, n_test)."""
     candidate = _candidate(subject, str(parse_selector(settings.influence)))
     of_its_own = range(settings.difficulty_repeats, settings.difficulty_repeats + 1)
     return Scores(candidate, subject.prepared.trainer, plan.seed, "influence", of_its_own).mean(subject.resources)

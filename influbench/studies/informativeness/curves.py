@@ -1,4 +1,4 @@
-"""Curves in a terminal: their points as letters, lines of dots between."""
+"""Curves in a terminal: their points are letters, joined by lines of dots."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,9 +10,9 @@ _SEVERAL = "*"
 
 
 def drawn(curves: Mapping[str, Sequence[float | None]], labels: Sequence[str]) -> str:
-    """One curve for each letter, with a value above each label, or None where there is none; labels are evenly spaced.
+    """A chart with one curve for each letter: a value, or None, above each of the evenly spaced labels.
 
-    Where several letters fall together there is a star.
+    A star replaces several letters in one place.
     """
     values = [value for curve in curves.values() for value in curve if value is not None]
     if not values:

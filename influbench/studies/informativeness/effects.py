@@ -1,8 +1,8 @@
-"""Means over seeds and test points, with intervals that also hold the chance of which points are in a group.
+"""Means over seeds and test points, with intervals that include the chance of which points are in a group.
 
-A group stands for others that could have been drawn in its place, hard ones from other data as random ones from these.
-What a group's own points add to its effect varies as it does between the random groups of its size; that is estimated
-there, and enters an interval once for each group that takes part.
+A group represents others that could have been drawn instead: hard groups from other data, as random groups from this
+data. The part of an effect that depends on which points are in the group is assumed to vary as it does between the
+random groups of the same size. The variance estimated there enters an interval once for each group that takes part.
 """
 
 from dataclasses import replace
@@ -15,16 +15,17 @@ from influbench.statistics.estimation import Estimation
 
 
 def mean_over_all(values: Tensor) -> Statistic:
-    """The mean of a table (n_rows, n_columns) with its 95 % interval: rows and columns are two-way clusters."""
+    """The mean of a table (n_rows, n_columns) with its 95% interval: rows and columns are two-way clusters."""
     return _estimation(values).interval()
 
 
 def mean_effect(values: Tensor, reference: Tensor, *, n_groups: float) -> Statistic:
-    """The mean of an effect (n_seeds, n_test), or of a difference of two, with its 95 % interval.
+    """The mean of an effect (n_seeds, n_test), or of a difference of two effects, with its 95% interval.
 
     Seeds and test points are two-way clusters. The chance of which points are in a group enters `n_groups` times: 1 for
-    a group or a difference from what is known, 2 for a difference of two, 1 / n for the mean of n groups. It is that of
-    `reference`, the effects (n_random, n_seeds, n_test) of random groups of the size. Unknown with a single seed.
+    a group or a difference from a known value, 2 for a difference of two groups, 1 / n for the mean of n groups. It is
+    estimated from `reference`, the effects (n_random, n_seeds, n_test) of random groups of the same size. The interval
+    is unknown with a single seed.
     """
     deviations = reference.mean((1, 2)) - reference.mean()
     variance = between_groups(reference)
@@ -38,15 +39,15 @@ def against_random(values: Tensor, reference: Tensor) -> Statistic:
 
 
 def against_group(values: Tensor, others: Tensor, reference: Tensor) -> Statistic:
-    """A group's effect (n_seeds, n_test) minus that of another group of the same size."""
+    """A group's effect (n_seeds, n_test) minus the effect of another group of the same size."""
     return mean_effect(values - others, reference, n_groups=2)
 
 
 def between_groups(reference: Tensor) -> float:
     """Variance of a random group's expected effect, over groups; effects are (n_groups, n_seeds, n_test).
 
-    The variance of the groups' means, without what seeds and test points contribute to it: each interaction by its
-    mean square in the three-way table (the analysis of variance of random effects), and 0 where that is more.
+    This is the variance of the groups' means minus the contributions of seeds and test points, each interaction
+    estimated by its mean square in the three-way table (analysis of variance of random effects); 0 if that is negative.
     """
     _, n_seeds, n_test = reference.shape
     if n_seeds < 2 or n_test < 2:

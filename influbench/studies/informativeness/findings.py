@@ -1,4 +1,4 @@
-"""From trainings to what is told of them: the effect of every group, and the claims."""
+"""The effect of every group, computed from the trainings, and the verdicts on the claims."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,16 +35,16 @@ class Effects:
     n_classes: int
 
     def random(self) -> tuple[GroupEffect, ...]:
-        """The random groups of each size, taken together."""
+        """The effects of the random groups of each size, averaged over groups."""
         return tuple(self._random(fraction) for fraction in dict.fromkeys(group.fraction for group in self.groups))
 
     def by_difficulty(self) -> tuple[ByDifficulty, ...]:
-        """The groups that each difficulty chose."""
+        """The effects of the groups that each difficulty chose."""
         names = dict.fromkeys(group.difficulty for group in self.groups if group.difficulty is not None)
         return tuple(ByDifficulty(difficulty=name, groups=tuple(self._chosen_by(name))) for name in names)
 
     def drops(self, measure: str, number: int) -> Tensor:
-        """What one group's removal takes from a measure, per removed example: (n_seeds, n_test)."""
+        """The drop of a measure when one group is removed, per removed example: (n_seeds, n_test)."""
         lost = self.outcomes.whole[measure] - self.outcomes.without[measure][:, number]
         return lost / len(self.groups[number].rows)
 
@@ -53,11 +53,11 @@ class Effects:
         return self.outcomes.alone[measure][:, number]
 
     def of_random(self, values: Callable[[str, int], Tensor], measure: str, fraction: float) -> Tensor:
-        """The same of each random group of this size: (n_groups, n_seeds, n_test)."""
+        """These values for each random group of this size: (n_groups, n_seeds, n_test)."""
         return torch.stack([values(measure, number) for number in self.numbers("random", fraction)])
 
     def numbers(self, kind: str, fraction: float, difficulty: str | None = None) -> list[int]:
-        """Where the groups of this kind and size, chosen by this difficulty, stand."""
+        """The places of the groups of this kind and size that this difficulty chose."""
         wanted = (kind, fraction, difficulty)
         return [
             number
@@ -117,7 +117,7 @@ class Effects:
 
 
 def agreement(difficulties: Mapping[str, Tensor], among: Tensor) -> tuple[DifficultyPair, ...]:
-    """How each pair of difficulties (n_train,) orders some of the points."""
+    """The rank correlation of each pair of difficulties (n_train,) among some of the points."""
     table = whole_table(int(among.sum()), 1)
     return tuple(
         DifficultyPair(
@@ -130,7 +130,7 @@ def agreement(difficulties: Mapping[str, Tensor], among: Tensor) -> tuple[Diffic
 
 @dataclass(frozen=True, eq=False)
 class Claims:
-    """What the effects say about the claims on one problem."""
+    """The verdicts of the effects on the claims about one problem."""
 
     problem: str
     effects: Effects
@@ -138,11 +138,12 @@ class Claims:
     has_wrong: bool
 
     def all(self) -> list[Claim]:
-        """One for each difficulty and statement, and whether several difficulties agree on the correct points."""
+        """A claim for each difficulty and statement, and one that several difficulties agree on the correct points."""
         difficulties = [one.difficulty for one in self.effects.by_difficulty()]
         of_correct = [claim for difficulty in difficulties for claim in self._correct_ones(difficulty)]
         of_wrong = [claim for difficulty in difficulties for claim in self._wrong_ones(difficulty)]
-        return [*of_correct, *([self._agreement(of_correct)] if len(difficulties) > 1 else []), *of_wrong]
+        of_all = [self._agreement(of_correct)] if len(difficulties) > 1 else []
+        return [*of_correct, *of_all, *of_wrong]
 
     def _correct_ones(self, difficulty: str) -> list[Claim]:
         hard, reference = self._drops("hard", difficulty), self._reference
@@ -190,13 +191,13 @@ class Claims:
             by_statement.setdefault(claim.id, set()).add(claim.verdict)
         return Claim(
             id=AGREEMENT,
-            statement="all difficulties say the same of hard correct points",
+            statement="all difficulties agree on hard correct points",
             problem=self.problem,
             value=sum(len(verdicts) == 1 for verdicts in by_statement.values()) / len(by_statement),
             low=None,
             high=None,
-            rule="share of the statements with one verdict by all difficulties: supported if all are decided and "
-            "alike, not supported if one difficulty supports a statement that another does not",
+            rule="share of the statements on which all difficulties have the same verdict: supported if all are "
+            "decided and the same, not supported if one difficulty supports a statement that another does not",
             verdict=agreed(list(by_statement.values())),
         )
 
@@ -210,7 +211,7 @@ class Claims:
 
 
 def agreed(by_statement: Sequence[set[Verdict]]) -> Verdict:
-    """Whether several judges, who gave each statement these verdicts, agree."""
+    """The verdict on whether several difficulties, which gave each statement these verdicts, agree."""
     if any({"supported", "not supported"} <= verdicts for verdicts in by_statement):
         return "not supported"
     decided = all(len(verdicts) == 1 and "undecided" not in verdicts for verdicts in by_statement)
@@ -218,7 +219,7 @@ def agreed(by_statement: Sequence[set[Verdict]]) -> Verdict:
 
 
 def _in_unit_interval(found: Statistic) -> Statistic:
-    """A share, whose interval is cut off where no share can be."""
+    """A share, whose interval is cut off at 0 and 1."""
     if found.low is None or found.high is None:
         return found
     return Statistic(value=found.value, low=max(0.0, found.low), high=min(1.0, found.high))

@@ -1,4 +1,4 @@
-"""Which train points are taken away together."""
+"""Groups of train points that are removed together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from influbench.studies.informativeness.record import GroupKind
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Train points that are taken away together. A random group was chosen by no difficulty."""
+    """Train points that are removed together. A random group does not have a difficulty."""
 
     kind: GroupKind
     fraction: float
@@ -22,18 +22,19 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The train points that groups are drawn from. All groups of a size hold as many points of each stratum."""
+    """The train points that groups are drawn from. All groups of one size have equally many points of each stratum."""
 
     ids: Tensor  # (n_train,)
     strata: Tensor  # (n_train,) int64; the classes, or a single one
-    correct: Tensor  # (n_train,) bool, whether the label is right
+    correct: Tensor  # (n_train,) bool, True if the label is right
     seed: int
 
     def sizes(self, fraction: float) -> Tensor | None:
-        """How many points of each stratum a group of this fraction of all train points holds, (n_strata,).
+        """The number of points of each stratum in a group of this fraction of all train points, (n_strata,).
 
-        In proportion to the correct points, as far as two groups of them that share no point have room; None where
-        they have not. Where wrong ones can fill such a group too, no stratum has more points than there are wrong ones.
+        The numbers are in proportion to the correct points, such that two groups of correct points fit without a common
+        point; None if they do not fit. If wrong points can also fill such a group, no stratum has more points than
+        there are wrong points in it.
         """
         room = self._counts(self.correct)
         of_correct = shares(self.n_points(fraction), room, room // 2)
@@ -41,25 +42,25 @@ class Pool:
         return of_correct if of_both is None else of_both
 
     def n_points(self, fraction: float) -> int:
-        """Points in a group of this fraction of all train points."""
+        """The number of points in a group of this fraction of all train points."""
         return round(fraction * len(self.ids))
 
     def has_wrong(self, sizes: Tensor) -> bool:
-        """Whether the wrong points fill a group of these sizes."""
+        """True if there are enough wrong points for a group of these sizes."""
         return bool((self._counts(~self.correct) >= sizes).all())
 
     def hardest(self, difficulty: Tensor, sizes: Tensor, *, among: Tensor) -> Tensor:
-        """Rows of the points of the highest difficulty (n_train,) in each stratum, among some of the points."""
+        """Rows of the points with the highest difficulty (n_train,) in each stratum, among some of the points."""
         return self._first(self._from_hard_to_easy(difficulty, among), sizes)
 
     def easiest(self, difficulty: Tensor, sizes: Tensor, *, among: Tensor) -> Tensor:
-        """Rows of the points of the lowest difficulty; none that `hardest` gives, where there is room for both."""
+        """Rows of the points with the lowest difficulty; disjoint from `hardest` if there is room for both."""
         return self._first(self._from_hard_to_easy(difficulty, among).flip(0), sizes)
 
     def random(self, sizes: Tensor, n_groups: int) -> list[Tensor]:
-        """Rows of groups of correct points: dealt out of a shuffled stratum until it is used up, then out of a new one.
+        """Rows of random groups of correct points. Each stratum is shuffled, dealt out, and reshuffled when used up.
 
-        So groups share no point as long as there are points that were not drawn.
+        So groups do not share a point as long as there are points that were not drawn.
         """
         groups: list[list[Tensor]] = [[] for _ in range(n_groups)]
         for stratum, size in enumerate(sizes.tolist()):
@@ -71,7 +72,7 @@ class Pool:
         return [torch.cat(group).sort().values for group in groups]
 
     def _from_hard_to_easy(self, difficulty: Tensor, among: Tensor) -> Tensor:
-        """Rows, equal difficulties in the order of a hash of ids."""
+        """Rows from the most to the least difficult; equal difficulties are in the order of a hash of ids."""
         by_chance = hash_integers(derive(self.seed, "ties"), self.ids).argsort()
         order = by_chance[difficulty[by_chance].argsort(descending=True, stable=True)]
         return order[among[order]]
@@ -85,9 +86,9 @@ class Pool:
 
 
 def shares(n: int, counts: Tensor, room: Tensor) -> Tensor | None:
-    """`n` seats for strata in proportion to their `counts`, none above its `room`; None where there is no room for n.
+    """`n` seats for strata in proportion to their `counts`, none above its `room`; None if there is not room for `n`.
 
-    Seat by seat to the stratum that is furthest below its proportion, of equal ones to the first.
+    Each seat goes to the stratum that is furthest below its proportion; the first of equal ones.
     """
     if n > int(room.sum()):
         return None
@@ -99,9 +100,9 @@ def shares(n: int, counts: Tensor, room: Tensor) -> Tensor | None:
 
 
 def choose(pool: Pool, fractions: Sequence[float], difficulties: dict[str, Tensor], *, n_random: int) -> list[Group]:
-    """Every group of every size: random ones, and by each difficulty the hardest and easiest correct points.
+    """Every group of every size: random groups, and by each difficulty the hardest and the easiest correct points.
 
-    And the hardest wrong ones where the wrong ones fill a group.
+    The hardest wrong points are a group as well if there are enough of them.
     """
     groups = []
     for fraction in fractions:

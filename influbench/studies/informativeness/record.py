@@ -1,4 +1,4 @@
-"""What the study of informativeness finds."""
+"""The findings of `influbench study informativeness`."""
 
 from typing import Any, Literal
 
@@ -7,18 +7,18 @@ from pydantic import Field
 from influbench.results.claims import Claim
 from influbench.results.records import Record, Statistic
 
-AGREEMENT = "difficulties agree"  # the claim whose value is a share of statements and no effect
+AGREEMENT = "difficulties agree"  # the claim whose value is a share of statements, not an effect
 GroupKind = Literal["hard", "easy", "random", "wrong"]
 
 
 class GroupEffect(Record):
-    """What happens without a group of train points, and on it alone, in means over seeds and test points.
+    """The effects of training without a group of train points, and on it alone: means over seeds and test points.
 
-    `drop`, `accuracy_drop` and `p_correct_drop` are per removed example and positive where the group helps, in the
+    `drop`, `accuracy_drop` and `p_correct_drop` are per removed example and positive where the group helps: in the
     problem's measure, in correct answers (0 to 1), and in the probability of the true class. `alone`, `accuracy_alone`
-    and `p_correct_alone` are of networks trained on nothing else. `influence` is what an estimator predicts for `drop`:
-    its mean over the points of the group and the test points. Random groups are taken together: `n_groups`, of
-    `n_points` each.
+    and `p_correct_alone` are measures of networks trained on this group only. `influence` is an estimator's prediction
+    of `drop`: its mean over the points of the group and the test points. Random groups of one size are averaged:
+    `n_groups` of `n_points` each.
     """
 
     kind: GroupKind
@@ -45,14 +45,14 @@ class ByDifficulty(Record):
 
 
 class DifficultyPair(Record):
-    """How two difficulties agree on the correct points: Spearman's correlation, over train points."""
+    """The agreement of two difficulties on the correct points: Spearman's correlation over train points."""
 
     difficulties: tuple[str, str]
     spearman: Statistic
 
 
 class ProblemInformativeness(Record):
-    """What is found on one problem. `whole` and `accuracy` are of networks trained on all train points."""
+    """The findings on one problem. `whole` and `accuracy` are measures of networks trained on all train points."""
 
     problem: str
     measure: str
@@ -68,7 +68,7 @@ class ProblemInformativeness(Record):
 
 
 class InformativenessRecord(Record):
-    """What `influbench study informativeness` finds. `settings` are those of the plan's [informativeness]."""
+    """The findings of `influbench study informativeness`. `settings` is the plan's [informativeness]."""
 
     schema_name: Literal["influbench.informativeness/1"] = Field(default="influbench.informativeness/1", alias="schema")
     plan: str

@@ -1,4 +1,4 @@
-"""Which groups of train points are informative, in a terminal."""
+"""The informativeness of groups of train points, in a terminal."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -24,12 +24,12 @@ _WIDE = 120
 _PER = 1000  # removed examples to which drops are scaled
 _LETTERS = {"hard": "h", "easy": "e", "wrong": "w", "random": "r"}
 _NOTE = (
-    "drop: what the measure of the test points loses when a group is removed and the network trained again, per 1,000 "
-    "removed examples; positive: the group helps. Beside it the same minus that of random groups, and what an "
-    "estimator of influence predicts for it. alone: of networks trained on the group and nothing else. hard, easy: "
-    "correct points only, by the difficulty named; random: correct ones, too; wrong: the hardest of those with a wrong "
-    "label. All trainings of a seed share initial parameters and batches. In brackets the 95 % interval over seeds, "
-    "test points and the points that a group happens to hold."
+    "drop: the decrease of the measure on the test points when a group is removed and the network is retrained, per "
+    "1,000 removed examples; positive: the group helps. minus random: this drop minus the drop of random groups. "
+    "predicted: the drop that an estimator of influence predicts. alone: networks trained on the group only. hard, "
+    "easy: correct points only, by the named difficulty; random: also correct points; wrong: the hardest points with "
+    "a wrong label. All trainings of a seed share initial parameters and batches. In brackets: the 95% interval over "
+    "seeds, test points and the points that a group happens to contain."
 )
 
 
@@ -63,11 +63,11 @@ def _summary(problem: ProblemInformativeness, n_seeds: int) -> Text:
 
 
 def _groups(problem: ProblemInformativeness, fraction: float, *, wide: bool) -> Table:
-    """The groups of the size that decides."""
+    """The groups of the size that decides the claims."""
     shown, table = on_one_line if wide else on_two_lines, new_table(narrow=not wide)
     (of_random,) = (group for group in problem.random if group.fraction == fraction)
     points = count(of_random.n_points, "point")
-    table.add_column(f"  Groups of {100 * fraction:g} %\n  ({points})", no_wrap=True)
+    table.add_column(f"  Groups of {100 * fraction:g}%\n  ({points})", no_wrap=True)
     columns = list(_columns(problem.measure, wide=wide))
     for title in (*(title for title, _ in columns), "alone:\naccuracy"):
         table.add_column(title, no_wrap=True)
@@ -96,7 +96,7 @@ def _columns(measure: str, *, wide: bool) -> Iterator[tuple[str, Callable[[Group
 
 
 def _charts(problem: ProblemInformativeness, *, wide: bool) -> Table:
-    """A drop and an accuracy chart for each difficulty: in a row, or with all in a row if there is room."""
+    """A chart of drops and one of accuracies for each difficulty; two difficulties share a row if there is room."""
     charts = [chart for one in problem.by_difficulty for chart in _two_charts(problem, one)]
     table, in_a_row = Table.grid(padding=(0, 3)), 4 if wide else 2
     for start in range(0, len(charts), in_a_row):
@@ -120,7 +120,7 @@ def _chart(
         by_kind[_LETTERS[group.kind]][group.fraction] = of(group).value
     curves = {letter: [found.get(at) for at in fractions] for letter, found in by_kind.items() if found}
     text = Text(f"{title}\n", style="bold")
-    return text.append(Text(drawn(curves, [f"{100 * at:g} %" for at in fractions]), style="not bold"))
+    return text.append(Text(drawn(curves, [f"{100 * at:g}%" for at in fractions]), style="not bold"))
 
 
 def _legend(problem: ProblemInformativeness) -> str:
@@ -139,6 +139,6 @@ def _value(claim: Claim) -> Text:
 
 
 def _scaled(found: Statistic) -> Statistic:
-    """Per 1,000 removed examples."""
+    """The effect per 1,000 removed examples."""
     value, low, high = (None if at is None else _PER * at for at in (found.value, found.low, found.high))
     return Statistic(value=value, low=low, high=high)

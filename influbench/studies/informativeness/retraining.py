@@ -1,4 +1,4 @@
-"""Trainings without each group, and on each group alone, seed by seed."""
+"""Trainings without each group and on each group alone, seed by seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ ACCURACY, P_CORRECT = "accuracy", "p_correct"
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """What the networks are worth on the test points, by measure: without each group, and trained on it alone.
+    """Measures of the networks on the test points, by name: trained without each group, and on each group alone.
 
-    Besides the problem's measure there are `accuracy`, which is 1 or 0 for a test point, and `p_correct`.
+    Besides the problem's measure they are `accuracy`, which is 1 or 0 for a test point, and `p_correct`.
     """
 
     whole: dict[str, Tensor]  # (n_seeds, n_test) float64
@@ -32,9 +32,9 @@ class Outcomes:
 
 @dataclass(frozen=True, eq=False)
 class Retraining(Trainings[Outcomes]):
-    """One seed to a shard: on all train points, without each group, on each group alone.
+    """Trainings on all train points, without each group, and on each group alone, one seed per shard.
 
-    They share initial parameters and batches, so that what differs between them is the group.
+    They share initial parameters and batches, so they differ only in the group.
     """
 
     holds: ClassVar[str] = "measures without a group, or on one alone,"
@@ -45,7 +45,7 @@ class Retraining(Trainings[Outcomes]):
 
     @cached_property
     def weights(self) -> Tensor:
-        """Which train points each network is trained on, (1 + 2 n_groups, n_train) of 0 and 1."""
+        """Weights of train points by network, (1 + 2 n_groups, n_train): 1 for those it is trained on, 0 for others."""
         alone = torch.zeros(len(self.groups), len(self.trainer.data.train))
         for of_group, group in zip(alone, self.groups, strict=True):
             of_group[group.rows] = 1
@@ -75,7 +75,7 @@ class Retraining(Trainings[Outcomes]):
         return {measure: values.to(self.trainer.dtype).cpu() for measure, values in measured.items()}
 
     def assemble(self, shards: Sequence[Shard]) -> Outcomes:
-        """What they are worth, from the shards of all seeds."""
+        """The measures, from the shards of all seeds."""
         n = len(self.groups)
         measured = {
             measure: torch.stack([shard.tensors[measure].double() for shard in shards]) for measure in shards[0].tensors

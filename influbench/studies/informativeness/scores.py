@@ -1,4 +1,4 @@
-"""What estimators say of a problem, stored where influbench's own code has said it."""
+"""Scores of estimators on a problem; those of influbench's own estimators are stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from influbench.training.loop import Trainer
 
 @dataclass(frozen=True, eq=False)
 class Scores(Work[Tensor]):
-    """One quantity of one estimator, in some of its repeats: each has seeds of its own, and is a shard."""
+    """One quantity of one estimator, in some of its repeats: each repeat has its own seeds, and is a shard."""
 
     holds: ClassVar[str] = "scores"
 
@@ -35,9 +35,10 @@ class Scores(Work[Tensor]):
     repeats: range
 
     def mean(self, resources: Resources, *, what: str = "", progress: Progress = no_progress) -> Tensor:
-        """Scores in the mean over repeats, (n_train,) or (n_train, n_test) float64. UsageError if there are none.
+        """Scores averaged over repeats, (n_train,) or (n_train, n_test) float64. UsageError without this quantity.
 
-        A stranger's estimator runs every time: nothing shows whether its code has changed. They run in this process.
+        An estimator of a plugin runs every time, because nothing shows whether its code has changed. Estimators run in
+        this process.
         """
         if self._is_own:
             return trained(self, replace(resources, executor=Here()), what=what, progress=progress)
@@ -49,7 +50,7 @@ class Scores(Work[Tensor]):
 
     @cached_property
     def folder(self) -> str:
-        """All seeds derive from the root seed, the estimator's name and the repeat."""
+        """The folder of these scores: all seeds derive from the root seed, the estimator's name and the repeat."""
         what = self.quantity, self.candidate.selector.name, repr(self.candidate.estimator)
         return f"scores/{digest('scores', *what, _own_code(), training_key(self.trainer, self.root_seed))}"
 
@@ -73,7 +74,9 @@ class Scores(Work[Tensor]):
         scores: Tensor | None = getattr(estimate_of(self.candidate, repeat), self.quantity)
         if scores is None:
             who = self.candidate.supplied
-            raise UsageError(f"{who} tells no {self.quantity}; name another in the plan's [informativeness]")
+            raise UsageError(
+                f"{who} does not estimate {self.quantity}; name another estimator in the plan's [informativeness]"
+            )
         return scores
 
 

@@ -1,4 +1,4 @@
-"""The study as the command line and plans name it, with its settings."""
+"""The study `informativeness`, with its settings."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Informativeness(Study[InformativenessRecord]):
     """Ask whether correct difficult examples are more informative than easy ones, on the problems of PLAN.
 
-    Groups of train points are removed and the network is trained again, and trained on each group alone.
+    Groups of train points are removed and the network is retrained; it is also trained on each group alone.
 
     The settings are in the plan's [informativeness]. Groups hold each of `fractions` of the train points;
     `random_groups` of each size are the reference. Every estimator in `difficulty` orders the points by its
@@ -51,13 +51,13 @@ class Informativeness(Study[InformativenessRecord]):
     def planned(self, plan: Plan) -> Plan:
         if self.decided_at not in self.fractions:
             raise PlanError(
-                f"{plan.name}: [informativeness] decided_at = {self.decided_at:g} is none of its fractions, "
+                f"{plan.name}: [informativeness] decided_at = {self.decided_at:g} must be one of its fractions, "
                 f"{', '.join(f'{fraction:g}' for fraction in self.fractions)}"
             )
         if self.refuted_below > self.supported_above:
             raise PlanError(
-                f"{plan.name}: [informativeness] refuted_below = {self.refuted_below:g} is above supported_above = "
-                f"{self.supported_above:g}"
+                f"{plan.name}: [informativeness] refuted_below = {self.refuted_below:g} must not be above "
+                f"supported_above = {self.supported_above:g}"
             )
         names = dict.fromkeys([*self.difficulties, str(parse_selector(self.influence))])
         return plan.changed(estimators=tuple(names), repeats=self.difficulty_repeats + 1)

@@ -1,4 +1,4 @@
-"""Adam, and AdamW, which differs from it by what weight decay is."""
+"""Adam, and AdamW, which differs from it only in weight decay."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class _Adaptive(Optimizer):
     reads = ("betas", "epsilon")
 
     def initial_moments(self, recipe: Recipe, parameters: Parameters) -> Mapping[str, Parameters]:
-        """First and second moment, both 0."""
+        """The first and second moments, both 0."""
         return {moment: {name: torch.zeros_like(p) for name, p in parameters.items()} for moment in ("first", "second")}
 
     def step(
@@ -30,7 +30,7 @@ class _Adaptive(Optimizer):
         learning_rate: float,
         in_place: bool = False,
     ) -> tuple[Parameters, Mapping[str, Parameters]]:
-        """Along the first moment over the root of the second."""
+        """A step along the first moment divided by the root of the second."""
         beta_1, beta_2 = recipe.betas
         step = state.step + 1
         first = {name: beta_1 * state.moments["first"][name] + (1 - beta_1) * g for name, g in gradients.items()}
@@ -47,27 +47,29 @@ class _Adaptive(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(_Adaptive):
-    """Bias-corrected moments as `torch.optim.Adam` takes them, with `betas` and `epsilon` of the recipe.
+    """Bias-corrected moments as in `torch.optim.Adam`, with the recipe's `betas` and `epsilon`.
 
-    Weight decay adds to the gradients, and so to both moments: it belongs to the objective.
+    Weight decay adds to the gradients, and therefore to both moments: it belongs to the objective.
     """
 
 
 @dataclass(frozen=True)
 class AdamW(_Adaptive):
-    """Adam whose weight decay shrinks the parameters apart from the gradients, as `torch.optim.AdamW` does.
+    """Adam whose weight decay shrinks the parameters separately from the gradients, like `torch.optim.AdamW`.
 
-    Such a decay is the gradient of nothing and belongs to no objective. `betas` and `epsilon` are the recipe's.
+    Such a decay is not the gradient of anything and does not belong to an objective. `betas` and `epsilon` are the
+    recipe's.
     """
 
     decay_is_in_objective = False
 
 
 def _root(moment: Tensor) -> Tensor:
-    """The square root, with derivative 0 where it is 0, which makes that of Adam's step the exact one.
+    """The square root, with derivative 0 where the root is 0, which makes the derivative of Adam's step exact.
 
-    Where all gradients so far are 0, the first moment is, too, and a change of d in them moves the step by d / epsilon
-    to first order: the root of the second moment, itself of order d, multiplies what is 0. Autograd alone says NaN.
+    Where all gradients so far are 0, the first moment is 0 as well, and a change of d in the gradients moves the step
+    by d / epsilon to first order: the root of the second moment is of order d and multiplies a factor of 0. Autograd
+    alone would give NaN.
     """
     if not moment.requires_grad:
         return moment.sqrt()

@@ -13,15 +13,15 @@ Parameters = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Sgd(Optimizer):
-    """Gradient descent as `torch.optim.SGD` takes it: `v <- momentum v + g`, then `p <- p - learning_rate v`.
+    """Gradient descent as in `torch.optim.SGD`: `v <- momentum v + g`, then `p <- p - learning_rate v`.
 
-    `momentum` is the recipe's; without it no moment is kept.
+    `momentum` is the recipe's; if it is 0, no moment is kept.
     """
 
     reads = ("momentum",)
 
     def initial_moments(self, recipe: Recipe, parameters: Parameters) -> Mapping[str, Parameters]:
-        """A first moment of 0 where there is momentum."""
+        """A first moment of 0 if there is momentum."""
         return {"first": {name: torch.zeros_like(p) for name, p in parameters.items()}} if recipe.momentum else {}
 
     def step(
@@ -34,7 +34,7 @@ class Sgd(Optimizer):
         learning_rate: float,
         in_place: bool = False,
     ) -> tuple[Parameters, Mapping[str, Parameters]]:
-        """Along the first moment, or along the gradient."""
+        """A step along the first moment, or along the gradient without momentum."""
         moments = state.moments
         if recipe.momentum:
             first = state.moments["first"]

@@ -1,4 +1,4 @@
-"""One learning rate throughout."""
+"""The same learning rate at every step."""
 
 from dataclasses import dataclass
 
@@ -10,5 +10,5 @@ class Constant(Schedule):
     """The recipe's learning rate at every step."""
 
     def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
-        """The full one."""
+        """The full learning rate."""
         return recipe.learning_rate

@@ -5,7 +5,7 @@ from influbench.api import Spec, hookimpl
 
 @hookimpl
 def influbench_estimators() -> list[Spec]:
-    """Imported when they are first used, and captum with them."""
+    """Captum's estimators; they and captum are imported on first use."""
     return [
         Spec(
             "captum_tracincp",

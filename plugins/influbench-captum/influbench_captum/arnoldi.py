@@ -21,20 +21,19 @@ class CaptumArnoldi(Estimator):
     """First-order response of the optimum to the weight of i, in the directions of the largest curvature.
 
     `influence[i, j] = - 1/n <grad measure_j, R R' grad loss_i>` predicts the measure of j with i minus without it,
-    positive where i helps; `memorization[i]` the same of `p_correct` of i itself. R R' stands for (H + damping)^-1, H
-    being the Hessian of the mean training loss at the end of training: the inverse on its `n_projected` eigenvectors of
-    the largest eigenvalues, and 0 elsewhere. They are sought in a Krylov space, by at most `n_iterations` steps of the
-    Arnoldi iteration from a random start (Schioppa et al. 2022, "Scaling up influence functions", section 4; Koh &
-    Liang 2017, eq. 2), which end when what a step adds is shorter than `tolerance`. Captum's
-    `ArnoldiInfluenceFunction`, which computes this, leaves out the last direction of the Krylov space, and directions
-    whose curvature, damped and summed over the train points, is not above 1e-4.
+    positive where i helps; `memorization[i]` is the same for `p_correct` of i itself. R R' approximates
+    (H + damping)^-1, where H is the Hessian of the mean training loss at the end of training: it is the inverse on the
+    `n_projected` eigenvectors with the largest eigenvalues, and 0 elsewhere. The eigenvectors are found in a Krylov
+    space, by at most `n_iterations` steps of the Arnoldi iteration from a random start (Schioppa et al. 2022, "Scaling
+    up influence functions", section 4; Koh & Liang 2017, eq. 2), which end when the vector that a step adds is shorter
+    than `tolerance`. Captum's `ArnoldiInfluenceFunction`, which computes this, leaves out the last direction of the
+    Krylov space, and directions whose curvature, damped and summed over the train points, is not above 1e-4.
 
-    `damping` and `tolerance` are in units of the mean loss, where captum's `hessian_reg` and `arnoldi_tol` are in
-    those of the sum. The recipe's weight decay is added to the damping where it belongs to the
-    objective, as in `influence_function`: not with `adamw`.
-    Computes in float64.
+    `damping` and `tolerance` are in units of the mean loss, while captum's `hessian_reg` and `arnoldi_tol` are in units
+    of the sum. The recipe's weight decay is added to the damping if it is part of the objective, as in
+    `influence_function`: not with `adamw`. Computes in float64.
 
-    Cost: `n_runs` trainings, whose scores are averaged. Besides, in seconds only: `n_iterations` products of the
+    Cost: `n_runs` trainings, whose scores are averaged. In addition, in seconds only: `n_iterations` products of the
     Hessian of all train points with a vector, and a gradient of every example.
     """
 
@@ -59,7 +58,7 @@ class CaptumArnoldi(Estimator):
             raise ValueError(f"n_runs must be at least 1, got {self.n_runs}")
 
     def unsupported(self, problem: Problem) -> str | None:  # noqa: ARG002
-        """Needs captum."""
+        """The reason if captum cannot be used."""
         return obstacle()
 
     def estimate(self, problem: Problem) -> Estimate:
@@ -79,7 +78,7 @@ class CaptumArnoldi(Estimator):
             return Estimate(influence, _of_itself(function, train))
 
     def _function(self, problem: Problem, parameters: Mapping[str, Tensor], train: Split, *, seed: int) -> Any:
-        """Captum's influence function, all of whose work on the Hessian is done."""
+        """Captum's influence function, after its computations with the Hessian."""
         from captum.influence._core.arnoldi_influence_function import ArnoldiInfluenceFunction
 
         decay = problem.decay_in_objective

@@ -1,4 +1,4 @@
-"""What captum is given, and what its answers mean here. Every estimator of this package goes through this module."""
+"""Captum's inputs, and the conversion of its scores. Every estimator of this package uses this module."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,18 +17,18 @@ _NUMBERS = 2**26  # entries of per-example gradients held at a time
 
 
 def obstacle() -> str | None:
-    """Why captum cannot be used here, in one sentence, or None."""
+    """The reason why captum cannot be used here, in one sentence, or None."""
     try:
         found = version("captum")
     except PackageNotFoundError:
         return f"captum is not installed; pip install '{SUPPORTED}'"
     if not [0, 8] <= [int(number) for number in findall(r"\d+", found)[:2]] <= [0, 9]:
-        return f"captum {found} is installed, which was not tried; pip install '{SUPPORTED}'"
+        return f"captum {found} is installed, which is untested; pip install '{SUPPORTED}'"
     return None
 
 
 class Loss:
-    """A loss of each example, or their sum, that says which in the way that captum looks for."""
+    """A loss of each example, or the sum, with the attribute by which captum distinguishes them."""
 
     def __init__(self, of_examples: Callable[[Tensor, Tensor], Tensor], *, summed: bool) -> None:
         self._of_examples = of_examples
@@ -40,12 +40,12 @@ class Loss:
 
 
 def train_loss(problem: Problem, *, summed: bool = False) -> Loss:
-    """The loss that training lowers."""
+    """The training loss."""
     return Loss(problem.model.loss, summed=summed)
 
 
 def minus_measure(problem: Problem, measure: MeasureName | None = None, *, summed: bool = False) -> Loss:
-    """Minus the problem's measure, or another: captum counts as positive what lowers the loss of a test point."""
+    """Minus the problem's measure, or another: captum's scores are positive if they lower the loss of a test point."""
     return Loss(lambda outputs, labels: -problem.measured(outputs, labels, measure=measure), summed=summed)
 
 
@@ -55,19 +55,19 @@ def as_influence(scores: Tensor) -> Tensor:
 
 
 def n_parameters(module: nn.Module) -> int:
-    """How many numbers captum differentiates by."""
+    """The number of parameters by which captum differentiates."""
     return sum(p.numel() for p in module.parameters())
 
 
 def batches(split: Split, *, size: int) -> Any:
-    """A loader of the examples in their order."""
+    """A loader of the examples in the given order."""
     from torch.utils.data import DataLoader, TensorDataset
 
     return DataLoader(TensorDataset(split.inputs, split.labels), batch_size=size, shuffle=False)
 
 
 def parts(split: Split, *, numbers: int) -> Iterator[Split]:
-    """So many examples at a time that captum can hold `numbers` for each."""
+    """Parts of the split, small enough that captum can hold `numbers` entries for each example."""
     size = max(1, _NUMBERS // numbers)
     for start in range(0, len(split), size):
         yield split.rows(slice(start, start + size))
@@ -75,7 +75,7 @@ def parts(split: Split, *, numbers: int) -> Iterator[Split]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Within, captum may seed torch and warn about its own calls; afterwards nothing of it is left."""
+    """A context in which captum may seed torch and warn about its own calls; the generator and filters are restored."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices), catch_warnings():
         filterwarnings("ignore", message="To copy construct from a tensor", category=UserWarning)

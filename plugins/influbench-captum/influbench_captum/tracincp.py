@@ -19,7 +19,7 @@ from influbench_captum.peer import (
     undisturbed,
 )
 
-_ONE_BY_ONE = 4  # examples in a batch through which captum passes back for each of them
+_ONE_BY_ONE = 4  # examples in a batch, with a backward pass for each of them
 _BATCHED = 64
 _TOLERANCE = 1e-4  # of the largest entry of a gradient
 
@@ -31,15 +31,16 @@ class CaptumTracInCP(Estimator):
     """First-order effect of the steps taken on i: the sum over checkpoints of learning rate times inner product.
 
     `influence[i, j] = - sum_k eta_k <grad loss_i(theta_k), grad measure_j(theta_k)>` (Pruthi et al. 2020, "Estimating
-    training data influence by tracing gradient descent", TracInCP, section 3.2), positive where i helps: the definition
-    of influbench's `tracin`, at the same checkpoints of the same training, computed by `captum.influence.TracInCP`.
+    training data influence by tracing gradient descent", TracInCP, section 3.2), positive where i helps. This is the
+    definition of influbench's `tracin`, at the same checkpoints of the same training, computed by
+    `captum.influence.TracInCP`.
 
-    `batched` takes the gradients of a whole batch in one pass back (captum's `sample_wise_grads_per_batch`), which is
-    much faster and right for Linear and Conv2d layers alone; otherwise, as by captum's default, there is a pass for
-    every example. The scores are the same.
+    `batched` computes the gradients of a whole batch in one backward pass (captum's `sample_wise_grads_per_batch`),
+    which is much faster, and correct for Linear and Conv2d layers only; otherwise, as by captum's default, every
+    example has its own backward pass. The scores are the same.
 
-    Cost: one training; gradients of every train and test point at each of `n_checkpoints` evenly spaced steps, the last
-    one included, and the test points' held in memory, which count in seconds only.
+    Cost: one training; gradients of every train and test point at each of `n_checkpoints` evenly spaced steps,
+    including the last one, which count in seconds only. The gradients of the test points are held in memory.
     """
 
     scores_duplicates_alike = True
@@ -52,13 +53,13 @@ class CaptumTracInCP(Estimator):
             raise ValueError(f"n_checkpoints must be at least 1, got {self.n_checkpoints}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Needs captum, no more checkpoints than steps, and if `batched` layers that captum knows."""
+        """The reason if captum is missing, checkpoints exceed steps, or `batched` does not support a layer."""
         if self.n_checkpoints > problem.n_steps:
             return f"{self.n_checkpoints} checkpoints asked for, the training has {problem.n_steps} steps"
         return obstacle() or (self._batched_obstacle(problem) if self.batched else None)
 
     def estimate(self, problem: Problem) -> Estimate:
-        """Influence only; TracIn does not speak of memorization."""
+        """Influence only; TracIn does not predict memorization."""
         steps = [problem.n_steps * (k + 1) // self.n_checkpoints for k in range(self.n_checkpoints)]
         runs = problem.train(replicates=[0], checkpoints=steps)
         kept = {step: {name: p[0] for name, p in runs.parameters(step=step).items()} for step in steps}
@@ -94,9 +95,9 @@ class CaptumTracInCP(Estimator):
         )
 
     def _batched_obstacle(self, problem: Problem) -> str | None:
-        """Says where captum's gradients of a few examples do not add up to the gradient of their summed loss.
+        """The reason if captum's gradients of a few examples do not add up to the gradient of their summed loss.
 
-        It leaves out parameters of layers that it does not know, and takes any padding for zeros, without a word.
+        Captum silently leaves out parameters of layers that it does not know, and treats any padding as zeros.
         """
         few = problem.data.train.rows(slice(0, 2))
         module = problem.module(problem.initial_parameters(0), frozen_as_buffers=True)

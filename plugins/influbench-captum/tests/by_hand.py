@@ -38,7 +38,7 @@ def tracin(problem: Problem, checkpoints: Sequence[Parameters], weights: Sequenc
 
 
 def hessian(problem: Problem, parameters: Parameters) -> Tensor:
-    """Of the loss summed over train points, (n_parameters, n_parameters)."""
+    """Hessian of the loss summed over train points, (n_parameters, n_parameters)."""
     shapes = {name: p.shape for name, p in parameters.items()}
 
     def total(point: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def krylov(matrix: Tensor, start: Tensor, n_directions: int) -> Tensor:
 
 
 def inverse_within(matrix: Tensor, basis: Tensor, *, damping: float) -> Tensor:
-    """The inverse of the damped matrix on the span of these columns, where it is positive, and 0 elsewhere."""
+    """The inverse of the damped matrix in the directions of these columns where it is positive, and 0 elsewhere."""
     values, vectors = torch.linalg.eigh(basis.T @ matrix @ basis)
     values = values + damping
     kept = (basis @ vectors)[:, values > 1e-4]

@@ -1,4 +1,4 @@
-"""What captum's low-rank inverse keeps of the curvature, against influbench's exact one and against one by hand."""
+"""Captum's low-rank inverse against influbench's exact inverse and against an inverse by hand."""
 
 import by_hand
 import pytest
@@ -21,7 +21,7 @@ def estimated(selector, **problem):
 
 
 def difference(found, expected):
-    """Of the largest entry."""
+    """The largest difference, relative to the largest entry."""
     return float((found - expected).abs().max() / expected.abs().max())
 
 
@@ -30,7 +30,7 @@ def end_of(problem):
 
 
 def within_krylov(problem, n_directions, *, damping):
-    """Influence through the inverse on so many directions of the Krylov space that captum starts."""
+    """Influence through the inverse in this many directions of the Krylov space that captum starts."""
     parameters = end_of(problem)
     matrix = by_hand.hessian(problem, parameters)
     with torch.random.fork_rng([]):
@@ -58,7 +58,7 @@ def test_fewer_directions_are_further_from_influence_functions(n_projected, off)
 
 
 def test_one_direction_of_the_krylov_space_is_left_out():
-    """Of four parameters, on a problem where four directions give the exact answer."""
+    """On a problem with four parameters, where four directions give the exact answer."""
     exact = estimated(EXACT, **LEAST_SQUARES).influence
     found = estimated("captum_arnoldi[damping=0.1]", **LEAST_SQUARES).influence
     assert difference(within_krylov(small_problem(**LEAST_SQUARES), 4, damping=0.1), exact) < 1e-10

@@ -1,4 +1,4 @@
-"""What every estimator owes."""
+"""The contract of every estimator."""
 
 import pytest
 from influbench.testing import estimator_checks

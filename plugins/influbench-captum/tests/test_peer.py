@@ -1,4 +1,4 @@
-"""Captum is imported when it is needed, in versions that were tried."""
+"""Captum is imported when it is needed, in tested versions."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ ESTIMATORS = [CaptumTracInCP(), CaptumArnoldi()]
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
-def test_a_missing_captum_is_said_in_a_sentence(estimator, monkeypatch):
+def test_a_missing_captum_is_reported_in_a_sentence(estimator, monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 
@@ -30,12 +30,12 @@ def test_a_missing_captum_is_said_in_a_sentence(estimator, monkeypatch):
 def test_other_versions_are_refused(estimator, version, monkeypatch):
     monkeypatch.setattr(peer, "version", lambda _name: version)
     assert estimator.unsupported(small_problem()) == (
-        f"captum {version} is installed, which was not tried; pip install 'captum>=0.8,<0.10'"
+        f"captum {version} is installed, which is untested; pip install 'captum>=0.8,<0.10'"
     )
 
 
 @pytest.mark.parametrize("version", ["0.8.0", "0.9.1"])
-def test_fixes_of_tried_versions_are_taken(version, monkeypatch):
+def test_fixes_of_tested_versions_are_accepted(version, monkeypatch):
     monkeypatch.setattr(peer, "version", lambda _name: version)
     assert CaptumArnoldi().unsupported(small_problem()) is None
 

@@ -1,4 +1,4 @@
-"""Who is right about TracIn: captum as it is called here, influbench's own, and the sum written out."""
+"""Agreement on TracIn: captum as called here, influbench's own estimator, and the sum written out."""
 
 import by_hand
 import pytest
@@ -124,11 +124,11 @@ def test_more_checkpoints_than_steps_are_refused():
         CaptumTracInCP(n_checkpoints=0)
 
 
-# What captum does of itself, and the adapter has to know.
+# Behavior of captum itself that the adapter depends on.
 
 
 class Summed:
-    """The summed loss, declared as captum asks for it."""
+    """The summed loss, declared in the way that captum requires."""
 
     reduction = "sum"
 

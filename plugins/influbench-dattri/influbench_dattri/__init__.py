@@ -41,7 +41,7 @@ def influbench_estimators() -> list[Spec]:
         Spec(
             "dattri_trak",
             f"{__name__}.trak:Trak",
-            "dattri: randomly projected gradients of the margin, in a linearised network",
+            "dattri: randomly projected gradients of the margin, in a linearized network",
             "Park et al. 2023, arXiv 2303.14186",
         ),
         Spec(

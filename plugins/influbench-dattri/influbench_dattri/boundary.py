@@ -1,8 +1,8 @@
-"""What dattri is given, and what it may do to the process while it runs.
+"""Dattri's inputs, the conversion of its scores, and the removal of its side effects.
 
-Everything it is given is lower-is-better: losses of train points, and the negative of the measure of test points. Its
-scores are inner products of the two gradients, (n_train, n_test), so that positive means that the train point helps.
-No other module turns a sign or an orientation.
+All functions passed to dattri are lower-is-better: losses of train points, and minus the measure of test points. Its
+scores are inner products of the two gradients, (n_train, n_test), so a positive score means that the train point helps.
+No other module changes a sign or an orientation.
 """
 
 import warnings
@@ -32,33 +32,33 @@ OfBatch = Callable[[Parameters, Batch], Tensor]
 
 
 def out_of_reach(problem: Problem) -> str | None:
-    """Why dattri cannot be called for this problem at all, in a sentence, or None."""
+    """The reason why dattri cannot be called for this problem, in a sentence, or None."""
     try:
         installed = version("dattri")
     except PackageNotFoundError:
         return f"dattri is not installed: {INSTALL}"
     if installed.split(".")[:2] != ["0", "3"]:
-        return f"dattri {installed} is installed, and this was written for 0.3: {INSTALL}"
+        return f"dattri {installed} is installed, but version 0.3 is needed: {INSTALL}"
     if problem.device.type != "cpu":
-        return f"dattri was tried on the CPU only, and the problem is on {problem.device}"
+        return f"dattri is tested on the CPU only, but the problem is on {problem.device}"
     return None
 
 
 def n_trained(problem: Problem) -> int:
-    """How many numbers training moves."""
+    """The number of trained parameters."""
     return sum(p.numel() for name, p in problem.initial_parameters(0).items() if name in problem.trainable)
 
 
 def examples_at_a_time(n_parameters: int) -> int:
-    """So many that their gradients can be held."""
+    """The number of examples whose gradients can be held in memory."""
     return max(1, _NUMBERS // max(1, n_parameters))
 
 
 def projection(problem: Problem, n_projected: int) -> dict[str, Any]:
-    """All that dattri's projections can be told: normal numbers, or with `n_projected` 0 none.
+    """All settings of dattri's projections: normal numbers, or no projection if `n_projected` is 0.
 
-    For the attribute of an attributor. Its constructor would write them into dattri's own defaults, from where they
-    reach every later attributor of the process.
+    Assign them to the attribute of an attributor. Its constructor would write them into dattri's own defaults, which
+    affect every later attributor of the process.
     """
     seed = derive(problem.seed, "dattri", "projection") % 2**32
     kind = "normal" if n_projected else "identity"
@@ -73,17 +73,18 @@ def projection(problem: Problem, n_projected: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Handover:
-    """Private copies of networks and data of one problem, in the dtype in which dattri is to compute.
+    """Private copies of networks and data of one problem, in the dtype in which dattri computes.
 
-    Train points stand in the order of their ids: what dattri draws or adds up by row follows them into any order.
+    Train points are in the order of their ids, so that dattri's random numbers and sums by row do not depend on the
+    order of the problem's train points.
     """
 
     problem: Problem
     module: nn.Module
-    checkpoints: Sequence[Parameters]  # what `module.load_state_dict` takes, one for each network
+    checkpoints: Sequence[Parameters]  # arguments of `module.load_state_dict`, one for each network
     train: Split
     test: Split
-    rows: Tensor  # (n_train,) where each train point of the problem stands in `train`
+    rows: Tensor  # (n_train,) the row in `train` of each train point of the problem
 
     def loss(self, parameters: Parameters, batch: Batch) -> Tensor:
         """Mean loss of a batch."""
@@ -99,11 +100,11 @@ class Handover:
         return value
 
     def loader(self, split: Split, *, batch_size: int | None = None) -> DataLoader[Any]:
-        """The examples in their order; all in one batch unless told otherwise."""
+        """A loader of the examples in the given order; all in one batch by default."""
         return DataLoader(TensorDataset(split.inputs, split.labels), batch_size=batch_size or len(split))
 
     def task(self, loss: OfBatch, target: OfBatch) -> Any:
-        """dattri's name for functions of train and of test points, with the networks they are taken on."""
+        """A task of dattri: functions of train and of test points, and the networks on which they are evaluated."""
         from dattri.task import AttributionTask
 
         return AttributionTask(
@@ -111,16 +112,16 @@ class Handover:
         )
 
     def returned(self, scores: Tensor, *, otherwise: str) -> Tensor:
-        """Scores of train points as the problem has them, in float64; EstimateError where some are not finite.
+        """Scores in the order of the problem's train points, in float64. EstimateError if some are not finite.
 
-        dattri itself says nothing then; `otherwise` is why that may be, and what would help.
+        dattri itself does not report this; `otherwise` is the possible cause and a remedy.
         """
         if wrong := int((~scores.isfinite()).sum()):
             raise EstimateError(f"dattri returned {wrong} of {scores.numel()} scores that are not finite: {otherwise}")
         return scores[self.rows].detach().double()
 
     def _answers(self, parameters: Parameters, batch: Batch) -> Batch:
-        """Outputs and labels. LiSSA turns whatever it is given into float32, which is turned back here."""
+        """Outputs and labels. LiSSA converts all of its inputs to float32, which is reverted here."""
         inputs, labels = batch
         outputs: Tensor = functional_call(self.module, dict(parameters), (inputs.to(self.train.inputs.dtype),))
         return outputs, labels.to(self.train.labels.dtype)
@@ -135,7 +136,7 @@ def handover(problem: Problem, networks: Sequence[Parameters], dtype: torch.dtyp
 
     modules = [problem.module(parameters).to(dtype) for parameters in networks]
     for name, parameter in modules[0].named_parameters():
-        parameter.requires_grad_(name in problem.trainable)  # dattri differentiates by those that require it
+        parameter.requires_grad_(name in problem.trainable)  # dattri differentiates by parameters that require it
     order = problem.data.train.ids.argsort()
     train, test = cast(problem.data.train.rows(order)), cast(problem.data.test)
     checkpoints = [{name: values.clone() for name, values in module.state_dict().items()} for module in modules]
@@ -143,23 +144,25 @@ def handover(problem: Problem, networks: Sequence[Parameters], dtype: torch.dtyp
 
 
 def of_one(function: OfBatch) -> OfBatch:
-    """The same function for one example without a batch axis, as TracIn and TRAK hand it over."""
+    """The function for one example without a batch axis, as TracIn and TRAK pass it."""
     return lambda parameters, example: function(parameters, (example[0][None], example[1][None]))
 
 
 @contextmanager
 def dattri_runs(problem: Problem, dtype: torch.dtype, *, autograd: bool = False) -> Iterator[None]:
-    """Within, dattri may be called: everything that it changes in the process, or would print, is seen to here.
+    """A context in which dattri may be called: it restores all that dattri changes, and silences what it prints.
 
-    It allocates its results in the default dtype, draws from torch's global generator and seeds it. Only representer
-    points go through autograd; for the others it would keep graphs that nobody needs.
+    dattri allocates its results in the default dtype, draws from torch's global generator and seeds it. Only
+    representer points use autograd; for the others, dattri would keep unused graphs.
     """
     default = torch.get_default_dtype()
     bars: list[Any] = [import_module(name) for name in _WITH_PROGRESS_BARS]
     bar = bars[0].tqdm
     with torch.random.fork_rng(), torch.set_grad_enabled(autograd), warnings.catch_warnings():
         torch.manual_seed(derive(problem.seed, "dattri"))
-        warnings.filterwarnings("ignore", module=r"dattri\.")  # of what is checked in its results, or seen to here
+        warnings.filterwarnings(
+            "ignore", module=r"dattri\."
+        )  # about problems that are checked in its results or handled here
         warnings.filterwarnings("ignore", message=".*torch.jit.script")  # torch's forward mode, on its first use
         try:
             torch.set_default_dtype(dtype)

@@ -1,8 +1,8 @@
 """dattri's influence functions: four ways to multiply by the inverse of the Hessian of the mean training loss.
 
-All of them give `influence[i, j] = - 1/n <grad measure_j, (H + damping)^-1 grad loss_i>`, and memorization the same for
-`p_correct` of i itself, with H the full Hessian, that of the recipe's weight decay included. dattri is given the train
-points as a single batch: from several it would add up the inverses of the batches' Hessians.
+All of them give `influence[i, j] = - 1/n <grad measure_j, (H + damping)^-1 grad loss_i>`, and memorization is the same
+for `p_correct` of i itself. H is the full Hessian, including the Hessian of the recipe's weight decay. dattri gets the
+train points as a single batch: from several, it would add up the inverses of the batches' Hessians.
 """
 
 from abc import abstractmethod
@@ -22,18 +22,18 @@ from influbench_dattri.values import at_least, not_negative, positive
 
 _HELD = 2**28  # entries of per-example gradients: 2 GB
 _TOGETHER = 1_500_000  # parameters times train points that an explicit Hessian takes through the network together: 5 GB
-_PAIRS = 2**14  # directions times train points, where dattri lets itself be given some directions at a time
+_PAIRS = 2**14  # directions times train points, where dattri accepts some directions at a time
 _ROUNDING, _SMALLEST = 1e-6, 1e-300
 
 
 @dataclass(frozen=True)
 class InfluenceFunction(Estimator):
-    """What the four have in common. Computes in float64: influences are small differences."""
+    """The common parts of the four. Computes in float64, because influences are small differences."""
 
     scores_duplicates_alike = True
-    _not_finite: ClassVar[str]  # why that may be, and what would help
-    _too_large: ClassVar[str] = "this is no minimum; more damping would help"
-    _in_batches: ClassVar[bool] = False  # whether scores do not depend on which points are multiplied together
+    _not_finite: ClassVar[str]  # the possible cause, and a remedy
+    _too_large: ClassVar[str] = "this is not a minimum; more damping would help"
+    _in_batches: ClassVar[bool] = False  # True if scores do not depend on which points are multiplied together
 
     damping: float = 0.01
     n_runs: int = 1
@@ -47,10 +47,10 @@ class InfluenceFunction(Estimator):
         """dattri's attributor, with `added` on the diagonal of the Hessian."""
 
     def unsupported(self, problem: Problem) -> str | None:
-        """The gradients of the train points must fit, which dattri holds together."""
+        """The reason if the gradients of the train points, which dattri holds in memory together, do not fit."""
         held = n_trained(problem) * len(problem.data.train)
         if held > _HELD:
-            return f"dattri holds the gradients of all train points, {held:,} numbers, and the limit is {_HELD:,}"
+            return f"dattri holds the gradients of all train points, {held:,} numbers, but the limit is {_HELD:,}"
         return out_of_reach(problem)
 
     def estimate(self, problem: Problem) -> Estimate:
@@ -74,7 +74,7 @@ class InfluenceFunction(Estimator):
         return found / len(given.train), notes
 
     def _memorization(self, given: Handover) -> Tensor:
-        """dattri's own loop over a point with itself works for a single batch, and several are given one by one."""
+        """Memorization, batch by batch: dattri's own loop over points with themselves works for a single batch only."""
         attributor, _ = self._ready(given, "p_correct")
         size = self._directions(given) if self._in_batches else len(given.train)
         batches = [given.train.rows(slice(start, start + size)) for start in range(0, len(given.train), size)]
@@ -82,7 +82,7 @@ class InfluenceFunction(Estimator):
         return given.returned(scores, otherwise=self._not_finite) / len(given.train)
 
     def _ready(self, given: Handover, measure: MeasureName) -> tuple[Any, list[str]]:
-        """The attributor that knows the train points and speaks of this measure; sentences on what it found."""
+        """The attributor of this measure with its cache of the train points, and notes on it."""
         task = given.task(given.loss, given.negative(measure))
         attributor = self._attributor(task, added=self._added(given.problem))
         attributor.cache(given.loader(given.train))
@@ -92,11 +92,11 @@ class InfluenceFunction(Estimator):
         return max(1, _PAIRS // len(given.train))
 
     def _added(self, problem: Problem) -> float:
-        """The weight decay where it belongs to the objective; that of adamw is the gradient of nothing."""
+        """The damping plus the weight decay of the objective; the decay of adamw is not part of an objective."""
         return self.damping + problem.decay_in_objective
 
     def _largest_allowed(self, given: Handover, attributor: Any) -> float:
-        """The lengths of two gradients over what is added: no score is larger, if no eigenvalue is negative."""
+        """The bound on scores if no eigenvalue is negative: the lengths of two gradients over the added damping."""
         added = self._added(given.problem)
         if not added:
             return inf
@@ -109,7 +109,7 @@ class InfluenceFunction(Estimator):
 
 
 def _longest(gradients: Callable[..., Tensor], run: int, split: Split) -> float:
-    """Largest norm of the gradients of these points."""
+    """The largest norm of the gradients of these points."""
     return float(gradients(ckpt_idx=run, data=(split.inputs[None], split.labels[None])).norm(dim=1).max())
 
 
@@ -118,22 +118,22 @@ class Explicit(InfluenceFunction):
     """dattri's IFAttributorExplicit: the optimum's first-order response to the weight of i, by the whole Hessian.
 
     `influence[i, j] = - 1/n <grad measure_j, (H + damping)^-1 grad loss_i>` (Koh & Liang 2017, "Understanding black-box
-    predictions via influence functions", equation 2, over n), `memorization[i]` the same of `p_correct` of i itself.
-    Positive means that i helps. H is the full Hessian of the mean training loss with the recipe's weight decay, which
-    is negative along some directions where training did not end in a minimum; dattri solves with it as it is, and does
-    not say so. Scores are averaged over `n_runs` trainings. Cost: those; besides, in seconds and memory only, twice for
-    each of them a Hessian, of all parameters and train points at once.
+    predictions via influence functions", equation 2, over n), `memorization[i]` is the same for `p_correct` of i
+    itself. Positive means that i helps. H is the full Hessian of the mean training loss with the recipe's weight decay.
+    It is negative along some directions if training did not end in a minimum; dattri solves with it unchanged, without
+    a warning. Scores are averaged over `n_runs` trainings. Cost: these trainings; in addition, in seconds and memory
+    only, two Hessians for each of them, of all parameters and train points at once.
     """
 
     _not_finite = "the damped Hessian is singular; set damping higher"
 
     def unsupported(self, problem: Problem) -> str | None:
-        """The rows of the Hessian must fit, which dattri takes at once."""
+        """The reason if the rows of the Hessian, which dattri computes at once, do not fit."""
         size = n_trained(problem) * len(problem.data.train)
         if size > _TOGETHER:
             return (
                 f"dattri's explicit Hessian passes {size:,} pairs of parameter and train point through the network at "
-                f"once, and the limit is {_TOGETHER:,}; dattri_if_cg has none"
+                f"once, but the limit is {_TOGETHER:,}; use dattri_if_cg, which does not have this limit"
             )
         return super().unsupported(problem)
 
@@ -148,15 +148,15 @@ class ConjugateGradients(InfluenceFunction):
     """dattri's IFAttributorCG: the same influence function, by `max_iterations` conjugate gradient steps.
 
     `influence[i, j] = - 1/n <grad measure_j, (H + damping)^-1 grad loss_i>` (Koh & Liang 2017, section 3), the inverse
-    applied to the gradient of each test point's measure; `memorization[i]` the same of `p_correct` of i itself.
+    applied to the gradient of each test point's measure; `memorization[i]` is the same for `p_correct` of i itself.
     Positive means that i helps. H is the full Hessian of the mean training loss with the recipe's weight decay.
-    dattri 0.3 takes the number of steps at its word: it knows no residual at which to stop, does not stop at negative
-    curvature, and divides 0 by 0 when it goes on after an exact solution. Scores are averaged over `n_runs` trainings.
-    Cost: those; besides, in seconds only, `max_iterations` products with H for every train and every test point.
+    dattri 0.3 always takes this number of steps: it does not stop at a small residual or at negative curvature, and
+    divides 0 by 0 when it continues after an exact solution. Scores are averaged over `n_runs` trainings. Cost: these
+    trainings; in addition, in seconds only, `max_iterations` products with H for every train and every test point.
     """
 
     _not_finite = (
-        "conjugate gradients went on after an exact solution, or met no curvature; set damping higher or "
+        "conjugate gradients continued after an exact solution, or found no curvature; set damping higher or "
         "max_iterations lower"
     )
     _in_batches = True
@@ -177,18 +177,18 @@ class ConjugateGradients(InfluenceFunction):
 class Arnoldi(InfluenceFunction):
     """dattri's IFAttributorArnoldi: the influence function within the span of the Hessian's largest eigenvalues.
 
-    `influence[i, j] = - 1/n <G grad measure_j, G grad loss_i>` with the rows of G the `n_projected` eigenvectors of
-    H + damping of largest absolute eigenvalue, each over the root of that (Schioppa et al. 2022, "Scaling up influence
-    functions", equation 4), of which it finds estimates in a Krylov space of `max_iterations` - 1 dimensions from a
-    random start; `memorization[i]` the same of `p_correct` of i itself. Positive means that i helps. What lies outside
-    of the span, where the inverse is largest, is left out. H is the full Hessian of the mean training loss with the
-    recipe's weight decay.
+    `influence[i, j] = - 1/n <G grad measure_j, G grad loss_i>`, where the rows of G are the `n_projected` eigenvectors
+    of H + damping with the largest absolute eigenvalues, each divided by the root of its eigenvalue (Schioppa et al.
+    2022, "Scaling up influence functions", equation 4). They are estimated in a Krylov space of `max_iterations` - 1
+    dimensions from a random start. `memorization[i]` is the same for `p_correct` of i itself. Positive means that i
+    helps. Directions outside of the span, where the inverse is largest, are left out. H is the full Hessian of the mean
+    training loss with the recipe's weight decay.
 
-    A negative eigenvalue has no root: dattri 0.3 warns that it leaves such out, keeps them, and returns no number.
-    `positive_only` does leave them out; without it the estimate fails. The space counts as exhausted when what a new
-    dimension adds is shorter than `tolerance`; where that is a little longer, what follows is rounding error, which a
-    note may say. Scores are averaged over `n_runs` trainings. Cost: those; besides, in seconds only, twice for each
-    `max_iterations` products with H.
+    A negative eigenvalue does not have a real root: dattri 0.3 warns that it leaves these eigenvalues out, but keeps
+    them and returns NaN. `positive_only` leaves them out; without it, the estimate fails. The space counts as exhausted
+    when the vector that a new dimension adds is shorter than `tolerance`; if it is slightly longer, all further vectors
+    are rounding error, which a note may report. Scores are averaged over `n_runs` trainings. Cost: these trainings; in
+    addition, in seconds only, two times `max_iterations` products with H for each of them.
     """
 
     _not_finite = (
@@ -223,7 +223,7 @@ class Arnoldi(InfluenceFunction):
         attributor, notes = super()._ready(given, measure)
         if self.positive_only:
             left_out = sum(_leave_out_negative(project) for project in attributor.arnoldi_projectors)
-            cause = "this is no minimum, or the iteration went on after it had exhausted its space"
+            cause = "this is not a minimum, or the iteration continued after it had exhausted its space"
             notes = [f"{left_out} of the eigenvalues found were not positive and are left out: {cause}"] * (
                 left_out > 0
             )
@@ -231,7 +231,7 @@ class Arnoldi(InfluenceFunction):
 
 
 def _leave_out_negative(project: Callable[[Tensor], Tensor]) -> int:
-    """Does what dattri announces in a warning, to the projector behind this function; how many there were."""
+    """Remove the eigenvalues of this projector that are not positive, as dattri's warning says; return their number."""
     projector = getclosurevars(project).nonlocals["projector"]
     projector.get_eigenspace()
     positive = projector.eigvals > projector.tol**2
@@ -244,17 +244,18 @@ class Lissa(InfluenceFunction):
     """dattri's IFAttributorLiSSA: the influence function by a stochastic series.
 
     `influence[i, j] = - 1/n <grad measure_j, v_i>` in which, after `depth` steps of
-    `v <- g + v - (H_batch + damping) v / scale` from v = g, v / scale stands for (H + damping)^-1 g, g the gradient of
-    each test point's measure, and is averaged over `n_repeats` (Koh & Liang 2017, section 3, after Agarwal et al.
-    2017); `memorization[i]` the same of `p_correct` of i itself. Positive means that i helps. H_batch is the full
-    Hessian of the mean loss of `batch_size` train points drawn at random. It needs `scale` above the largest eigenvalue
-    of every batch, and damping above the most negative one, else it diverges; directions whose damped eigenvalue is far
-    below `scale / depth` do not get there. Scores are averaged over `n_runs` trainings. Cost: those; besides, in
-    seconds only, `depth * n_repeats` products with H_batch for every train and every test point.
+    `v <- g + v - (H_batch + damping) v / scale` from v = g, v / scale approximates (H + damping)^-1 g, where g is the
+    gradient of each test point's measure; it is averaged over `n_repeats` (Koh & Liang 2017, section 3, after Agarwal
+    et al. 2017). `memorization[i]` is the same for `p_correct` of i itself. Positive means that i helps. H_batch is the
+    full Hessian of the mean loss of `batch_size` train points drawn at random. The series diverges unless `scale` is
+    above the largest eigenvalue of every batch, and damping above the size of the most negative eigenvalue; it does not
+    converge in directions whose damped eigenvalue is far below `scale / depth`. Scores are averaged over `n_runs`
+    trainings. Cost: these trainings; in addition, in seconds only, `depth * n_repeats` products with H_batch for every
+    train and every test point.
     """
 
     exempt: ClassVar[Mapping[str, str]] = {"columns": "dattri draws batches for all test points of a call together"}
-    scores_duplicates_alike = False  # each train point's memorization has batches of its own
+    scores_duplicates_alike = False  # each train point's memorization has its own batches
     _not_finite = "the series diverged; set scale or damping higher"
     _too_large = "the series diverged; a larger scale or more damping would help"
 

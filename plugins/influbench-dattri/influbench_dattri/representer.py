@@ -20,14 +20,14 @@ class Representer(Estimator):
     """dattri's RPSAttributor: how much each train point adds to a refitted last layer's output for the test label.
 
     With f the inputs of the last linear layer, weights without a bias are fitted to the network's own class
-    probabilities: they minimise the mean cross-entropy plus `weight_decay` times their squared norm. At the minimum
+    probabilities: they minimize the mean cross-entropy plus `weight_decay` times their squared norm. At the minimum,
     `outputs_j = sum_i alpha_i <f_i, f_j>` with `alpha_i = - d loss_i / d outputs_i / (2 weight_decay n)` (Yeh et al.
     2018, "Representer point selection for explaining deep neural networks", theorem 3.1 and section 3.2), and
-    `influence[i, j]` is the summand of the output for the label of j: positive means that i speaks for it. dattri
-    divides by n once more, which changes no order. The scores are the same for every measure. The fit is descent with
-    a line search until the gradient is a 200th of its first, or for `max_iterations`; a note says where it did not get
-    there. Computes in float64: in float32 the line search of dattri 0.3 can come to a halt. Cost: one training, and the
-    fit, which counts in seconds only.
+    `influence[i, j]` is the summand of the output for the label of j: positive means that i supports this label. dattri
+    divides by n once more, which does not change the order. The scores are the same for every measure. The fit is
+    gradient descent with a line search until the gradient is a 200th of the first, for up to `max_iterations`; a note
+    says if it did not reach this. Computes in float64, because in float32 the line search of dattri 0.3 can stall.
+    Cost: one training, and the fit, which counts in seconds only.
     """
 
     scores_duplicates_alike = True
@@ -40,11 +40,11 @@ class Representer(Estimator):
         at_least(1, max_iterations=self.max_iterations)
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Needs classes under cross-entropy, and a linear layer whose outputs are the network's."""
+        """The reason if classes, cross-entropy, or a linear layer at the end of the network are missing."""
         if problem.data.n_classes is None:
             return "dattri's representer points are fitted to class probabilities, which regression does not have"
         if type(problem.model).loss is not Model.loss:
-            return "dattri's representer points need cross-entropy, and the model has a loss of its own"
+            return "dattri's representer points need cross-entropy, but the model has its own loss"
         inputs = problem.data.train.inputs[:1]
         if _last_linear(problem.module(problem.initial_parameters(0)), inputs) is None:
             return "the network does not end in a linear layer"
@@ -79,7 +79,7 @@ class Representer(Estimator):
         )
 
     def _notes(self, attributor: Any, train: Any) -> tuple[str, ...]:
-        """What the search for the minimum does not say itself."""
+        """A note if the fit did not reach its criterion, which dattri does not report."""
         from dattri.model_util.hook import get_final_layer_io
 
         features, outputs = get_final_layer_io(attributor.model, attributor.final_linear_layer_name, train)
@@ -96,7 +96,7 @@ class Representer(Estimator):
 
 
 class _Named(nn.Module):
-    """A module whose last layer is an attribute of its own: dattri finds none that lies deeper."""
+    """A module with its last layer as a direct attribute, because dattri does not find nested layers."""
 
     def __init__(self, whole: nn.Module, last: nn.Linear) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class _Named(nn.Module):
 
 
 def _last_linear(module: nn.Module, inputs: Tensor) -> nn.Linear | None:
-    """The linear layer whose outputs are the module's; None if there is none."""
+    """The linear layer whose outputs are the outputs of the module, or None."""
     returned: dict[int, nn.Linear] = {}
     kept: list[Tensor] = []  # alive, so that no two of them have the same id
 

@@ -23,12 +23,12 @@ class TracIn(Estimator):
     """dattri's TracInAttributor: the sum over checkpoints of learning rate times inner product of projected gradients.
 
     `influence[i, j] = - sum_k eta_k <P grad loss_i(theta_k), P grad measure_j(theta_k)>` (Pruthi et al. 2020,
-    "Estimating training data influence by tracing gradient descent", TracInCP), P a matrix of `n_projected` rows of
-    normal numbers, another for each checkpoint. Positive means that i helps. The inner product of two projections is
-    that of the gradients plus noise of about the product of their lengths over the root of `n_projected`, also where
-    there are fewer parameters than that. dattri projects unless told not to: `n_projected = 0` does, and is exact.
-    Checkpoints are `n_checkpoints` evenly spaced steps of one training, the last one included. Cost: one training, and
-    gradients of every example at each checkpoint, which count in seconds only.
+    "Estimating training data influence by tracing gradient descent", TracInCP), where P is a matrix of `n_projected`
+    rows of normal numbers, a different one for each checkpoint. Positive means that i helps. The inner product of two
+    projections is the inner product of the gradients plus noise of about the product of their lengths divided by the
+    root of `n_projected`, even if there are fewer parameters than that. dattri projects by default; `n_projected = 0`
+    turns this off and is exact. Checkpoints are `n_checkpoints` evenly spaced steps of one training, the last one
+    included. Cost: one training, and gradients of every example at each checkpoint, which count in seconds only.
     """
 
     scores_duplicates_alike = True
@@ -41,7 +41,7 @@ class TracIn(Estimator):
         at_least(0, n_projected=self.n_projected)
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Cannot have more checkpoints than steps."""
+        """The reason if there are more checkpoints than steps, or if dattri cannot be called."""
         if self.n_checkpoints > problem.n_steps:
             return f"{self.n_checkpoints} checkpoints asked for, the training has {problem.n_steps} steps"
         return out_of_reach(problem)

@@ -25,16 +25,16 @@ from influbench_dattri.values import at_least, not_negative
 
 @dataclass(frozen=True)
 class Trak(Estimator):
-    """dattri's TRAKAttributor: attribution after linearising the margin and projecting its gradients at random.
+    """dattri's TRAKAttributor: attribution after linearizing the margin and projecting its gradients at random.
 
-    With phi(z) the gradient of the margin of z, projected to `n_projected` numbers, Phi those of the train points in
-    rows, and Q the train points' 1 - p_correct,
+    With phi(z) the gradient of the margin of z, projected to `n_projected` numbers, Phi the matrix of the train points'
+    projected gradients in rows, and Q the train points' 1 - p_correct,
     `influence[i, j] = mean over networks of phi(z_j)' (Phi' Phi + damping)^-1 phi(z_i), times mean of Q_i` (Park et al.
     2023, "TRAK: attributing model behavior at scale", equation 17 without the soft threshold). Positive means that i
-    helps. It predicts the margin, and the same scores are returned for every measure, as by influbench's own `trak`.
-    The networks are trained on all train points. `damping` is in dattri's units: its gradients are divided by
-    the root of the number of parameters first. Cost: `n_models` trainings, and gradients of every example, which count
-    in seconds only.
+    helps. It predicts the margin, and the same scores are returned for every measure, as in influbench's own `trak`.
+    The networks are trained on all train points. `damping` is in dattri's units: its gradients are first divided by the
+    root of the number of parameters. Cost: `n_models` trainings, and gradients of every example, which count in seconds
+    only.
     """
 
     scores_duplicates_alike = True
@@ -48,9 +48,9 @@ class Trak(Estimator):
         not_negative(damping=self.damping)
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Needs classes, more parameters than projections, and without damping as many train points."""
+        """The reason if classes, enough parameters or, without damping, enough train points are missing."""
         if problem.data.n_classes is None:
-            return "regression has no margin to linearise"
+            return "regression does not have a margin to linearize"
         n_parameters = n_trained(problem)
         if self.n_projected > n_parameters:
             return f"a projection to {self.n_projected} numbers is wider than the {n_parameters} parameters"
@@ -88,7 +88,7 @@ class Trak(Estimator):
         return attributor
 
     def _check_rank(self, kernels: Sequence[Tensor]) -> None:
-        """dattri solves with what is singular but for rounding, too."""
+        """Raise EstimateError if a kernel is singular up to rounding, which dattri does not check."""
         assert len(kernels) == self.n_models
         if any(torch.linalg.matrix_rank(kernel, hermitian=True) < self.n_projected for kernel in kernels):
             raise EstimateError(
@@ -98,7 +98,7 @@ class Trak(Estimator):
 
 
 class _Kernels(TorchFunctionMode):
-    """Within, notes the matrices that are solved with: dattri keeps none of them."""
+    """A context that records the matrices of linear solves, because dattri does not keep them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class _Kernels(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """What the function returns."""
+        """Return the result of the function."""
         if function is torch.linalg.solve:
             self.found.append(args[0])
         return function(*args, **(kwargs or {}))

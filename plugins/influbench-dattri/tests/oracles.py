@@ -1,4 +1,4 @@
-"""What the tests of agreement share."""
+"""Oracles and helpers that the tests of agreement share."""
 
 import torch
 from influbench import Estimate, Problem
@@ -12,12 +12,12 @@ def estimate(selector: str, problem: Problem) -> Estimate:
 
 
 def off(found: Tensor, expected: Tensor) -> float:
-    """Largest difference, relative to the largest score."""
+    """The largest difference, relative to the largest score."""
     return float((found - expected).abs().max() / expected.abs().max())
 
 
 def both(first: str, second: str, **settings: object) -> tuple[float, float]:
-    """How far two estimators are apart in influence and in memorization, on equal networks."""
+    """The differences of two estimators in influence and in memorization, on equal networks."""
     x, y = (estimate(selector, small_problem(**settings)) for selector in (first, second))
     of_own = 0.0 if x.memorization is None else off(x.memorization, y.memorization)
     return off(x.influence, y.influence), of_own
@@ -33,7 +33,7 @@ def flat_gradient(value: Tensor, leaves: dict[str, Tensor], *, graph: bool = Fal
 
 
 def gradients(problem: Problem, parameters: dict[str, Tensor], *, of: str) -> Tensor:
-    """Of the loss of each train point, or the measure of each test point, one call of autograd for each."""
+    """Gradients of the loss of train points or of the measure of test points, by one call of autograd for each."""
     split = problem.data.train if of == "train" else problem.data.test
     function = problem.model.loss if of == "train" else problem.measured
     leaves = {name: p.clone().requires_grad_() for name, p in parameters.items()}
@@ -45,7 +45,7 @@ def gradients(problem: Problem, parameters: dict[str, Tensor], *, of: str) -> Te
 
 
 def hessian(problem: Problem, parameters: dict[str, Tensor]) -> Tensor:
-    """Of the mean training loss, row by row."""
+    """The Hessian of the mean training loss, row by row."""
     leaves = {name: p.clone().requires_grad_() for name, p in parameters.items()}
     train = problem.data.train
     slope = flat_gradient(

@@ -1,4 +1,4 @@
-"""What dattri may not do to whoever calls it."""
+"""Dattri's side effects do not reach its caller."""
 
 import random
 import subprocess
@@ -53,16 +53,14 @@ def test_a_missing_or_unknown_dattri_is_a_reason(selector, monkeypatch) -> None:
     monkeypatch.setattr(boundary, "version", missing)
     assert refusal(selector) == "dattri is not installed: pip install 'dattri>=0.3,<0.4'"
     monkeypatch.setattr(boundary, "version", lambda _: "0.4.1")
-    assert refusal(selector) == (
-        "dattri 0.4.1 is installed, and this was written for 0.3: pip install 'dattri>=0.3,<0.4'"
-    )
+    assert refusal(selector) == ("dattri 0.4.1 is installed, but version 0.3 is needed: pip install 'dattri>=0.3,<0.4'")
     monkeypatch.setattr(boundary, "version", lambda _: "0.3.7")
     assert refusal(selector) is None
 
 
 def test_other_devices_are_a_reason() -> None:
     on_gpu = SimpleNamespace(device=torch.device("cuda", 0))
-    assert boundary.out_of_reach(on_gpu) == "dattri was tried on the CPU only, and the problem is on cuda:0"
+    assert boundary.out_of_reach(on_gpu) == "dattri is tested on the CPU only, but the problem is on cuda:0"
 
 
 @pytest.mark.parametrize("selector", SELECTORS)

@@ -1,4 +1,4 @@
-"""Who is right where dattri, influbench and arithmetic by hand meet: everything here is in float64."""
+"""Agreement of dattri, influbench and arithmetic by hand; everything here is in float64."""
 
 from dataclasses import dataclass
 
@@ -94,9 +94,9 @@ def test_ten_conjugate_gradient_steps_are_far_from_it_where_the_hessian_is_not_d
     assert both("dattri_if_cg[damping=0.1]", MINE)[0] > 0.3
 
 
-def test_conjugate_gradients_go_on_after_an_exact_solution() -> None:
+def test_conjugate_gradients_continue_after_an_exact_solution() -> None:
     selector = "dattri_if_cg[damping=1e6,max_iterations=200]"
-    with pytest.raises(EstimateError, match="went on after an exact solution"):
+    with pytest.raises(EstimateError, match="continued after an exact solution"):
         estimate(selector, small_problem(**CONVEX))
 
 
@@ -121,7 +121,7 @@ def test_arnoldi_is_the_inverse_along_positive_eigenvalues_within_the_krylov_spa
 
 
 def within_krylov_space(matrix: torch.Tensor, seed: int, n: int) -> torch.Tensor:
-    """The inverse of the damped matrix in a basis that is made orthogonal anew for each vector."""
+    """The inverse of the damped matrix in a basis that is orthogonalized again for each vector."""
     matrix = matrix + 0.1 * torch.eye(len(matrix)).double()
     generator = torch.Generator().manual_seed(derive(seed, "dattri"))
     start = torch.rand(len(matrix), generator=generator, dtype=torch.float64)
@@ -138,8 +138,8 @@ def test_arnoldi_without_leaving_them_out_gives_no_numbers() -> None:
         estimate("dattri_if_arnoldi[positive_only=false]", small_problem())
 
 
-def test_arnoldi_goes_wrong_where_it_goes_on_after_it_has_exhausted_its_space() -> None:
-    """Of the 19 steps that 18 parameters allow it needs 13: as many as there are different eigenvalues."""
+def test_arnoldi_goes_wrong_if_it_continues_after_it_has_exhausted_its_space() -> None:
+    """Of the 19 steps that 18 parameters allow, it needs 13: as many as there are different eigenvalues."""
     exact = estimate(MINE, small_problem(**CONVEX)).influence
     early = estimate("dattri_if_arnoldi[damping=0.1,tolerance=1e-4,positive_only=false]", small_problem(**CONVEX))
     assert off(early.influence, exact) < 1e-3
@@ -167,7 +167,7 @@ def test_lissa_says_where_it_diverges() -> None:
 
 
 def test_dattri_adds_up_the_inverses_of_several_batches() -> None:
-    """Why it is given the train points as one batch."""
+    """The reason why dattri gets the train points as one batch."""
     from dattri.algorithm import IFAttributorExplicit
 
     from influbench_dattri.boundary import dattri_runs, handover
@@ -187,7 +187,7 @@ def test_dattri_adds_up_the_inverses_of_several_batches() -> None:
 
 
 def test_dattri_takes_a_point_with_itself_in_a_single_batch_only() -> None:
-    """Why memorization is asked for batch by batch."""
+    """The reason why memorization is computed batch by batch."""
     from dattri.algorithm import IFAttributorCG
 
     from influbench_dattri.boundary import dattri_runs, handover

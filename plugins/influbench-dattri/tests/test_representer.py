@@ -52,7 +52,7 @@ def test_it_is_the_theorem_over_n_as_far_as_dattri_fits(weight_decay) -> None:
     assert found.notes == ()
 
 
-def test_it_orders_points_otherwise_than_influbenchs_representer() -> None:
+def test_it_orders_points_differently_from_influbenchs_representer() -> None:
     found, mine = (
         estimate(f"{name}[weight_decay=0.01]", small_problem(DATA, measure="margin", epochs=30)).influence
         for name in ("dattri_rps", "representer")
@@ -107,7 +107,7 @@ def test_it_says_what_it_cannot_do() -> None:
     from influbench_dattri.representer import Representer
 
     assert "regression does not have" in (Representer().unsupported(small_problem(line())) or "")
-    assert "a loss of its own" in (Representer().unsupported(small_problem(DATA, Doubled())) or "")
+    assert "the model has its own loss" in (Representer().unsupported(small_problem(DATA, Doubled())) or "")
     assert Representer().unsupported(small_problem(DATA, Made("ends in tanh"))) == (
         "the network does not end in a linear layer"
     )

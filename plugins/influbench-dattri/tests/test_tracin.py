@@ -1,4 +1,4 @@
-"""dattri's TracIn is TracIn, but for the random projection that it does unless it is told not to."""
+"""dattri's TracIn is TracIn, except for the random projection that it uses by default."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ STEPS = [1, 3, 4, 6, 8]  # five evenly spaced ones of eight
 
 
 def by_hand(problem) -> tuple[torch.Tensor, torch.Tensor]:
-    """TracIn from one call of autograd for each example; the lengths of the gradients, multiplied and summed alike."""
+    """TracIn from one call of autograd for each example, and the lengths of gradients multiplied and summed alike."""
     runs = problem.train(replicates=[0], checkpoints=STEPS)
     scores, lengths = 0, 0
     for step in STEPS:
@@ -50,7 +50,7 @@ def test_dattris_default_projection_costs_a_few_percent_of_the_largest_score() -
 
 @pytest.mark.parametrize("n_projected", [32, 512, 2048])
 def test_the_noise_is_the_lengths_of_the_gradients_over_the_root_of_the_width(n_projected) -> None:
-    """There are 75 parameters: more numbers than that are no more exact. The variance is (1 + cos^2) / width."""
+    """There are 75 parameters: a larger width is not more exact. The variance is (1 + cos^2) / width."""
     expected, lengths = by_hand(small_problem(batch_size=5))
     found = estimate(f"dattri_tracin[n_projected={n_projected}]", small_problem(batch_size=5)).influence
     noise = ((found - expected) / lengths).square().mean().sqrt() * n_projected**0.5
@@ -65,8 +65,8 @@ def test_the_examples_may_pass_in_several_batches(monkeypatch) -> None:
     assert off(estimate("dattri_tracin", small_problem()).influence, whole) < 1e-12
 
 
-def test_dattris_own_defaults_are_left_as_they_are() -> None:
-    """Its constructors write what they are told into them, for every later attributor."""
+def test_dattris_own_defaults_are_unchanged() -> None:
+    """Its constructors write their arguments into these defaults, for every later attributor."""
     from dattri.algorithm import TracInAttributor, tracin, trak
 
     before = dict(tracin.DEFAULT_PROJECTOR_KWARGS), dict(trak.DEFAULT_PROJECTOR_KWARGS)

@@ -1,4 +1,4 @@
-"""dattri's TRAK and influbench's are one formula, with other random numbers."""
+"""dattri's TRAK and influbench's use one formula with different random numbers."""
 
 import pytest
 import torch
@@ -60,7 +60,7 @@ def margins(problem, parameters, split) -> torch.Tensor:
 
 
 def test_gradients_that_do_not_span_the_projection_are_an_error() -> None:
-    """dattri solves with the singular matrix, and returns numbers."""
+    """dattri itself solves with the singular matrix, and returns numbers."""
     with pytest.raises(EstimateError, match="span fewer than 14 directions"):
         estimate("dattri_trak[n_projected=14]", small_problem(**CONVEX))
 
@@ -68,7 +68,7 @@ def test_gradients_that_do_not_span_the_projection_are_an_error() -> None:
 def test_it_says_what_it_cannot_do() -> None:
     from influbench_dattri.trak import Trak
 
-    assert Trak().unsupported(small_problem(line())) == "regression has no margin to linearise"
+    assert Trak().unsupported(small_problem(line())) == "regression does not have a margin to linearize"
     assert "wider than the 75 parameters" in (Trak().unsupported(small_problem()) or "")
     assert "set damping above 0" in (Trak(n_projected=30).unsupported(small_problem()) or "")
     assert Trak(n_projected=30, damping=0.1).unsupported(small_problem()) is None

@@ -1,11 +1,11 @@
-"""Makes kronfluence's influence functions available to influbench. Nothing of kronfluence is imported here."""
+"""Kronfluence's influence functions for influbench. This module does not import kronfluence."""
 
 from influbench import Spec, hookimpl
 
 
 @hookimpl
 def influbench_estimators() -> list[Spec]:
-    """One estimator, with kronfluence's four strategies."""
+    """The estimator `kronfluence`, with the four strategies of kronfluence."""
     return [
         Spec(
             "kronfluence",

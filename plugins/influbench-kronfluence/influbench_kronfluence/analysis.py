@@ -1,4 +1,4 @@
-"""One trained network in kronfluence's hands: its factors are fitted, then products through them are asked for."""
+"""Kronfluence's analysis of one trained network: fits the factors, then computes products through them."""
 
 import gc
 import warnings
@@ -28,7 +28,7 @@ _EXAMPLES = 128  # in a batch: convolutions hold the patches of all of its image
 
 @dataclass(frozen=True)
 class Curvature:
-    """Which approximation. `damping` None is kronfluence's heuristic; `n_draws` 0 takes the labels of the data."""
+    """The approximation. `damping` None is kronfluence's heuristic; `n_draws` 0 uses the labels of the data."""
 
     strategy: str
     damping: float | None
@@ -37,7 +37,7 @@ class Curvature:
 
 
 class Analysis:
-    """A network whose factors are fitted. Its numbers are kronfluence's, (test, train), without sign and count."""
+    """A network with fitted factors. Its products are (test, train), as in kronfluence, without sign and 1/n."""
 
     def __init__(self, problem: Problem, module: nn.Module, curvature: Curvature, *, folder: str) -> None:
         self._problem, self._curvature = problem, curvature
@@ -59,7 +59,7 @@ class Analysis:
     @classmethod
     @contextmanager
     def of(cls, problem: Problem, parameters: Mapping[str, Tensor], curvature: Curvature) -> "Iterator[Analysis]":
-        """An analysis of a private copy of the network, in float64. Nothing of it is left behind."""
+        """An analysis of a private copy of the network, in float64. All side effects are undone afterwards."""
         with _undisturbed(problem.device), TemporaryDirectory() as folder:
             yield cls(problem, problem.module(parameters).double(), curvature, folder=folder)
 
@@ -78,7 +78,7 @@ class Analysis:
         return _loaded(self._analyzer.load_pairwise_scores("pairs"))
 
     def own_products(self, measure: MeasureName) -> Tensor:
-        """The same of each train point with itself, (n_train,)."""
+        """The products of each train point with itself, (n_train,)."""
         self._task.measure = measure
         self._analyzer.compute_self_scores(
             "own",
@@ -90,7 +90,7 @@ class Analysis:
         return _loaded(self._analyzer.load_self_scores("own"))
 
     def _fit(self) -> None:
-        """As `fit_all_factors`, with labels drawn afresh for each factor, by id instead of by place in a batch."""
+        """Fit as `fit_all_factors` does, with labels drawn for each factor, by id instead of by place in a batch."""
         arguments = FactorArguments(
             strategy=self._curvature.strategy,
             use_empirical_fisher=self._curvature.n_draws == 0,
@@ -137,7 +137,7 @@ class Analysis:
 
 
 class _Examples(Dataset[tuple[Tensor, Tensor]]):
-    """Inputs in float64 with their labels, or with labels (n, n_draws) drawn for them: then once for each draw."""
+    """Inputs in float64 with their labels, or with drawn labels (n, n_draws), and then once for each draw."""
 
     def __init__(self, split: Split, drawn: Tensor | None = None) -> None:
         split = split.to(torch.float64)
@@ -153,7 +153,7 @@ class _Examples(Dataset[tuple[Tensor, Tensor]]):
 
 
 class _Task(Task):  # type: ignore[misc]  # kronfluence is not typed
-    """The problem's losses and measure, summed over a batch. Labels are drawn beforehand, so `sample` is not needed."""
+    """The problem's losses and measure, summed over a batch. Labels are drawn beforehand, so `sample` is unused."""
 
     def __init__(self, problem: Problem, layers: list[str]) -> None:
         self._problem, self._layers = problem, layers
@@ -178,7 +178,7 @@ def _loaded(scores: Mapping[str, Tensor] | None) -> Tensor:
 
 @contextmanager
 def _undisturbed(device: torch.device) -> Iterator[None]:
-    """Within, kronfluence runs on this device; afterwards, generators, warnings and its own state are as before."""
+    """A context in which kronfluence runs on this device; restores generators, warnings and kronfluence's state."""
     with (
         _own_state(),
         _quick_collections(),
@@ -187,14 +187,14 @@ def _undisturbed(device: torch.device) -> Iterator[None]:
         torch.cuda.device(device) if device.type == "cuda" else nullcontext(),
         torch.enable_grad(),
     ):
-        # it makes a scaler in the way of torch before 2.4, and does not use it
+        # it creates a scaler by the interface of torch before 2.4, and does not use it
         warnings.filterwarnings("ignore", "`torch.cuda.amp.GradScaler", FutureWarning)
         yield
 
 
 @contextmanager
 def _own_state() -> Iterator[None]:
-    """Within, kronfluence has yet to choose a device: otherwise that of its first use stays for the whole process."""
+    """A context in which kronfluence chooses its device anew; otherwise, the first device remains for the process."""
     state = dict(State._shared_state)
     State._shared_state.clear()
     try:
@@ -206,8 +206,8 @@ def _own_state() -> Iterator[None]:
 
 @contextmanager
 def _quick_collections() -> Iterator[None]:
-    """Within, the garbage collector passes over what is older: kronfluence calls it twice for each batch of tests."""
-    if gc.get_freeze_count():  # somebody else's, which must not be undone
+    """A context in which the garbage collector ignores older objects; kronfluence calls it twice per test batch."""
+    if gc.get_freeze_count():  # frozen by somebody else, which must not be undone
         yield
         return
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Labels drawn from what a network predicts: with them, the mean squared gradient is the true Fisher."""
+"""Labels drawn from a network's predictions: with them, the mean squared gradient is the true Fisher matrix."""
 
 import torch
 from influbench.seeds import hash_integers, uniform
@@ -9,7 +9,7 @@ def drawn_labels(outputs: Tensor, ids: Tensor, *, n_classes: int | None, n_draws
     """Labels (n, n_draws) of examples with these outputs (n, n_outputs), each decided by seed, id and draw.
 
     Classes follow the softmax of the outputs. Float labels are normal with variance 1/2: their squared error is then
-    a negative log-likelihood, so that the Fisher is the Gauss-Newton matrix of that loss.
+    a negative log-likelihood, so the Fisher matrix is the Gauss-Newton matrix of that loss.
     """
     drawn = uniform(hash_integers(seed, ids[:, None], torch.arange(n_draws, device=ids.device)))
     if n_classes is None:

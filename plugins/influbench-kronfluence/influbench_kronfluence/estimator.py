@@ -22,23 +22,23 @@ class Kronfluence(Estimator):
 
     `influence[i, j] = - 1/n <grad measure_j, (F + damping)^-1 grad loss_i>` predicts the measure of j with i minus
     without it, for leaving i out of the mean loss (Koh & Liang 2017, eq. 2, over n; Grosse et al. 2023);
-    `memorization[i]` the same of `p_correct` of i itself. F stands for the Fisher matrix at the end of training, and
-    has one block for each layer.
+    `memorization[i]` is the same for `p_correct` of i itself. F approximates the Fisher matrix at the end of training,
+    with one block for each layer.
 
-    With a the inputs of a layer and g the gradient by its outputs, `strategy` `kfac` takes E[g g^T] (x) E[a a^T] for
-    that block (Martens & Grosse 2015); `ekfac` the eigenvectors of these two, with the exact second moments of the
-    gradient along them (George et al. 2018); `diagonal` the mean squared gradient of each parameter; `identity`
-    nothing, which is grad_dot over n. In a convolution, E is a mean over examples and positions, so that its `kfac`
-    lacks the number of positions (Grosse & Martens 2016).
+    Let a be the inputs of a layer and g the gradient by its outputs. `strategy` `kfac` uses E[g g^T] (x) E[a a^T] for
+    the block (Martens & Grosse 2015); `ekfac` uses the eigenvectors of these two, with the exact second moments of the
+    gradient along them (George et al. 2018); `diagonal` uses the mean squared gradient of each parameter; `identity`
+    uses no curvature, which gives grad_dot over n. In a convolution, E is a mean over examples and positions, so its
+    `kfac` lacks the factor of the number of positions (Grosse & Martens 2016).
 
-    Gradients of F are taken at labels that are `drawn` from what the network predicts, `n_draws` for each train point
-    and factor, or at those `given`: the empirical Fisher. `damping` is a number, to which the recipe's weight decay
-    is added (that of `adamw` is the gradient of nothing), or kronfluence's `heuristic`: in each layer a tenth of the
-    mean eigenvalue, in place of both.
+    Gradients of F are computed at labels `drawn` from the network's predictions, `n_draws` for each train point and
+    factor, or at the `given` labels (the empirical Fisher). `damping` is a number, to which the recipe's weight decay
+    is added (except with `adamw`, whose decay is not part of the objective), or kronfluence's `heuristic`: in each
+    layer a tenth of the mean eigenvalue, instead of both.
 
-    Assumes an optimum, unique and reached. Computes in float64. Cost: `n_runs` trainings, whose scores are averaged.
-    Besides, in seconds only: three or four passes over the train points, one for each batch of test points, and a
-    gradient for each of those.
+    Assumes that training reached a unique optimum. Computes in float64. Cost: `n_runs` trainings, whose scores are
+    averaged. In addition, in seconds only: three or four passes over the train points, one pass for each batch of test
+    points, and a gradient for each test point.
     """
 
     scores_duplicates_alike = True
@@ -66,7 +66,7 @@ class Kronfluence(Estimator):
                 raise ValueError(f"{name} must be at least 1, got {count}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Needs kronfluence, layers that it knows, and losses that say how labels are distributed."""
+        """The reason if kronfluence is missing, does not support a layer, or labels cannot be drawn for the loss."""
         return why_not(problem, draws=self.strategy != "identity" and self.labels == "drawn")
 
     def estimate(self, problem: Problem) -> Estimate:
@@ -86,7 +86,7 @@ class Kronfluence(Estimator):
             seed=derive(problem.seed, "kronfluence", run),
         )
         with Analysis.of(problem, parameters, curvature) as analysis:
-            # the one place where kronfluence's (test, train) without sign and count becomes influbench's
+            # the only place where kronfluence's (test, train) without sign and 1/n becomes influbench's convention
             influence = -analysis.products().T / len(problem.data.train)
             if problem.data.n_classes is None:
                 return influence, None

@@ -1,4 +1,4 @@
-"""Which layers kronfluence is told to look at, and which networks it would not do justice to."""
+"""Layers that kronfluence tracks, and networks on which it would be wrong."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ Layers = Mapping[str, nn.Linear | nn.Conv2d]
 
 
 def tracked_layers(problem: Problem, module: nn.Module) -> Layers:
-    """The layers that kronfluence knows and whose parameters training moves, by name."""
+    """The layers with trained parameters that kronfluence supports, by name."""
     return {
         name: layer
         for name, layer in module.named_modules()
@@ -24,7 +24,7 @@ def tracked_layers(problem: Problem, module: nn.Module) -> Layers:
 
 
 def untracked(problem: Problem) -> str | None:
-    """Why kronfluence would compute something else on this network, in one sentence, or None."""
+    """The reason why kronfluence would compute something else on this network, in one sentence, or None."""
     module = problem.module(problem.initial_parameters(0))
     layers = tracked_layers(problem, module)
     return (
@@ -36,43 +36,43 @@ def untracked(problem: Problem) -> str | None:
 
 
 def _left_out(problem: Problem, layers: Layers) -> str | None:
-    """It passes over whatever it does not know, and says nothing."""
+    """The reason if it would silently leave out parameters that it does not support."""
     known = {own for name, layer in layers.items() for own in _names(name, layer)}
     if not (rest := sorted(set(problem.trainable) - known)):
         return None
-    return f"kronfluence knows the parameters of Linear and Conv2d only, and would leave out {_listed(rest)}"
+    return f"kronfluence supports the parameters of Linear and Conv2d only, and would leave out {_listed(rest)}"
 
 
 def _shared(module: nn.Module) -> str | None:
-    """It takes every layer for one with parameters of its own."""
+    """The reason if layers share parameters: it treats every layer as one with its own parameters."""
     names: dict[int, list[str]] = {}
     for name, p in module.named_parameters(remove_duplicate=False):
         names.setdefault(id(p), []).append(name)
     for of_one in names.values():
         if len(of_one) > 1:
-            return f"kronfluence takes {_listed(of_one)} for parameters of their own, and they are one"
+            return f"kronfluence treats {_listed(of_one)} as separate parameters, but they are shared"
     return None
 
 
 def _mistaken(problem: Problem, name: str, layer: nn.Linear | nn.Conv2d) -> str | None:
-    """It takes all of a layer to be trained, and every convolution for one of one group with zeros around."""
+    """The reason if a layer is partly frozen, or a convolution does not have one group and zero padding."""
     if frozen := [own for own in _names(name, layer) if own not in problem.trainable]:
-        return f"kronfluence takes the whole of a layer, and {_listed(frozen)} is frozen"
+        return f"kronfluence uses all parameters of a layer, but {_listed(frozen)} is frozen"
     if isinstance(layer, nn.Conv2d) and layer.groups != 1:
-        return f"kronfluence averages over the groups of a convolution, and {_called(name)} has {layer.groups}"
+        return f"kronfluence averages over the groups of a convolution, but {_called(name)} has {layer.groups}"
     if isinstance(layer, nn.Conv2d) and layer.padding_mode != "zeros":
-        return f"kronfluence pads with zeros, and {_called(name)} pads with padding_mode={layer.padding_mode!r}"
+        return f"kronfluence pads with zeros, but {_called(name)} has padding_mode={layer.padding_mode!r}"
     if (
         isinstance(layer, nn.Conv2d)
         and layer.padding == "same"
         and any((size - 1) * dilation % 2 for size, dilation in zip(layer.kernel_size, layer.dilation, strict=True))
     ):
-        return f"kronfluence pads all sides alike, and {_called(name)} cannot with padding='same' and an even kernel"
+        return f"kronfluence pads all sides alike, but {_called(name)} has padding='same' and an even kernel"
     return None
 
 
 def _misused(module: nn.Module, layers: Layers, inputs: Tensor) -> str | None:
-    """It keeps one input and one output of a layer, the examples along their first axis, and asks for nothing else."""
+    """The reason if a layer is used several times, or its examples are not along the first axis of its input."""
     shapes: dict[str, list[Sequence[int]]] = {name: [] for name in layers}
     for name, layer in layers.items():
         layer.register_forward_hook(lambda _, given, __, name=name: shapes[name].append(given[0].shape))
@@ -83,15 +83,15 @@ def _misused(module: nn.Module, layers: Layers, inputs: Tensor) -> str | None:
         if len(shapes[name]) != 1 or n_uses != 1:
             n_uses = max(n_uses, len(shapes[name]))
             return (
-                f"kronfluence needs layers that run once, by their own call, and {_called(name)} is used {n_uses} times"
+                f"kronfluence needs layers that run once, by their own call, but {_called(name)} is used {n_uses} times"
             )
         if shapes[name][0][0] != len(inputs):
-            return f"kronfluence needs examples along the first axis, and {_called(name)} has another one there"
+            return f"kronfluence needs examples along the first axis, but {_called(name)} has another axis there"
     return None
 
 
 class _Uses(TorchFunctionMode):
-    """Within, counts what is computed from each tensor in a differentiable way."""
+    """A context that counts the differentiable uses of each tensor."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class _Uses(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """What the function returns."""
+        """Return the result of the function."""
         output = function(*args, **(kwargs or {}))
         if isinstance(output, Tensor) and output.grad_fn is not None:
             self.counts.update(id(given) for given in (*args, *(kwargs or {}).values()))

@@ -1,4 +1,4 @@
-"""What keeps kronfluence from a problem, each in one sentence. kronfluence itself is not imported for it."""
+"""Reasons why kronfluence cannot run on a problem, each in one sentence. Does not import kronfluence."""
 
 import os
 import re
@@ -13,7 +13,7 @@ _INSTALL = "install it with: pip install 'kronfluence>=1.0.1,<1.1'"
 
 
 def why_not(problem: Problem, *, draws: bool) -> str | None:
-    """Why it cannot run, or None. `draws` says whether labels are drawn from what the network predicts."""
+    """The reason why it cannot run, or None. `draws` is True if labels are drawn from the network's predictions."""
     return _not_installed() or _not_here(problem) or (_no_draws(problem) if draws else None) or untracked(problem)
 
 
@@ -22,7 +22,7 @@ def _not_installed() -> str | None:
         found = version("kronfluence")
     except PackageNotFoundError:
         return f"kronfluence is not installed; {_INSTALL}"
-    return None if re.match(_TRIED, found) else f"kronfluence {found} has not been tried; {_INSTALL}"
+    return None if re.match(_TRIED, found) else f"kronfluence {found} is untested; {_INSTALL}"
 
 
 def _not_here(problem: Problem) -> str | None:
@@ -34,9 +34,9 @@ def _not_here(problem: Problem) -> str | None:
 
 
 def _no_draws(problem: Problem) -> str | None:
-    """Labels can be drawn where the loss is the negative log-likelihood of a distribution that is known."""
+    """The reason if the loss is not the negative log-likelihood of a known distribution to draw labels from."""
     if type(problem.model).loss is not Model.loss:
-        return "labels cannot be drawn for a loss of the model's own; use labels=given"
+        return "labels cannot be drawn for a model's own loss; use labels=given"
     if problem.data.n_classes is None:
         outputs = problem.forward(problem.initial_parameters(0), problem.data.train.inputs[:1])
         if outputs.numel() != 1:

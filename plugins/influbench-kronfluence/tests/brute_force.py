@@ -1,4 +1,4 @@
-"""What kronfluence is said to compute, by autograd and dense matrices, one example and one label at a time."""
+"""The documented scores of kronfluence, by autograd and dense matrices, one example and one label at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from influbench_kronfluence.draws import drawn_labels
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What examples say of one layer, its bias being the last column of its weights."""
+    """Gradients, inputs and outputs of examples at one layer; its bias is the last column of its weights."""
 
     gradients: Tensor  # (n, n_out, n_in)
     inputs: Tensor  # (n, n_positions, n_in)
@@ -21,7 +21,7 @@ class Rows:
 
 
 class Network:
-    """One trained network of a problem, by the layers that training moves."""
+    """One trained network of a problem, with its trained layers."""
 
     def __init__(self, problem: Problem, run: int = 0) -> None:
         parameters = {name: p[0] for name, p in problem.train(replicates=[run]).parameters().items()}
@@ -34,7 +34,7 @@ class Network:
         }
 
     def rows(self, split: Split, labels: Tensor, *, measure: str | None = None) -> dict[str, Rows]:
-        """Of the loss of each example at these labels, or of a measure, for each layer."""
+        """Rows of the loss of each example at these labels, or of a measure, for each layer."""
         of_examples = [
             list(self._of_example(x, y, measure)) for x, y in zip(split.inputs.double(), labels, strict=True)
         ]
@@ -75,7 +75,7 @@ class Network:
 
 
 def factor(strategy: str, first: Rows, second: Rows) -> Tensor:
-    """The curvature of one layer: the basis is that of the first rows, second moments are those of the second."""
+    """The curvature of one layer: the basis comes from the first rows, the second moments from the second."""
     flat = second.gradients.flatten(1)
     if strategy == "identity":
         return torch.eye(flat.shape[1], dtype=flat.dtype)
@@ -131,7 +131,7 @@ def _second_moment(rows: Tensor) -> Tensor:
 
 
 def _positions(layer: nn.Module, given: Tensor) -> Tensor:
-    """What the layer's weights are multiplied with at each position, (n_positions, n_in) of one example."""
+    """The factors of the layer's weights at each position, (n_positions, n_in) of one example."""
     if isinstance(layer, nn.Linear):
         return given.reshape(-1, given.shape[-1])
     assert isinstance(layer, nn.Conv2d)
@@ -145,5 +145,5 @@ def _with_one(inputs: Tensor, layer: nn.Module) -> Tensor:
 
 
 def _by_position(of_output: Tensor) -> Tensor:
-    """(n_positions, n_out) of one example."""
+    """The gradient by position, (n_positions, n_out) of one example."""
     return of_output[0].flatten(1).T if of_output.ndim == 4 else of_output.reshape(-1, of_output.shape[-1])

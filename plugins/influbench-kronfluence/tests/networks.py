@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Made(Model):
-    """A module that `make` makes of the number of inputs (channels of images) and of outputs."""
+    """A module that `make` builds from the number of inputs (channels of images) and of outputs."""
 
     make: Callable[[int, int], nn.Module]
 
@@ -40,7 +40,7 @@ class Twice(nn.Module):
 
 
 class ByHand(nn.Module):
-    """A layer's weights take part outside of its call, too."""
+    """A layer's weights are also used outside of its call."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def perceptron(n_in: int, n_out: int) -> nn.Module:
 
 
 def half_frozen(n_in: int, n_out: int) -> nn.Module:
-    """Its first layer stays as it was initialised."""
+    """A perceptron whose first layer is not trained."""
     module = perceptron(n_in, n_out)
     module[0].requires_grad_(False)
     return module
@@ -112,7 +112,7 @@ def normed(n_in: int, n_out: int) -> nn.Module:
 
 
 def subclassed(n_in: int, n_out: int) -> nn.Module:
-    """Its layers are of a class that inherits Linear."""
+    """A network whose layer is of a subclass of Linear."""
 
     class Special(nn.Linear):
         pass

@@ -1,4 +1,4 @@
-"""How the estimator agrees with influbench's own, where the definition is the same and where it is not."""
+"""Agreement of the estimator with influbench's own, with equal and with different definitions."""
 
 from collections.abc import Callable
 from functools import cache
@@ -43,7 +43,7 @@ def test_identity_is_grad_dot_over_the_number_of_train_points(name: str) -> None
 
 
 def test_kfac_is_the_influence_function_of_least_squares() -> None:
-    """With one output there is nothing to approximate but the size of the squared error, which is drawn."""
+    """With one output, the only approximation is the size of the squared error, which is drawn."""
     problem = {"data": line(), "model": Linear(), "learning_rate": 0.1, "epochs": 100}
     exact = estimate("influence_function[solver=explicit,damping=1e-10]", small_problem(**problem)).influence
     one = estimate("kronfluence[strategy=kfac,damping=1e-10]", small_problem(**problem)).influence
@@ -61,7 +61,7 @@ def test_kfac_predicts_refits_of_least_squares() -> None:
 
 
 def test_ekfac_is_near_to_influbenchs() -> None:
-    """Mean Pearson correlations over six problems: influence, memorization. More draws bring the two nearer."""
+    """Mean Pearson correlations over six problems: influence, memorization. More draws reduce the difference."""
     near, far = {}, {}
     for selector in (OWN, "kronfluence[damping=0.01]", "kronfluence[damping=0.01,n_draws=64]"):
         near[selector] = _mean_agreement(selector, OWN)

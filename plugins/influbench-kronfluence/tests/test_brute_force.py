@@ -1,4 +1,4 @@
-"""kronfluence computes what the docstring of the estimator says, to rounding."""
+"""Kronfluence computes the scores of the estimator's docstring, up to rounding."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ SETTINGS = [
 
 
 def dense(problem: Problem, estimator: Kronfluence, *, run: int = 0) -> tuple[Tensor, Tensor | None]:
-    """What the estimator's docstring says, by brute force."""
+    """The scores of the estimator's docstring, by brute force."""
     return brute_force.influence(
         problem,
         estimator.strategy,
@@ -66,7 +66,7 @@ def test_scores_are_those_of_dense_inverses(setting: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_so_they_are_on_other_problems(name: str) -> None:
+def test_scores_on_other_problems_are_those_of_dense_inverses(name: str) -> None:
     for estimator in (Kronfluence(), Kronfluence("kfac", damping=0.01)):
         assert estimator.unsupported(PROBLEMS[name]()) is None
         found, (influence, memorization) = estimator.estimate(PROBLEMS[name]()), dense(PROBLEMS[name](), estimator)
@@ -83,7 +83,7 @@ def test_a_loss_of_the_models_own_is_used() -> None:
     assert_close(found.influence, expected)
 
 
-def test_the_weight_decay_of_adamw_is_no_curvature() -> None:
+def test_the_weight_decay_of_adamw_is_not_curvature() -> None:
     problem = {"optimizer": "adamw", "weight_decay": 0.5, "learning_rate": 0.01}
     found = Kronfluence(damping=0.01).estimate(small_problem(**problem))
     assert_close(found.influence, brute_force.influence(small_problem(**problem), "ekfac", damping=0.01)[0])
@@ -97,7 +97,7 @@ def test_scores_of_several_runs_are_averaged() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_influbenchs_basis_is_nearer_to_the_exact_fisher_matrix(seed: int) -> None:
-    """In every layer: K-FAC's matrix is farther off than EK-FAC in K-FAC's basis, and that than in Shampoo's."""
+    """In every layer, K-FAC is farther off than EK-FAC in K-FAC's basis, which is farther off than in Shampoo's."""
     network = Network(small_problem(blobs(60, 20, seed=seed), seed=seed, epochs=10))
     for weights, rows in at_every_label(network).values():
         exact = _moment(rows.gradients.flatten(1), weights)
@@ -115,7 +115,7 @@ def test_influbenchs_basis_is_nearer_to_the_exact_fisher_matrix(seed: int) -> No
 
 @pytest.mark.parametrize("seed", range(3))
 def test_kfac_of_a_convolution_lacks_the_number_of_positions(seed: int) -> None:
-    """The exact matrix is some 80 times as large; 64 times as large, K-FAC's is nearer to it."""
+    """The exact matrix is about 80 times as large; multiplied by 64, K-FAC's matrix is nearer to it."""
     network = Network(small_problem(pictures(seed=seed), Cnn(channels=(4,)), batch_size=4, seed=seed))
     rows = network.rows(*network.drawn("covariance", 30))["0"]
     n_positions, kfac = rows.inputs.shape[1], factor("kfac", rows, rows)

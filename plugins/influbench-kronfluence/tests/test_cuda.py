@@ -1,4 +1,4 @@
-"""A GPU finds what the CPU finds, up to rounding."""
+"""Scores on a GPU equal scores on the CPU, up to rounding."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from influbench.testing import small_problem
 
 from influbench_kronfluence.estimator import Kronfluence
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is not a GPU here")
 
 
 @pytest.mark.parametrize("strategy", ["ekfac", "kfac", "diagonal", "identity"])

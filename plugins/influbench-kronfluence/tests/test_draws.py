@@ -1,4 +1,4 @@
-"""Labels follow what the network predicts, and lead to the exact Fisher matrix."""
+"""Labels follow the network's predictions, and lead to the exact Fisher matrix."""
 
 import pytest
 import torch
@@ -32,13 +32,13 @@ def test_a_label_follows_the_id_of_its_example() -> None:
 
 
 def test_the_error_of_the_fisher_matrix_falls_with_the_root_of_the_draws() -> None:
-    """Of its diagonal, on average: 71 % of its norm with one draw, 19 % with 16, 5 % with 256."""
+    """The mean error of its diagonal is 71% of its norm with one draw, 19% with 16, 5% with 256."""
     errors = torch.stack([_errors(n_draws) for n_draws in (1, 16, 256)])
     assert errors.tolist() == pytest.approx([0.71, 0.19, 0.05], abs=0.01)
 
 
 def _errors(n_draws: int) -> Tensor:
-    """Mean over 12 seeds, relative to the norm."""
+    """The mean error over 12 seeds, relative to the norm."""
     problem = small_problem()
     network = Network(problem)
     weights, rows = at_every_label(network)["1"]

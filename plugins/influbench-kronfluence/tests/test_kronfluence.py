@@ -1,4 +1,4 @@
-"""kronfluence alone: what it gets right, and what it gets wrong without a word. The estimator refuses the latter."""
+"""Kronfluence itself: where it is right, and where it is silently wrong and the estimator is unsupported."""
 
 import copy
 import gc
@@ -16,7 +16,7 @@ from networks import ByHand, Positions, Tied, Twice, convolution, normed, percep
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-# the estimator silences it, and here it is kronfluence alone
+# the estimator silences it, but these tests call kronfluence itself
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.cuda.amp.GradScaler:FutureWarning")
 
 
@@ -49,7 +49,7 @@ WRONG: dict[str, tuple[Callable[[int, int], nn.Module], tuple[int, ...]]] = {
 
 
 class Squares(Task):  # type: ignore[misc]
-    """The sum of squared outputs is both loss and measure."""
+    """A task whose loss and measure are the sum of squared outputs."""
 
     def compute_train_loss(self, batch: list[Tensor], model: nn.Module, sample: bool = False) -> Tensor:
         return model(batch[0]).square().sum()
@@ -84,13 +84,13 @@ def test_right(name: str) -> None:
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong(name: str) -> None:
-    """By 2 % to 35 % of the largest product."""
+    """Products are wrong by 2% to 35% of the largest product."""
     found, expected = products(*WRONG[name])
     assert (found - expected).abs().max() > 0.02 * expected.abs().max()
 
 
-def test_wrong_for_a_layer_that_runs_twice_even_if_told() -> None:
-    """Its pairwise scores keep the last use of a layer alone; self-influence adds up all uses."""
+def test_wrong_for_a_layer_that_runs_twice_even_if_declared() -> None:
+    """Its pairwise scores include only the last use of a layer; self-influence adds up all uses."""
     found, expected = products(Twice, VECTORS, has_shared_parameters=True)
     assert (found - expected).abs().max() > 0.02 * expected.abs().max()
 

@@ -1,4 +1,4 @@
-"""Where it cannot run it says why, in a sentence."""
+"""If it cannot run, it says why, in a sentence."""
 
 from importlib.metadata import PackageNotFoundError
 
@@ -31,15 +31,15 @@ def test_nothing_keeps_it_from_a_perceptron() -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (normed, "kronfluence knows the parameters of Linear and Conv2d only, and would leave out 1.bias, 1.weight"),
+        (normed, "kronfluence supports the parameters of Linear and Conv2d only, and would leave out 1.bias, 1.weight"),
         (
             subclassed,
-            "kronfluence knows the parameters of Linear and Conv2d only, and would leave out 0.bias, 0.weight",
+            "kronfluence supports the parameters of Linear and Conv2d only, and would leave out 0.bias, 0.weight",
         ),
-        (frozen_bias, "kronfluence takes the whole of a layer, and 0.bias is frozen"),
-        (Twice, "kronfluence needs layers that run once, by their own call, and first is used 2 times"),
-        (ByHand, "kronfluence needs layers that run once, by their own call, and first is used 2 times"),
-        (Folded, "kronfluence needs examples along the first axis, and each has another one there"),
+        (frozen_bias, "kronfluence uses all parameters of a layer, but 0.bias is frozen"),
+        (Twice, "kronfluence needs layers that run once, by their own call, but first is used 2 times"),
+        (ByHand, "kronfluence needs layers that run once, by their own call, but first is used 2 times"),
+        (Folded, "kronfluence needs examples along the first axis, but each has another axis there"),
     ],
 )
 def test_networks(make: type[nn.Module], reason: str) -> None:
@@ -49,14 +49,14 @@ def test_networks(make: type[nn.Module], reason: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"groups": 2}, "kronfluence averages over the groups of a convolution, and 1 has 2"),
+        ({"groups": 2}, "kronfluence averages over the groups of a convolution, but 1 has 2"),
         (
             {"padding": 1, "padding_mode": "circular"},
-            "kronfluence pads with zeros, and 1 pads with padding_mode='circular'",
+            "kronfluence pads with zeros, but 1 has padding_mode='circular'",
         ),
         (
             {"padding": "same", "kernel_size": 2},
-            "kronfluence pads all sides alike, and 1 cannot with padding='same' and an even kernel",
+            "kronfluence pads all sides alike, but 1 has padding='same' and an even kernel",
         ),
     ],
 )
@@ -68,14 +68,12 @@ def test_convolutions(settings: dict[str, object], reason: str) -> None:
 
 def test_shared_weights() -> None:
     reason = Kronfluence().unsupported(small_problem(model=Made(Tied)))
-    assert reason == "kronfluence takes first.weight, second.weight for parameters of their own, and they are one"
+    assert reason == "kronfluence treats first.weight, second.weight as separate parameters, but they are shared"
 
 
 def test_labels_are_not_drawn_for_a_loss_that_is_not_known() -> None:
     problem = small_problem(model=OwnLoss(perceptron))
-    assert (
-        Kronfluence().unsupported(problem) == "labels cannot be drawn for a loss of the model's own; use labels=given"
-    )
+    assert Kronfluence().unsupported(problem) == "labels cannot be drawn for a model's own loss; use labels=given"
     assert Kronfluence(labels="given").unsupported(problem) is None
     assert Kronfluence("identity").unsupported(problem) is None
 
@@ -97,10 +95,10 @@ def test_kronfluence_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("found", ["0.9.3", "1.0.0", "1.1.0", "2.0"])
-def test_versions_that_were_not_tried(monkeypatch: pytest.MonkeyPatch, found: str) -> None:
+def test_untested_versions(monkeypatch: pytest.MonkeyPatch, found: str) -> None:
     monkeypatch.setattr("influbench_kronfluence.reasons.version", lambda _: found)
     reason = Kronfluence().unsupported(small_problem())
-    assert reason == f"kronfluence {found} has not been tried; install it with: pip install 'kronfluence>=1.0.1,<1.1'"
+    assert reason == f"kronfluence {found} is untested; install it with: pip install 'kronfluence>=1.0.1,<1.1'"
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

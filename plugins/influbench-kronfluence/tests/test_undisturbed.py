@@ -1,4 +1,4 @@
-"""What kronfluence does to a process is undone. The contract suite looks at generators and settings."""
+"""Kronfluence's side effects on the process are undone. The contract suite checks generators and settings."""
 
 import gc
 import os

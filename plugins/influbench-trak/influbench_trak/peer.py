@@ -1,4 +1,4 @@
-"""What traker is given, and what it must not leave behind."""
+"""Traker's inputs, and the removal of its side effects."""
 
 import io
 import logging
@@ -16,29 +16,29 @@ from torch import Tensor, nn
 SUPPORTED = "traker>=0.3.2,<0.4"
 
 _NUMBERS = 2**26  # entries of per-example gradients, or of a projection, held at a time
-_SILENT = 100  # a level of logging above all that are used
+_SILENT = 100  # a level of logging above all levels in use
 _LOGGERS = ("TRAK", "STORE", "ScoreComputer")
 
 
 def obstacle() -> str | None:
-    """Why traker cannot be used here, in one sentence, or None."""
+    """The reason why traker cannot be used here, in one sentence, or None."""
     try:
         found = version("traker")
     except PackageNotFoundError:
         return f"traker is not installed; pip install '{SUPPORTED}'"
     numbers = [int(number) for number in findall(r"\d+", found)[:3]]
     if not [0, 3, 2] <= numbers < [0, 4]:
-        return f"traker {found} is installed, which was not tried; pip install '{SUPPORTED}'"
+        return f"traker {found} is installed, which is untested; pip install '{SUPPORTED}'"
     return None
 
 
 def n_parameters(problem: Problem) -> int:
-    """How many numbers training moves, and traker differentiates by."""
+    """The number of trained parameters, by which traker differentiates."""
     return sum(p.numel() for name, p in problem.initial_parameters(0).items() if name in problem.trainable)
 
 
 def projector(problem: Problem, *, n_projected: int, seed: int) -> Any:
-    """Random signs, drawn in blocks that fit."""
+    """A projector with random signs, drawn in blocks that fit into memory."""
     from trak.projectors import BasicProjector, ProjectionType
 
     return BasicProjector(
@@ -53,9 +53,9 @@ def projector(problem: Problem, *, n_projected: int, seed: int) -> Any:
 
 
 def traker(module: nn.Module, projector: Any, *, n_train: int, folder: str, device: str) -> Any:
-    """A TRAKer for classes, in float32 and on this device, where its defaults are float16 and a GPU.
+    """A TRAKer for classes, in float32 and on this device; its defaults are float16 and a GPU.
 
-    It takes over what it finds in `folder`, which has to be empty.
+    It reuses any files in `folder`, which must therefore be empty.
     """
     from trak import TRAKer
 
@@ -72,7 +72,7 @@ def traker(module: nn.Module, projector: Any, *, n_train: int, folder: str, devi
 
 
 def batches(split: Split, *, n_numbers: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Inputs and labels, of so many examples at a time that a gradient of `n_numbers` can be held for each."""
+    """Inputs and labels in parts, small enough to hold a gradient of `n_numbers` for each example."""
     size = max(1, _NUMBERS // n_numbers)
     for start in range(0, len(split), size):
         rows = slice(start, start + size)
@@ -81,7 +81,7 @@ def batches(split: Split, *, n_numbers: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 @contextmanager
 def workplace() -> Iterator[str]:
-    """An empty folder for traker; within, its progress bars are not shown, and afterwards its loggers are as before."""
+    """An empty folder for traker. Its progress bars are hidden in the context, and its loggers restored afterwards."""
     root, loggers = logging.getLogger(), [logging.getLogger(name) for name in _LOGGERS]
     handlers, levels = list(root.handlers), [logger.level for logger in loggers]
     # files that are still mapped into memory cannot be deleted on Windows

@@ -12,7 +12,7 @@ from influbench_trak import peer
 
 
 def margin_gradients(problem: Problem, parameters: Mapping[str, Tensor], split: Split) -> Tensor:
-    """(n, n_parameters) by the parameters that training moves."""
+    """Gradients of margins by the trained parameters, (n, n_parameters)."""
     leaves = {name: p.detach().clone() for name, p in parameters.items()}
     trained = [p.requires_grad_() for name, p in leaves.items() if name in problem.trainable]
     margins = problem.measured(problem.forward(leaves, split.inputs), split.labels, measure="margin")
@@ -21,14 +21,14 @@ def margin_gradients(problem: Problem, parameters: Mapping[str, Tensor], split: 
 
 
 def signs(problem: Problem, *, n_projected: int, network: int) -> Tensor:
-    """(n_parameters, n_projected)"""
+    """Random signs, (n_parameters, n_projected)."""
     projector = peer.projector(problem, n_projected=n_projected, seed=derive(problem.seed, "projection"))
     return projector.project(torch.eye(peer.n_parameters(problem), dtype=torch.float64), model_id=network)
 
 
 @dataclass(frozen=True)
 class OfNetworks:
-    """What TRAK takes the mean of, network by network."""
+    """The terms of TRAK's mean over networks."""
 
     scores: Tensor  # (n_models, n_train, n_test) without Q
     inverse_sizes: Tensor  # (n_models,) mean absolute entries of the inverses
@@ -39,7 +39,7 @@ class OfNetworks:
         return self.scores.mean(0) * self.weights[:, None]
 
     def scaled_mean(self) -> Tensor:
-        """The same after each network's inverse has been divided by its size."""
+        """The mean after each network's inverse has been divided by its size."""
         return (self.scores / self.inverse_sizes[:, None, None]).mean(0) * self.weights[:, None]
 
 

@@ -1,4 +1,4 @@
-"""Who is right about TRAK: traker as it is called here, influbench's own, and the formula written out."""
+"""Agreement on TRAK: traker as called here, influbench's own estimator, and the formula written out."""
 
 import by_hand
 import pytest
@@ -39,7 +39,7 @@ def estimated(selector, **problem):
 
 
 def difference_in_shape(found, expected):
-    """Of the largest entry, after the best common scale has been taken out."""
+    """The largest difference, relative to the largest entry, after the best common scale has been removed."""
     scaled = expected * float((found * expected).sum() / expected.square().sum())
     return float((found - scaled).abs().max() / scaled.abs().max())
 
@@ -84,7 +84,7 @@ def test_gradients_that_span_too_few_directions_are_an_error():
 @pytest.mark.parametrize(
     ("fields", "problem", "reason"),
     [
-        ({}, {"data": line()}, "regression has no margin to linearise"),
+        ({}, {"data": line()}, "regression does not have a margin to linearize"),
         ({}, {}, "a projection to 128 numbers is wider than the 75 parameters"),
         (
             {"n_projected": 21},

@@ -1,4 +1,4 @@
-"""Traker is imported when it is needed, in versions that were tried, and leaves nothing behind."""
+"""Traker is imported when it is needed, in tested versions, and its side effects are removed."""
 
 import logging
 import subprocess
@@ -19,7 +19,7 @@ from influbench_trak.estimator import Traker
 SMALL = Traker(n_projected=8)
 
 
-def test_a_missing_traker_is_said_in_a_sentence(monkeypatch):
+def test_a_missing_traker_is_reported_in_a_sentence(monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 
@@ -31,12 +31,12 @@ def test_a_missing_traker_is_said_in_a_sentence(monkeypatch):
 def test_other_versions_are_refused(version, monkeypatch):
     monkeypatch.setattr(peer, "version", lambda _name: version)
     assert SMALL.unsupported(small_problem()) == (
-        f"traker {version} is installed, which was not tried; pip install 'traker>=0.3.2,<0.4'"
+        f"traker {version} is installed, which is untested; pip install 'traker>=0.3.2,<0.4'"
     )
 
 
 @pytest.mark.parametrize("version", ["0.3.2", "0.3.10"])
-def test_later_fixes_are_taken(version, monkeypatch):
+def test_later_fixes_are_accepted(version, monkeypatch):
     monkeypatch.setattr(peer, "version", lambda _name: version)
     assert SMALL.unsupported(small_problem()) is None
 
@@ -73,13 +73,13 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-# What traker does that the adapter has to know.
+# Behavior of traker that the adapter depends on.
 
 DATA = blobs()
 
 
 def make(folder, seed, **options):
-    """A TRAKer with a linear module, and that module's parameters."""
+    """A TRAKer with a linear module, and the parameters of the module."""
     from trak import TRAKer
     from trak.projectors import BasicProjector
 
