@@ -67,6 +67,14 @@ def test_bernoulli_keeps_its_probability_and_does_not_repeat_over_ids() -> None:
     assert len({tuple(row.tolist()) for row in bernoulli(hash_integers(1, ids, units), 0.5)}) == len(ids)
 
 
+def test_bernoulli_counts_53_bits_below_its_probability() -> None:
+    """As unsigned numbers: half of all bits are below 2^63, which itself is not."""
+    bits = torch.tensor([0, 2**63 - 1, -(2**63), -1])
+    assert bernoulli(bits, 0.5).tolist() == [True, True, False, False]
+    assert bernoulli(bits, 0.0).tolist() == [False] * 4
+    assert bernoulli(bits, 1.0).tolist() == [True] * 4
+
+
 ROOT = 987_654_321
 
 
