@@ -67,6 +67,14 @@ def test_bernoulli_keeps_its_probability_and_does_not_repeat_over_ids() -> None:
     assert len({tuple(row.tolist()) for row in bernoulli(hash_integers(1, ids, units), 0.5)}) == len(ids)
 
 
+def test_bernoulli_counts_53_bits_below_its_probability() -> None:
+    """As unsigned numbers: half of all bits are below 2^63, which itself is not."""
+    bits = torch.tensor([0, 2**63 - 1, -(2**63), -1])
+    assert bernoulli(bits, 0.5).tolist() == [True, True, False, False]
+    assert bernoulli(bits, 0.0).tolist() == [False] * 4
+    assert bernoulli(bits, 1.0).tolist() == [True] * 4
+
+
 ROOT = 987_654_321
 
 
@@ -91,7 +99,7 @@ def test_no_two_roles_share_initial_parameters(monkeypatch: pytest.MonkeyPatch, 
     role = ""
     original = Trainer.initial_parameters
     assert of.trainer.stack_width  # timed before anybody is watched
-    assert of.ground_truth.key
+    assert of.judged.ground_truth.key
 
     def note(self: Trainer, seed: int) -> object:
         asked.setdefault(role, set()).add(seed)
@@ -99,7 +107,7 @@ def test_no_two_roles_share_initial_parameters(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(Trainer, "initial_parameters", note)
     role = "truth"
-    list(gather(replace(of.ground_truth, n_seeds=3), stored_in(tmp_path)))
+    list(gather(replace(of.judged.ground_truth, n_seeds=3), stored_in(tmp_path)))
     for candidate in of.candidates:
         for repeat, problem in enumerate(candidate.problems):
             role = f"{candidate.selector.name} {repeat}"

@@ -61,16 +61,18 @@ def test_mask_bits_never_change() -> None:
 
 def test_groups_and_balanced_numbers_come_from_the_hash_of_an_id() -> None:
     """In Python integers: an example's group, the order of its units, and whether it has one unit more."""
+    one = slice(0, 1)
     for example in (3, 10**8, 2**62):
-        ids, one = torch.tensor([example]), slice(0, 1)
+        ids = torch.tensor([example])
         group = reference_hash(derive(11, "group"), example) % 5
         units = [reference_hash(derive(11, "site", "2"), group, unit) for unit in range(16)]
         grouped = HashedMasks([11], {"2": 16}, n_groups=5).bits("2", ids, one)[0, 0]
         assert grouped.tolist() == [unit % 2**64 >> 11 < 2**52 for unit in units]
-        units = [reference_hash(derive(11, "site", "2"), example, unit) for unit in range(7)]
+    for example in range(20):
+        units = [reference_hash(derive(11, "site", "2"), example, unit) for unit in range(9)]
         chance = reference_hash(derive(11, "number", "2"), example) % 2**64 >> 11
-        n_drawn = 2 + (chance < int((0.3 * 7 - 2) * 2**53))
-        balanced = HashedMasks([11], {"2": 7}, 0.3, balanced=True).bits("2", ids, one)[0, 0]
+        n_drawn = 4 + (chance < 2**52)  # 4.5 on average
+        balanced = HashedMasks([11], {"2": 9}, 0.5, balanced=True).bits("2", torch.tensor([example]), one)[0, 0]
         assert balanced.tolist() == [unit in sorted(units)[:n_drawn] for unit in units]
 
 
