@@ -76,7 +76,7 @@ def test_answers_after_earlier_steps_are_those_of_the_same_trainings_cut_short(t
     assert torch.equal(earlier.weights, bank.weights)
     for model in range(3):
         seeds, weights = [derive(3, "model", model)], bank.weights[model : model + 1]
-        alone = of.train(seeds, weights, normalizer="kept", checkpoints=[2])
+        alone = of.train(of.course(weights, seeds=seeds, normalizer="kept", checkpoints=[2]))
         torch.testing.assert_close(earlier.on_test[model], alone.measured(of.data.test, step=2)[0], rtol=1e-9, atol=0)
         torch.testing.assert_close(earlier.on_train[model], alone.measured(of.data.train, step=2)[0], rtol=1e-9, atol=0)
     assert not torch.allclose(earlier.on_test, bank.on_test)
@@ -106,7 +106,8 @@ def test_a_repeat_has_the_same_subsets_and_seeds_of_its_own(tmp_path: Path) -> N
     )
     assert torch.equal(first.weights, again.weights)
     for model in range(2):
-        alone = of.train([derive(3, "model, repeat 2", model)], again.weights[model : model + 1], normalizer="kept")
+        seeds, weights = [derive(3, "model, repeat 2", model)], again.weights[model : model + 1]
+        alone = of.train(of.course(weights, seeds=seeds, normalizer="kept"))
         torch.testing.assert_close(again.on_test[model], alone.measured(of.data.test)[0], rtol=1e-9, atol=1e-12)
 
 

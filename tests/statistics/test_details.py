@@ -304,7 +304,7 @@ def test_the_agreement_is_scipys_and_the_share_of_the_ceiling_its_ratio() -> Non
 
 
 def test_a_statistic_is_a_correlation_with_its_interval_or_unknown() -> None:
-    found = Yardstick(effects(), whole_table(N_TRAIN, N_TEST)).agreement(scored()).spearman
+    found = Yardstick(effects(), whole_table(N_TRAIN, N_TEST)).agreement(scored()).value
     assert found is not None
     assert statistic(found) == found.correlation_interval()
     assert statistic(None) == UNKNOWN
