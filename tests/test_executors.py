@@ -112,7 +112,7 @@ def same_bytes(one: dict[str, dict[str, torch.Tensor]], other: dict[str, dict[st
 @pytest.fixture
 def by_one_thread(tmp_path: Path) -> tuple[GroundTruth, dict[str, dict[str, torch.Tensor]]]:
     """A truth that takes a few seconds, as computed here with one thread."""
-    of = trainer(blobs(n_train=200, n_test=30), dtype=torch.float32, epochs=30, batch_size=10)
+    of = trainer(blobs(n_train=200, n_test=30), dtype=torch.float32, epochs=8, batch_size=10)
     # Room for 8 networks: the width of a stack is timed in each process, and wider stacks round otherwise.
     ground_truth = GroundTruth(replace(of, memory=8 * of.replica_bytes), 0)
     threads = torch.get_num_threads()
