@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
+from typing import Any, TypeVar
 from unittest import SkipTest
 
 from influbench.errors import EscapedError, InflubenchError, PluginError, did_you_mean, type_and_message
 from influbench.isolation import isolated
-from influbench.registry import changed_on_import
+from influbench.registry import ROLES, Kind, changed_on_import, installed, parse_selector
 from influbench.results import CheckOutcome
+
+T = TypeVar("T")
 
 
 class ContractError(AssertionError):
@@ -121,6 +123,13 @@ def assert_unchanged(changed: Sequence[str], owner: type, what: str) -> None:
         raise ContractError(f"{what} changed {' and '.join(changed)}")
     if on_import := changed_on_import(owner):
         raise ContractError(f"its import changed {' and '.join(on_import)}")
+
+
+def instance(kind: Kind, given: str | T) -> T:
+    """The plugin to check: what is given, or what its selector makes."""
+    made: T = installed().create(kind, parse_selector(given)) if isinstance(given, str) else given
+    assert isinstance(made, ROLES[kind].contract)
+    return made
 
 
 def checks_of(promises: Sequence[Promise], subject: Any, plugin: Any) -> list[Check]:

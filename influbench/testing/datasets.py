@@ -5,8 +5,7 @@ import torch
 from influbench.api import Data, Dataset, Model, Split
 from influbench.engine.soundness import check_model
 from influbench.process import changes
-from influbench.registry import installed, parse_selector
-from influbench.testing.checks import Check, ContractError, Promise, assert_unchanged, checks_of
+from influbench.testing.checks import Check, ContractError, Promise, assert_unchanged, checks_of, instance
 from influbench.testing.problems import loaded, small_trainer, some_of
 
 _SEEDS = (1, 2)
@@ -17,15 +16,13 @@ def dataset_checks(dataset: str | Dataset, *, model: str | Model | None = None) 
 
     With a `model`, one more check trains it on these data. `Dataset.exempt` declares exceptions.
     """
-    if isinstance(dataset, str):
-        dataset = installed().create("dataset", parse_selector(dataset))
-    assert isinstance(dataset, Dataset)
+    dataset = instance("dataset", dataset)
     promises = _PROMISES if model is None else [*_PROMISES, _trains(model)]
     return checks_of(promises, dataset, dataset)
 
 
 def _trains(model: str | Model) -> Promise:
-    made: Model = installed().create("model", parse_selector(model)) if isinstance(model, str) else model
+    made = instance("model", model)
 
     def test(dataset: Dataset) -> None:
         check_model(small_trainer(some_of(loaded(dataset)), made, dtype=torch.float32))

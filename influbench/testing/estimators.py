@@ -14,7 +14,6 @@ from influbench.isolation import isolated
 from influbench.models.cnn import Cnn
 from influbench.problem import TrainingProblem
 from influbench.process import changes
-from influbench.registry import installed, parse_selector
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
 from influbench.testing.checks import (
     Check,
@@ -24,6 +23,7 @@ from influbench.testing.checks import (
     assert_unchanged,
     checks_of,
     described,
+    instance,
 )
 from influbench.testing.known_effects import effects_on_classes, effects_on_regression
 from influbench.testing.problems import blobs, line, permuted, pictures, small_problem
@@ -41,9 +41,7 @@ def estimator_checks(estimator: str | Estimator, *, tolerance: float = _TOLERANC
 
     Scores that have to agree may differ by `tolerance` times the largest score. `Estimator.exempt` declares exceptions.
     """
-    if isinstance(estimator, str):
-        estimator = installed().create("estimator", parse_selector(estimator))
-    assert isinstance(estimator, Estimator)
+    estimator = instance("estimator", estimator)
     return checks_of(_PROMISES, _Subject(estimator, tolerance), estimator)
 
 

@@ -19,7 +19,6 @@ from influbench.api import Executor, Shard
 from influbench.errors import TrainingError
 from influbench.executors.here import Here
 from influbench.process import settings_kept
-from influbench.registry import installed, parse_selector
 from influbench.resources import Resources
 from influbench.shards import gather
 from influbench.store.cache import Cache
@@ -31,6 +30,7 @@ from influbench.testing.checks import (
     assert_unchanged,
     checks_of,
     described,
+    instance,
 )
 from influbench.testing.problems import small_trainer
 from influbench.truth.leave_one_out import GroundTruth
@@ -45,9 +45,7 @@ def executor_checks(executor: str | Executor) -> list[Check]:
 
     All of them use the same instance, and the last one closes it. `Executor.exempt` declares exceptions.
     """
-    if isinstance(executor, str):
-        executor = installed().create("executor", parse_selector(executor))
-    assert isinstance(executor, Executor)
+    executor = instance("executor", executor)
     return checks_of(_PROMISES, executor, executor)
 
 

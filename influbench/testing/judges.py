@@ -12,7 +12,6 @@ from torch import Tensor
 from influbench.api import Column, Estimate, Judge
 from influbench.engine.seats import Seat, seated
 from influbench.process import changes
-from influbench.registry import installed, parse_selector
 from influbench.shards import trained
 from influbench.statistics.yardsticks import Yardstick
 from influbench.testing.checks import (
@@ -22,6 +21,7 @@ from influbench.testing.checks import (
     Promise,
     assert_unchanged,
     checks_of,
+    instance,
 )
 from influbench.testing.problems import blobs, line, scratch, small_judged_problem
 from influbench.truth.judged_problem import TruthProblem
@@ -35,9 +35,7 @@ def judge_checks(judge: str | Judge) -> list[Check]:
     The checks use small problems of influbench, one with classes (some labels wrong) and one for regression.
     `Judge.exempt` declares exceptions.
     """
-    if isinstance(judge, str):
-        judge = installed().create("judge", parse_selector(judge))
-    assert isinstance(judge, Judge)
+    judge = instance("judge", judge)
     return checks_of(_PROMISES, _Subject(judge), judge)
 
 

@@ -12,7 +12,6 @@ from influbench.engine.rehearsal import Rehearsal
 from influbench.engine.soundness import REQUIREMENTS, Requirement, checked_recipe
 from influbench.isolation import isolated
 from influbench.process import changes
-from influbench.registry import installed, parse_selector
 from influbench.testing.checks import (
     Check,
     ContractError,
@@ -21,6 +20,7 @@ from influbench.testing.checks import (
     assert_unchanged,
     checks_of,
     described,
+    instance,
 )
 from influbench.testing.problems import blobs, line, loaded, pictures, small_trainer, some_of
 from influbench.training.loop import Trainer
@@ -39,15 +39,13 @@ def model_checks(model: str | Model, *, dataset: str | Dataset | None = None) ->
     The checks use influbench's small data sets on which it can be built, or a few examples of `dataset`.
     `Model.exempt` declares exceptions.
     """
-    if isinstance(model, str):
-        model = installed().create("model", parse_selector(model))
-    assert isinstance(model, Model)
+    model = instance("model", model)
     return checks_of(_PROMISES, _Subject(model, _DATA if dataset is None else _of(dataset)), model)
 
 
 def _of(dataset: str | Dataset) -> Mapping[str, Callable[[], Data]]:
     name = str(dataset)
-    made: Dataset = installed().create("dataset", parse_selector(dataset)) if isinstance(dataset, str) else dataset
+    made = instance("dataset", dataset)
     few = some_of(loaded(made))
     return {name: lambda: few}
 

@@ -14,8 +14,7 @@ from influbench.engine.update_rules import (
     step_faults,
 )
 from influbench.process import changes
-from influbench.registry import installed, parse_selector
-from influbench.testing.checks import Check, ContractError, Promise, assert_unchanged, checks_of
+from influbench.testing.checks import Check, ContractError, Promise, assert_unchanged, checks_of, instance
 from influbench.training.optimizers.sgd import Sgd
 from influbench.training.schedules.constant import Constant
 from influbench.training.updates import UpdateRule
@@ -29,9 +28,7 @@ def optimizer_checks(optimizer: str | Optimizer) -> list[Check]:
 
     The checks take a few steps on a matrix and a vector, in a stack of two. `Optimizer.exempt` declares exceptions.
     """
-    if isinstance(optimizer, str):
-        optimizer = installed().create("optimizer", parse_selector(optimizer))
-    assert isinstance(optimizer, Optimizer)
+    optimizer = instance("optimizer", optimizer)
     return checks_of(_OF_OPTIMIZERS, optimizer, optimizer)
 
 
@@ -40,9 +37,7 @@ def schedule_checks(schedule: str | Schedule) -> list[Check]:
 
     `Schedule.exempt` declares exceptions.
     """
-    if isinstance(schedule, str):
-        schedule = installed().create("schedule", parse_selector(schedule))
-    assert isinstance(schedule, Schedule)
+    schedule = instance("schedule", schedule)
     return checks_of(_OF_SCHEDULES, schedule, schedule)
 
 
