@@ -26,7 +26,7 @@ class Seat:
 
     name: str  # the selector
     supplied: str  # the selector, and by whom unless it is influbench's own
-    judge: Judge | None
+    judge: Judge
     problem: JudgedProblem
     columns: Sequence[Column] = ()
     works: Sequence[Work[Any]] = ()
@@ -46,14 +46,12 @@ class Seat:
     @property
     def derives_scores(self) -> bool:
         """True if the judge has its own rule for the part of an estimate that is compared."""
-        return self.judge is not None and type(self.judge).scores is not Judge.scores
+        return type(self.judge).scores is not Judge.scores
 
     def yardsticks(self, trained: Sequence[Any], step: int) -> dict[str, Yardstick]:
         """The yardsticks after this step, by column. Raises JudgeError, and whatever the judge raises."""
-        judge = self.judge
-        assert judge is not None
         with self.apart("yardsticks"):
-            found: object = judge.yardsticks(self.problem, trained, step=step)
+            found: object = self.judge.yardsticks(self.problem, trained, step=step)
         if not isinstance(found, Mapping):
             raise JudgeError(f"yardsticks returned a {type(found).__name__}, expected a mapping of keys to Yardsticks")
         known = {column.key for column in self.columns}
@@ -68,10 +66,8 @@ class Seat:
 
     def held(self, estimate: Estimate, column: Column, yardstick: Yardstick) -> Tensor | None:
         """The part of an estimate that is compared in this column, (n_rows, n_columns). Raises as `yardsticks` does."""
-        judge = self.judge
-        assert judge is not None
         with self.apart("scores"):
-            scores: object = judge.scores(estimate, column)
+            scores: object = self.judge.scores(estimate, column)
         if scores is None:
             return None
         if not isinstance(scores, Tensor):
@@ -86,10 +82,8 @@ class Seat:
 
     def estimand(self, trained: Sequence[Any]) -> str:
         """The judge's estimand, in words."""
-        judge = self.judge
-        assert judge is not None
         with self.apart("estimand"):
-            return printable(str(judge.estimand(self.problem, trained)))
+            return printable(str(self.judge.estimand(self.problem, trained)))
 
 
 def seated(name: str, supplied: str, judge: Judge, problem: JudgedProblem, *, pristine: Pristine | None = None) -> Seat:
