@@ -1,9 +1,13 @@
 """Reasons why an estimator or a judge gives no result, in words that a report can show."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-from influbench.errors import InflubenchError, first_line, type_and_message
+from influbench.errors import InflubenchError, PluginError, first_line, type_and_message
+from influbench.isolation import isolated
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -20,3 +24,14 @@ def in_words(error: BaseException, who: str = "") -> str:
     if isinstance(error, InflubenchError):
         return f"{who}: {first_line(error)}" if who else first_line(error)
     return f"{who} raised {type_and_message(error)}" if who else type_and_message(error)
+
+
+def called(who: str, call: Callable[[], T], *, seed: int | None = None) -> T:
+    """The result of a plugin's code; PluginError if it raises anything that is not influbench's own."""
+    try:
+        with isolated(seed):
+            return call()
+    except InflubenchError:
+        raise
+    except Exception as error:
+        raise PluginError(in_words(error, who)) from error

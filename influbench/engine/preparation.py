@@ -11,7 +11,7 @@ from influbench.api import Data, Dataset, Estimator, Judge, Model, Recipe
 from influbench.engine.boundary import Pristine, checked_data
 from influbench.engine.estimating import refusal
 from influbench.engine.labels import RandomLabels, draw_labels
-from influbench.engine.obstacles import Obstacle, in_words
+from influbench.engine.obstacles import Obstacle, called, in_words
 from influbench.engine.seats import Seat, seated
 from influbench.engine.soundness import check_model, checked_recipe
 from influbench.engine.update_rules import check_optimizer, check_schedule
@@ -26,7 +26,6 @@ from influbench.errors import (
     printable,
     whole_traceback,
 )
-from influbench.isolation import isolated
 from influbench.measures import available
 from influbench.plan import ALL, Plan, ProblemPlan
 from influbench.problem import TrainingProblem
@@ -78,13 +77,16 @@ def resolved(plan: Plan, registry: Registry) -> Plan:
     What is named besides "all" and among them is there once.
     """
     judges = tuple(str(parse_selector(text)) for text in plan.judges)
-    if twice := [name for name in judges if judges.count(name) > 1]:
-        raise UsageError(f"judge {twice[0]} is named twice; name it once")
+    _check_each_once("judge", judges)
     named = [str(parse_selector(text)) for text in plan.estimators]
-    if twice := [name for name in named if name != ALL and named.count(name) > 1]:
-        raise UsageError(f"estimator {twice[0]} is named twice; name it once")
+    _check_each_once("estimator", [name for name in named if name != ALL])
     names = [name for text in named for name in (registry.names("estimator") if text == ALL else [text])]
     return plan.changed(estimators=tuple(dict.fromkeys(names)), judges=judges)
+
+
+def _check_each_once(kind: str, names: Sequence[str]) -> None:
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"{kind} {twice[0]} is named twice; name it once")
 
 
 def prepare(
@@ -151,7 +153,7 @@ def problem_data(plan: Plan, problem: ProblemPlan, registry: Registry) -> tuple[
     named = parse_selector(problem.dataset)
     dataset: Dataset = registry.create("dataset", named)
     who, seed = registry.supplied("dataset", named), derive(plan.seed, "data")
-    loaded = _try(f"data set {who}", lambda: dataset.load(seed), seed=seed)
+    loaded = called(f"data set {who}", lambda: dataset.load(seed), seed=seed)
     data = checked_data(loaded, name=who, dtype=_dtype(plan))
     return draw_labels(data, fraction=problem.random_labels, seed=derive(plan.seed, "labels"))
 
@@ -317,20 +319,9 @@ def _unsupported(who: str, estimator: Estimator, view: TrainingProblem, pristine
 def _of_model(who: str, call: Callable[[], T], *, noun: str = "model") -> T:
     """The result of code of a model, an optimizer or a schedule; ModelError with its name if it does not fit."""
     try:
-        return _try(f"{noun} {who}", call)
+        return called(f"{noun} {who}", call)
     except ModelError as error:
         raise ModelError(f"{who}: {printable(str(error))}") from error
-
-
-def _try(who: str, call: Callable[[], T], *, seed: int | None = None) -> T:
-    """The result of a plugin's code; PluginError if it raises anything that is not influbench's own."""
-    try:
-        with isolated(seed):
-            return call()
-    except InflubenchError:
-        raise
-    except Exception as error:
-        raise PluginError(in_words(error, who)) from error
 
 
 def _dtype(plan: Plan) -> torch.dtype:

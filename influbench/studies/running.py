@@ -3,15 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.console import Console
 
 from influbench.api import Study
-from influbench.engine.obstacles import in_words
+from influbench.engine.obstacles import called
 from influbench.engine.preparation import resolved
 from influbench.errors import InflubenchError, PluginError, UsageError, first_line
-from influbench.isolation import isolated
 from influbench.plan import Plan
 from influbench.registry import Registry, Selector, installed, schema_of, study_of_schema
 from influbench.registry.parameters import filled
@@ -20,8 +19,6 @@ from influbench.results import Record
 from influbench.settings import filled_from_table
 from influbench.store.run_directory import RunDirectory, new_directory
 from influbench.studies.subjects import check_estimators, subjects_of
-
-T = TypeVar("T")
 
 
 def run_study(
@@ -70,18 +67,18 @@ def ask(
     Raises UsageError before that if the study's settings do not fit, an estimator cannot run, or a problem is invalid.
     """
     registry, resources = registry or installed(), resources or Resources()
-    study, who = settings_of(plan, name, registry), registry.supplied("study", Selector(name, {}))
+    study, who = settings_of(plan, name, registry), _supplied(name, registry)
     _check_record(study, who)
-    planned: object = _called(who, lambda: study.planned(resolved(plan, registry)))
+    planned: object = called(who, lambda: study.planned(resolved(plan, registry)))
     if not isinstance(planned, Plan):
-        raise PluginError(f"study {who} planned {type(planned).__name__}, expected a Plan; return plan.changed(...)")
+        raise PluginError(f"{who} planned {type(planned).__name__}, expected a Plan; return plan.changed(...)")
     subjects = subjects_of(planned, registry, study=name, resources=resources, progress=progress)
-    _called(who, lambda: study.check(planned, subjects))
+    called(who, lambda: study.check(planned, subjects))
     check_estimators(subjects)
     ready()
-    record: object = _called(who, lambda: study.ask(planned, subjects))
+    record: object = called(who, lambda: study.ask(planned, subjects))
     if not isinstance(record, Record) or not isinstance(record, study.record):
-        raise PluginError(f"study {who} found {type(record).__name__}, expected its record, {study.record.__name__}")
+        raise PluginError(f"{who} found {type(record).__name__}, expected its record, {study.record.__name__}")
     return record
 
 
@@ -114,26 +111,20 @@ def print_study(console: Console, record: Record, *, name: str = "", registry: R
     """Print a study's findings at the width of the console. Without a name, use the study with the record's schema."""
     registry = registry or installed()
     name = name or study_of_schema(record.schema_name, registry) or ""  # type: ignore[attr-defined]
-    study, who = registry.load("study", name), registry.supplied("study", Selector(name, {}))
-    for part in _called(who, lambda: list(study.report(record, width=console.width))):  # type: ignore[attr-defined]
+    study, who = registry.load("study", name), _supplied(name, registry)
+    for part in called(who, lambda: list(study.report(record, width=console.width))):  # type: ignore[attr-defined]
         console.print(part)
+
+
+def _supplied(name: str, registry: Registry) -> str:
+    """The study and, unless it is influbench's own, who supplies it, as errors name it."""
+    return f"study {registry.supplied('study', Selector(name, {}))}"
 
 
 def _check_record(study: Study[Any], who: str) -> None:
     """Raise PluginError if the findings of this study could not be read back from a file."""
     if schema_of(type(study)) is None or not issubclass(study.record, Record):
         raise PluginError(
-            f"study {who} has no record with a schema; write `record = ...`, a subclass of influbench.results.Record "
+            f"{who} has no record with a schema; write `record = ...`, a subclass of influbench.results.Record "
             "with a field schema_name"
         )
-
-
-def _called(who: str, call: Callable[[], T]) -> T:
-    """Return what a study's code returns; raise PluginError for any error that is not influbench's own."""
-    try:
-        with isolated():
-            return call()
-    except InflubenchError:
-        raise
-    except Exception as error:
-        raise PluginError(in_words(error, f"study {who}")) from error
