@@ -8,7 +8,7 @@ from torch import Tensor
 from influbench.api import Data, Estimate, Truth
 from influbench.engine.labels import RandomLabels
 from influbench.statistics.correlation import Block
-from influbench.statistics.yardsticks import StatisticName, Yardstick
+from influbench.statistics.yardsticks import Yardstick, statistic_named
 from influbench.store.files import Arrays
 from influbench.store.run_directory import RunDirectory
 
@@ -90,14 +90,13 @@ def yardstick_arrays(yardsticks: Mapping[str, Yardstick], dtype: torch.dtype, de
 
 def read_yardstick(arrays: Arrays, key: str) -> Yardstick | None:
     """One yardstick, with the mean truth as its only seed; None where the column is not stored."""
-    statistics: Mapping[str, StatisticName] = {"spearman": "spearman", "auroc": "auroc"}
-    if arrays.notes.get(key) not in statistics:
+    statistic = statistic_named(arrays.notes.get(key))
+    if statistic is None:
         return None
     tensors = arrays.tensors
     rows = sorted(name for name in tensors if name.startswith(f"{key}/rows/"))
     blocks = [Block(tensors[name], tensors[name.replace("/rows/", "/columns/")]) for name in rows]
     truth = tensors[arrays.notes[f"{key}/truth"]].double()[None]
-    statistic = statistics[arrays.notes[key]]
     return Yardstick(truth, blocks, statistic, weights=tensors.get(f"{key}/weights"), noisy=False)
 
 

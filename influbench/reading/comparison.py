@@ -27,7 +27,7 @@ from influbench.results import (
 from influbench.statistics.differences import differences, letters
 from influbench.statistics.estimation import Estimation
 from influbench.statistics.over_problems import mean_over_problems, mean_rank, rank_bounds, ranks
-from influbench.statistics.yardsticks import MEASUREMENTS, Measurement, Yardstick
+from influbench.statistics.yardsticks import MEASUREMENTS, Measurement, Yardstick, statistic_named
 from influbench.store.files import Arrays
 from influbench.store.run_directory import read_result, read_scores, read_yardsticks, truth_beside
 
@@ -273,8 +273,7 @@ def _column(
 
 def _measurement(column: ColumnRecord) -> Measurement:
     """The measurement of a column; a statistic that this influbench does not know is read as a correlation."""
-    known = {name: measurement for name, measurement in MEASUREMENTS.items() if name == column.statistic}
-    return next(iter(known.values()), MEASUREMENTS["spearman"])
+    return MEASUREMENTS[statistic_named(column.statistic) or "spearman"]
 
 
 def _means(of_problems: Sequence[Estimations], points: Sequence[str]) -> Estimations:

@@ -55,6 +55,11 @@ MEASUREMENTS: dict[StatisticName, Measurement] = {
 }
 
 
+def statistic_named(name: str | None) -> StatisticName | None:
+    """The statistic of this name; None where there is none, as in a file that a later influbench wrote."""
+    return next((known for known in MEASUREMENTS if known == name), None)
+
+
 @dataclass(frozen=True, eq=False)
 class Agreement:
     """The agreement of an estimator's scores with the mean truth; None if undefined."""
