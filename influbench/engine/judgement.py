@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
-from influbench.api import Column, Estimate
+from influbench.api import Column, Estimate, Quantity
 from influbench.engine.obstacles import Obstacle
 from influbench.engine.seats import Seat, attempt, failure
 from influbench.results import UNKNOWN, Agreement, Cell, ColumnRecord, Comparison, CurvePoint, TracePoint, Trust
@@ -14,7 +14,7 @@ from influbench.statistics.differences import Difference, differences, letters
 from influbench.statistics.estimation import Estimation
 from influbench.statistics.yardsticks import Yardstick, statistic
 
-_QUANTITIES = ("influence", "memorization")
+_QUANTITIES = get_args(Quantity)
 _WANTED = (0.5, 0.8, 0.9)  # reliabilities for which the record says how many seeds they take
 
 

@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from torch import Tensor
 
-from influbench.api import Column, Estimate, Judge, JudgedProblem, Work
+from influbench.api import Column, Estimate, Judge, JudgedProblem, Quantity, Work
 from influbench.engine.boundary import Pristine
 from influbench.engine.obstacles import Obstacle, in_words
 from influbench.errors import JudgeError, printable, whole_traceback
@@ -132,7 +132,7 @@ def _check_columns(columns: Sequence[object]) -> None:
             raise JudgeError(f"columns returned a {type(column).__name__}, expected influbench.Column")
         if not isinstance(column.key, str) or not _KEY.fullmatch(column.key):
             raise JudgeError(f"a column has the key {column.key!r}; write letters, digits, '_', '-' and '.' alone")
-        if column.quantity not in ("influence", "memorization"):
+        if column.quantity not in get_args(Quantity):
             raise JudgeError(
                 f"column {column.key!r} has the quantity {column.quantity!r}; write influence or memorization"
             )

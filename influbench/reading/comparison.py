@@ -7,10 +7,12 @@ with the most seeds, so that every difference is between estimators on the same 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from influbench.api import Quantity
 from influbench.engine.judgement import recorded
 from influbench.engine.written import has_derived_scores, held_scores, read_yardstick
 from influbench.errors import UnknownNameError, UsageError, did_you_mean
@@ -45,7 +47,7 @@ class _Scores:
 
     def equal(self, other: "_Scores") -> bool:
         """True if the two are one version: the same scores, or the same in every repeat of both."""
-        return all(_same(self._repeats(name), other._repeats(name)) for name in ("influence", "memorization"))
+        return all(_same(self._repeats(name), other._repeats(name)) for name in get_args(Quantity))
 
     def _repeats(self, quantity: str) -> list[Tensor]:
         return [values for key, values in sorted(self.tensors.items()) if key.partition("@")[0] == quantity]

@@ -23,19 +23,19 @@ def print_checks(console: Console, checked: CheckedPlugin) -> None:
     table.add_column("The contract", ratio=1)
     for outcome in checked.outcomes:
         style = _STYLES[outcome.status]
-        table.add_row(f"  {outcome.name}", Text(outcome.status, style=style), _told(outcome))
+        table.add_row(f"  {outcome.name}", Text(outcome.status, style=style), _contract(outcome))
     console.print(table)
     console.print()
     console.print(Padding(_summary(checked), (0, 2)))
 
 
-def _told(outcome: CheckOutcome) -> Text:
-    told = Text(outcome.promise)
+def _contract(outcome: CheckOutcome) -> Text:
+    text = Text(outcome.promise)
     if outcome.detail:
-        told.append(f"\n{outcome.detail}", style=_STYLES[outcome.status])
+        text.append(f"\n{outcome.detail}", style=_STYLES[outcome.status])
     if outcome.remedy:
-        told.append(f"\nTo fix: {outcome.remedy}.")
-    return told
+        text.append(f"\nTo fix: {outcome.remedy}.")
+    return text
 
 
 def _summary(checked: CheckedPlugin) -> Text:

@@ -20,8 +20,8 @@ def claims_table(rows: Sequence[tuple[str, RenderableType, Verdict | None]]) -> 
     table.add_column("value", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for statement, found, verdict in rows:
-        told = Text(verdict, style=f"bold {_STYLES[verdict]}") if verdict else Text()
-        table.add_row(Name(statement), found, told)
+        shown = Text(verdict, style=f"bold {_STYLES[verdict]}") if verdict else Text()
+        table.add_row(Name(statement), found, shown)
     return table
 
 

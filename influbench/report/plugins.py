@@ -16,12 +16,12 @@ def print_plugins(console: Console, registry: Registry) -> None:
     table.add_column("Version", no_wrap=True)
     table.add_column("Registers", ratio=1)
     for distribution in registry.distributions():
-        told = Text("\n").join(_told(registry, distribution))
-        table.add_row(f"  {distribution.name}", distribution.version, told)
+        text = Text("\n").join(_registered(registry, distribution))
+        table.add_row(f"  {distribution.name}", distribution.version, text)
     console.print(table)
 
 
-def _told(registry: Registry, distribution: Distribution) -> Iterator[Text]:
+def _registered(registry: Registry, distribution: Distribution) -> Iterator[Text]:
     for kind in KINDS:
         entries = [entry for entry in registry.entries if (entry.kind, entry.distribution) == (kind, distribution)]
         if entries:

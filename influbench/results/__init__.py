@@ -1,5 +1,6 @@
 """Findings as records: the schemas of what is written and printed. They hold numbers and words, but not tensors."""
 
+from influbench.api import Quantity
 from influbench.results.checks import CheckedPlugin, CheckOutcome
 from influbench.results.claims import Claim, Verdict
 from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
@@ -13,7 +14,7 @@ from influbench.results.explanations import (
     Strongest,
 )
 from influbench.results.forecasts import Forecast
-from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status, to_json
+from influbench.results.records import UNKNOWN, Record, Statistic, Status, to_json
 from influbench.results.runs import (
     Agreement,
     Cell,

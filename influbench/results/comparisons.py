@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from influbench.results.records import Quantity, Record, Statistic
+from influbench.api import Quantity
+from influbench.results.records import Record, Statistic
 from influbench.results.runs import Comparison
 
 

@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Quantity = Literal["influence", "memorization"]
 Status = Literal["ok", "unsupported", "failed"]
 
 

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from influbench.results.records import UNKNOWN, Quantity, Record, Statistic, Status
+from influbench.api import Quantity
+from influbench.results.records import UNKNOWN, Record, Statistic, Status
 
 
 class LabelNoise(Record):
