@@ -45,22 +45,13 @@ class PreparedSubject(Subject):
         return self.trained(work, what=f"ground truth of {self.name}")
 
     def estimate(self, estimator: str, *, repeat: int = 0) -> Estimate:
-        candidate = self._candidate(estimator)
+        candidate = candidate_of(self, estimator)
         if not 0 <= repeat < len(candidate.problems):
             raise UsageError(f"repeat {repeat} was asked for, and the plan has repeats = {len(candidate.problems)}")
         return estimate_of(candidate, repeat)
 
     def trained(self, work: Work[T], *, what: str) -> T:
         return trained(work, self.resources, what=what, progress=self.progress)
-
-    def _candidate(self, estimator: str) -> Candidate:
-        name, candidates = str(parse_selector(estimator)), self.prepared.candidates
-        for candidate in candidates:
-            if str(candidate.selector) == name:
-                return candidate
-        known = [str(candidate.selector) for candidate in candidates]
-        hint = did_you_mean(name, known) or f"; they are {', '.join(known)}"
-        raise UnknownNameError(f"{name} is not one of the estimators of this study's plan{hint}")
 
 
 def subjects_of(
@@ -82,6 +73,17 @@ def check_estimators(subjects: Sequence[Subject]) -> None:
         for candidate in subject.prepared.candidates:
             if candidate.obstacle is not None:
                 raise UsageError(f"{candidate.supplied} cannot run on {subject.name}: {candidate.obstacle.reason}")
+
+
+def candidate_of(subject: Subject, estimator: str) -> Candidate:
+    """The estimator of this name in the plan, ready to run on the subject. UnknownNameError if it is not there."""
+    name, candidates = str(parse_selector(estimator)), subject.prepared.candidates
+    for candidate in candidates:
+        if str(candidate.selector) == name:
+            return candidate
+    known = [str(candidate.selector) for candidate in candidates]
+    hint = did_you_mean(name, known) or f"; they are {', '.join(known)}"
+    raise UnknownNameError(f"{name} is not one of the estimators of this study's plan{hint}")
 
 
 def estimate_of(candidate: Candidate, repeat: int) -> Estimate:

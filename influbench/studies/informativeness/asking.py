@@ -6,10 +6,8 @@ import torch
 from torch import Tensor
 
 from influbench.api import Subject
-from influbench.engine.preparation import Candidate
 from influbench.errors import DataError
 from influbench.plan import Plan
-from influbench.registry import parse_selector
 from influbench.results import Claim
 from influbench.seeds import derive
 from influbench.settings import table_of
@@ -20,6 +18,7 @@ from influbench.studies.informativeness.record import InformativenessRecord, Pro
 from influbench.studies.informativeness.retraining import ACCURACY, Retraining
 from influbench.studies.informativeness.scores import Scores
 from influbench.studies.informativeness.study import Informativeness
+from influbench.studies.subjects import candidate_of
 
 
 def check(settings: Informativeness, plan: Plan, subjects: Sequence[Subject]) -> None:
@@ -100,7 +99,7 @@ def _difficulties(settings: Informativeness, plan: Plan, subject: Subject) -> di
     """Memorization by each estimator of difficulty, the mean of its repeats, (n_train,)."""
     repeats, difficulties = range(settings.difficulty_repeats), {}
     for name in settings.difficulties:
-        scores = Scores(_candidate(subject, name), subject.prepared.trainer, plan.seed, "memorization", repeats)
+        scores = Scores(candidate_of(subject, name), subject.prepared.trainer, plan.seed, "memorization", repeats)
         what = f"{name} on {subject.name}"
         difficulties[name] = scores.mean(subject.resources, what=what, progress=subject.progress)
     return difficulties
@@ -108,10 +107,6 @@ def _difficulties(settings: Informativeness, plan: Plan, subject: Subject) -> di
 
 def _influence(settings: Informativeness, plan: Plan, subject: Subject) -> Tensor:
     """Influence by its estimator, with seeds that no difficulty uses, (n_train, n_test)."""
-    candidate = _candidate(subject, str(parse_selector(settings.influence)))
+    candidate = candidate_of(subject, settings.influence)
     of_its_own = range(settings.difficulty_repeats, settings.difficulty_repeats + 1)
     return Scores(candidate, subject.prepared.trainer, plan.seed, "influence", of_its_own).mean(subject.resources)
-
-
-def _candidate(subject: Subject, name: str) -> Candidate:
-    return next(candidate for candidate in subject.prepared.candidates if str(candidate.selector) == name)
