@@ -56,7 +56,7 @@ MEASUREMENTS: dict[StatisticName, Measurement] = {
 
 
 def statistic_named(name: str | None) -> StatisticName | None:
-    """The statistic of this name; None where there is none, as in a file that a later influbench wrote."""
+    """The statistic of this name; None if it is unknown, as in a file that a later influbench wrote."""
     return next((known for known in MEASUREMENTS if known == name), None)
 
 
