@@ -1,0 +1,74 @@
+"""Cases of known values, and how often their intervals contain these."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from statistics import median
+
+import torch
+from torch import Generator
+
+from influbench.results import Statistic
+from influbench.seeds import derive
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way of drawing tables, and the statistics that are estimated from them.
+
+    `simulate` returns intervals with the values that they should contain. All of them must contain their value at once,
+    unless `of` names each of them as a separate result.
+    """
+
+    name: str
+    simulate: Callable[[Generator], list[tuple[Statistic, float]]]
+    of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The results of a case. `width` is the median width of its intervals."""
+
+    name: str
+    simulations: int
+    undefined: int
+    coverage: float
+    error_of_coverage: float
+    width: float
+    mean_error: float  # of the value minus the known value
+
+
+def simulated(case: Case, first: int, n: int) -> list[list[tuple[Statistic, float]]]:
+    """Intervals and known values of some simulations of a case; each simulation has its own seed."""
+    torch.set_num_threads(1)
+    return [
+        case.simulate(Generator().manual_seed(derive(0, "calibration", case.name, number)))
+        for number in range(first, first + n)
+    ]
+
+
+def outcomes(case: Case, found: list[list[tuple[Statistic, float]]]) -> list[Outcome]:
+    if not case.of:
+        return [outcome(case.name, found)]
+    return [outcome(f"{of}{case.name}", [[one[place]] for one in found]) for place, of in enumerate(case.of)]
+
+
+def outcome(name: str, found: list[list[tuple[Statistic, float]]]) -> Outcome:
+    defined = [one for one in found if all(found.low is not None for found, _ in one)]
+    holds = [all(_holds(interval, known) for interval, known in one) for one in defined]
+    widths = [(interval.high or 0) - (interval.low or 0) for one in defined for interval, _ in one]
+    errors = [(interval.value or 0) - known for one in defined for interval, known in one]
+    coverage = sum(holds) / len(holds)
+    return Outcome(
+        name,
+        simulations=len(found),
+        undefined=len(found) - len(defined),
+        coverage=coverage,
+        error_of_coverage=sqrt(coverage * (1 - coverage) / len(holds)),
+        width=median(widths),
+        mean_error=sum(errors) / len(errors),
+    )
+
+
+def _holds(interval: Statistic, known: float) -> bool:
+    return interval.low is not None and interval.high is not None and interval.low <= known <= interval.high
