@@ -141,3 +141,10 @@ def test_a_stored_piece_that_is_not_finite_is_computed_again(tmp_path: Path) -> 
     assert again.warning is not None
     assert "not finite" in again.warning
     assert all(torch.equal(again.tensors[name], values) for name, values in right.tensors.items())
+
+
+def test_a_piece_holds_every_measure_of_its_models_on_all_points_after_each_step() -> None:
+    of = trainer()
+    n_points = len(of.data.train) + len(of.data.test)
+    assert SubsetBank(of, 3, n_models=3, ratio=0.5).values_in("block-00000") == BLOCK * n_points * 3
+    assert SubsetBank(of, 3, n_models=3, ratio=0.5, steps=(1, 2)).values_in("block-00000") == BLOCK * n_points * 3 * 3

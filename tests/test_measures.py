@@ -123,6 +123,20 @@ def test_example_losses_are_cross_entropies_on_any_leading_shape() -> None:
     torch.testing.assert_close(example_losses(Mlp(), outputs[0], labels[0]), found[0])
 
 
+class Smoothed(Mlp):
+    """Classes with a loss of its own."""
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return 2 * super().loss(outputs, labels) + 1
+
+
+def test_a_loss_of_ones_own_for_classes_is_used() -> None:
+    outputs, labels = torch.randn(2, 3, 4, dtype=torch.float64), torch.tensor([[1, 0, 3]])
+    torch.testing.assert_close(
+        example_losses(Smoothed(), outputs, labels), 2 * example_losses(Mlp(), outputs, labels) + 1
+    )
+
+
 def test_classes_have_three_measures_and_regression_one() -> None:
     assert available(3) == ("neg_loss", "margin", "p_correct")
     assert available(None) == ("neg_loss",)

@@ -102,3 +102,31 @@ def test_no_estimator_is_given_the_networks_of_the_judge() -> None:
     assert isinstance(second, SubsetBank)
     assert first.seed == second.seed == derive(7, "bank", "truth")
     assert (first.repeat, second.repeat) == (0, 1)
+
+
+def test_three_subsets_and_any_share_between_0_and_1_are_possible() -> None:
+    assert Subsets(n=3, ratio=1e-9).n == 3
+    with pytest.raises(ValueError, match="n must be at least 3, got 2: a correlation needs three subsets"):
+        Subsets(n=2)
+    for ratio in (0.0, 1.0, 1.5):
+        with pytest.raises(ValueError, match=f"ratio must be above 0 and below 1, got {ratio}"):
+            Subsets(ratio=ratio)
+
+
+def test_a_subset_needs_a_train_point() -> None:
+    problem = judged(trainer())
+    n_train = len(problem.data.train)
+    assert Subsets(ratio=1 / n_train).unsupported(problem) is None
+    assert Subsets(ratio=0.4 / n_train).unsupported(problem) == (
+        f"a share of {0.4 / n_train:g} of {n_train} train points is less than one"
+    )
+
+
+def test_the_yardstick_after_an_earlier_step_holds_the_measures_of_that_step() -> None:
+    weights, on_train = torch.eye(4), torch.zeros(4, 12)
+    earlier, last = torch.zeros(4, 5).double(), torch.ones(4, 5).double()
+    banks = [Bank(weights, last, on_train, None, earlier={2: Bank(weights, earlier, on_train, None)})] * 2
+    problem = judged(trainer())
+    for step, expected in ((2, earlier), (problem.n_steps, last)):
+        (yardstick,) = Subsets(n=4).yardsticks(problem, banks, step=step).values()
+        assert torch.equal(yardstick.mean, expected)

@@ -52,3 +52,9 @@ def test_ties_in_one_column_do_not_touch_the_others() -> None:
     table[:, 0] = 2.0
     assert standard_ranks(table)[:, 0].isnan().all()
     torch.testing.assert_close(standard_ranks(table)[:, 1:], alone)
+
+
+def test_two_rows_have_standard_ranks_too() -> None:
+    found = standard_ranks(torch.tensor([[3.0, 1.0], [2.0, 1.0]]))
+    assert found[:, 0].tolist() == pytest.approx([0.5**0.5, -(0.5**0.5)])
+    assert found[:, 1].isnan().all()
