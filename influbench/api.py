@@ -378,7 +378,8 @@ class Column:
     """One column of every table, in which estimates are compared. The key must be unique in a run.
 
     `rows` names the units that a statistic is taken over ("train points", "subsets"). With `details`, the report's
-    details show further statistics of this column; without `chart`, the report does not plot it against cost.
+    details show further statistics of this column; without `chart`, the report does not plot it against cost. A column
+    that is not in the `headline` is shown only with the details.
     """
 
     key: str
@@ -387,6 +388,7 @@ class Column:
     rows: str = "train points"
     details: bool = False
     chart: bool = True
+    headline: bool = True
 
 
 class JudgedProblem(ABC):
@@ -440,6 +442,15 @@ class Judge(ABC):
 
     exempt: ClassVar[Mapping[str, str]] = {}
     """Checks of `influbench check` that this judge cannot pass by its nature: name of the check -> reason."""
+
+    def runs_handed_over(self, problem: JudgedProblem) -> Sequence[int]:
+        """The truth's seeds whose runs are handed to the estimators, one for each repeat of an estimator; default none.
+
+        For these seeds, every estimator runs once more: its replicate 0 then is the training of that seed with all
+        train points. All columns of the judge hold these estimates, and no other column does. The yardsticks must be
+        `paired`: repeat r is compared with the r-th of these runs.
+        """
+        return ()
 
     def unsupported(self, problem: JudgedProblem) -> str | None:
         """The reason this judge cannot run on this problem, in one sentence, or None if it can. Must be cheap."""

@@ -14,6 +14,22 @@ def influbench_judges() -> list[Spec]:
             "Feldman & Zhang 2020, arXiv 2008.03703",
         ),
         Spec(
+            "expected_rank",
+            "influbench.judges.expected_rank:ExpectedRank",
+            "the same retraining: the rank that a train point usually has",
+        ),
+        Spec(
+            "spread",
+            "influbench.judges.spread:Spread",
+            "the same retraining: variance over runs, and probability of a positive effect",
+        ),
+        Spec(
+            "this_run",
+            "influbench.judges.this_run:ThisRun",
+            "the same retraining: the effects of one run, which is handed to the estimators",
+            "Ilyas & Engstrom 2025, arXiv 2504.16430",
+        ),
+        Spec(
             "subsets",
             "influbench.judges.subsets:Subsets",
             "training on random subsets: the linear datamodeling score (LDS)",

@@ -34,11 +34,12 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class ColumnMean:
-    """The mean over columns. The estimation is None if no column has a value."""
+    """The mean over columns. The estimation is None if no column has a value, or if scores are constant in all."""
 
     estimation: Estimation | None
     values: Tensor  # (n_columns,) in the order of the table; nan where undefined
     sampling_variances: Tensor  # (n_columns,) of each value, over the rows
+    n_silent: int = 0  # columns in which the scores are constant and the truth is not; their value is 0
 
     @property
     def n_undefined(self) -> int:
@@ -58,41 +59,70 @@ def within_classes(train_labels: Tensor, test_labels: Tensor) -> list[Block]:
     ]
 
 
-def mean_over_columns(of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequence[Block]) -> ColumnMean:
-    """Mean over test points of a statistic over the train points of the test point's block.
+def mean_over_columns(
+    of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequence[Block], weights: Tensor | None = None
+) -> ColumnMean:
+    """Mean over test points of a statistic of scores `x` and truth `y` over the train points of the test point's block.
 
-    `x` and `y` are (n_train, n_test). A test point with fewer than three train points in its block, or for which the
-    statistic is undefined, is not part of the mean. If a table has one column (memorization), only its rows are a
-    sample.
+    Both are (n_train, n_test). A test point with fewer than three train points in its block, or with a constant truth,
+    is not part of the mean. Where the truth varies and the scores are constant, the value is 0: it does not pay to give
+    no ranking where one is least sure of it. If a table has one column (memorization), only its rows are a sample.
+
+    `weights` (n_train, n_test) makes it a weighted mean. Their sums over the rows of each block weigh the columns;
+    being sums over rows that are a sample, they are uncertain, too. They must not be negative in sum.
     """
+    values, variances, influence = _by_column(of, x, y, blocks)
+    silent = values.isnan() & _varying(y, blocks) & ~_varying(x, blocks)
+    values = values.masked_fill(silent, 0.0)
+    cells = _weight_cells(values, blocks, weights, n_rows=len(x))
+    total = float(cells.sum())
+    if total <= 0 or bool((silent | values.isnan()).all()):
+        return ColumnMean(None, values, variances, int(silent.sum()))
+    known = values.nan_to_num(0.0)
+    mean = float((cells.sum(0) * known).sum()) / total
+    contributions = (cells.sum(0) * influence + cells * (known - mean)) / total
+    estimation = Estimation(
+        mean,
+        contributions,
+        n_rows=int((cells != 0).any(1).sum()),
+        n_columns=int((cells != 0).any(0).sum()) if x.shape[1] > 1 else None,
+    )
+    return ColumnMean(estimation, values, variances, int(silent.sum()))
+
+
+def _by_column(of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequence[Block]) -> tuple[Tensor, Tensor, Tensor]:
+    """Values and their variances over rows, (n_columns,) each, and the influence of each cell on its column."""
     values = torch.full((x.shape[1],), torch.nan, dtype=torch.float64)
-    variances = values.clone()
-    of_blocks = [
-        (block, of(x[block.rows][:, block.columns], y[block.rows][:, block.columns]))
-        for block in blocks
-        if len(block.rows) >= FEWEST
-    ]
-    for block, columns in of_blocks:
+    variances, influence = values.clone(), torch.zeros(x.shape, dtype=torch.float64)
+    for block in blocks:
+        if len(block.rows) < FEWEST:
+            continue
+        columns = of(x[block.rows][:, block.columns], y[block.rows][:, block.columns])
         values[block.columns] = columns.values
         variances[block.columns] = columns.influence.square().sum(0) / len(block.rows) ** 2
-    n_defined, sampled_columns = int((~values.isnan()).sum()), x.shape[1] > 1
-    if not n_defined:
-        return ColumnMean(None, values, variances)
-    mean = values.nanmean()
-    contributions = torch.zeros(x.shape, dtype=torch.float64)
-    taking_part = torch.zeros(len(x), dtype=torch.bool)
-    for block, columns in of_blocks:
-        excess = (columns.values - mean).nan_to_num(0.0)
-        cells = (columns.influence + excess) / (len(block.rows) * n_defined)
-        contributions[block.rows[:, None], block.columns] = cells
-        taking_part[block.rows] |= bool((~columns.values.isnan()).any())
-    estimation = Estimation(
-        float(mean),
-        contributions,
-        n_rows=int(taking_part.sum()),
-        n_columns=n_defined if sampled_columns else None,
-    )
-    return ColumnMean(estimation, values, variances)
+        influence[block.rows[:, None], block.columns] = columns.influence / len(block.rows)
+    return values, variances, influence
+
+
+def _varying(table: Tensor, blocks: Sequence[Block]) -> Tensor:
+    """True for columns that are not constant within their block, if it is large enough for a correlation."""
+    varying = torch.zeros(table.shape[1], dtype=torch.bool)
+    for block in blocks:
+        if len(block.rows) >= FEWEST:
+            part = table[block.rows][:, block.columns]
+            varying[block.columns] = (part != part[:1]).any(0)
+    return varying
+
+
+def _weight_cells(values: Tensor, blocks: Sequence[Block], weights: Tensor | None, *, n_rows: int) -> Tensor:
+    """Cells (n_rows, n_columns) whose sums weigh the columns: equal for all with a value, and 0 for the others."""
+    cells = torch.zeros(n_rows, len(values), dtype=torch.float64)
+    for block in blocks:
+        if len(block.rows) < FEWEST:
+            continue
+        of_block = block.rows[:, None], block.columns
+        cells[of_block] = 1 / len(block.rows) if weights is None else weights[of_block].double()
+    return cells.masked_fill(values.isnan(), 0.0)
 
 
 def pooled(of: ColumnStatistic, x: Tensor, y: Tensor) -> Estimation | None:

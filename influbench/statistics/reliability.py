@@ -67,11 +67,14 @@ class Reliability:
         return None
 
 
-def reliability(truth: Tensor, blocks: Sequence[Block]) -> Reliability:
-    """The reliability of a truth (n_seeds, n_train, n_test) within blocks, averaged over test points."""
+def reliability(truth: Tensor, blocks: Sequence[Block], weights: Tensor | None = None) -> Reliability:
+    """The reliability of a truth (n_seeds, n_train, n_test) within blocks, averaged over test points.
+
+    `weights` (n_train, n_test) makes it the weighted mean over test points; see `mean_over_columns`.
+    """
     n_seeds = len(truth)
     sizes = halvings(n_seeds // 2)
-    measured = {size: _half_splits(truth, blocks, size) for size in sizes}
+    measured = {size: _half_splits(truth, blocks, size, weights) for size in sizes}
     curve = {size: mean.estimation for size, mean in sorted(measured.items()) if mean.estimation is not None}
     if not sizes or sizes[0] not in curve:
         return Reliability(None, None, curve, n_seeds)
@@ -105,11 +108,11 @@ def deleted_seed_contributions(values: Tensor) -> Tensor:
     return -(values - values.mean()) * (len(values) - 1) / len(values)
 
 
-def _half_splits(truth: Tensor, blocks: Sequence[Block], size: int) -> ColumnMean:
+def _half_splits(truth: Tensor, blocks: Sequence[Block], size: int, weights: Tensor | None) -> ColumnMean:
     """The correlation between disjoint sets of `size` seeds, averaged over draws, with the contributions of seeds."""
     drawn = splits(len(truth), size)
     found = [
-        mean_over_columns(spearman, truth[list(half)].mean(0), truth[list(other)].mean(0), blocks)
+        mean_over_columns(spearman, truth[list(half)].mean(0), truth[list(other)].mean(0), blocks, weights)
         for half, other in drawn
     ]
     known = [mean.estimation for mean in found if mean.estimation is not None]

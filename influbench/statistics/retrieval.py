@@ -20,7 +20,7 @@ def overlap(k: int) -> ColumnStatistic:
         found = (a * b).mean(0) / share
         defined = ~((x == x[:1]).all(0) | (y == y[:1]).all(0)) & (share < 1)
         values = torch.where(defined, (found - share) / (1 - share), torch.nan)
-        at_x, at_y = _mean_near_threshold(x, b, k), _mean_near_threshold(y, a, k)
+        at_x, at_y = mean_near_threshold(x, b, k), mean_near_threshold(y, a, k)
         influence = a * b / share - found - (at_x * (a - share) + at_y * (b - share)) / share
         return Columns(values, (influence / (1 - share)).where(defined, 0.0))
 
@@ -64,7 +64,7 @@ def membership(table: Tensor, k: int) -> Tensor:
     return above + tied * (k - above.sum(0)) / tied.sum(0)
 
 
-def _mean_near_threshold(table: Tensor, other: Tensor, k: int) -> Tensor:
+def mean_near_threshold(table: Tensor, other: Tensor, k: int) -> Tensor:
     """Mean of `other` over about k rows whose ranks are closest to k, half of them on either side."""
     half = max(1, k // 2)
     near = table.argsort(dim=0, descending=True)[max(0, k - half) : k + half]

@@ -9,8 +9,16 @@ import torch
 from torch import Tensor
 
 from influbench.results import UNKNOWN, Details, Statistic
+from influbench.statistics.captured import (
+    Largest,
+    captured,
+    known_largest,
+    largest,
+    n_highest,
+)
 from influbench.statistics.correlation import (
     Block,
+    ColumnMean,
     ColumnStatistic,
     double_centered,
     kendall,
@@ -24,34 +32,58 @@ from influbench.statistics.correlation import (
 from influbench.statistics.estimation import Estimation, repeated
 from influbench.statistics.reliability import Reliability, deleted_seed_contributions, reliability
 from influbench.statistics.retrieval import auroc, overlap, sign_agreement
+from influbench.statistics.signal import FEWEST_SEEDS, is_told_from_noise, signal
 from influbench.statistics.significance import clear_effects, share_significant
 
 TOP_SHARE = 0.05  # of the train points: k of the top-k overlap
 MOST_MEMORIZED_SHARE = 0.2  # of the train points
 
 
-StatisticName = Literal["spearman", "auroc"]
+StatisticName = Literal["spearman", "weighted_spearman", "captured", "auroc"]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One way to compare scores with a truth, column by column. A `share` lies in [0, 1], not in [-1, 1]."""
+    """One way to compare scores with a yardstick. A `share` lies in [0, 1], and a correlation in [-1, 1]."""
 
-    of: ColumnStatistic
+    of: Callable[["Yardstick", Tensor], ColumnMean]
     unit: str
     is_share: bool = False
+    is_correlation: bool = True
 
     def interval(self, estimation: Estimation | None) -> Statistic:
         """A value of this kind with its 95% interval."""
         if estimation is None:
             return UNKNOWN
-        return _share(estimation) if self.is_share else estimation.correlation_interval()
+        if self.is_share:
+            return _share(estimation)
+        return estimation.correlation_interval() if self.is_correlation else estimation.interval()
+
+
+def _mean_over_columns(of: ColumnStatistic) -> Callable[["Yardstick", Tensor], ColumnMean]:
+    def measured(yardstick: "Yardstick", scores: Tensor) -> ColumnMean:
+        return mean_over_columns(of, scores, yardstick.mean, yardstick.blocks, yardstick.weights_of_columns)
+
+    return measured
+
+
+def _captured(yardstick: "Yardstick", scores: Tensor) -> ColumnMean:
+    unknown = torch.full((yardstick.n_columns,), torch.nan, dtype=torch.float64)
+    if yardstick.most is None or _is_constant(scores):
+        return ColumnMean(None, unknown, unknown)
+    return ColumnMean(captured(scores, yardstick.effects, yardstick.most), unknown, unknown)
 
 
 # A new statistic for columns is a line here; stored yardsticks know it by its name.
 MEASUREMENTS: dict[StatisticName, Measurement] = {
-    "spearman": Measurement(spearman, "Spearman's rank correlation"),
-    "auroc": Measurement(auroc, "area under the ROC curve", is_share=True),
+    "spearman": Measurement(_mean_over_columns(spearman), "Spearman's rank correlation"),
+    "weighted_spearman": Measurement(
+        _mean_over_columns(spearman), "Spearman's rank correlation, test points weighted by signal"
+    ),
+    "captured": Measurement(
+        _captured, f"captured effect of the {TOP_SHARE:.0%} highest-scored train points", is_correlation=False
+    ),
+    "auroc": Measurement(_mean_over_columns(auroc), "area under the ROC curve", is_share=True),
 }
 
 
@@ -62,11 +94,16 @@ def statistic_named(name: str | None) -> StatisticName | None:
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """The agreement of an estimator's scores with the mean truth; None if undefined."""
+    """The agreement of an estimator's scores with the mean truth; None if undefined.
+
+    `n_undefined` counts columns of the table without a value, because the truth is constant there; `n_silent` those in
+    which only the scores are constant, which count as 0.
+    """
 
     value: Estimation | None  # with the truth of these seeds
     of_ceiling: Estimation | None  # with the truth of many seeds: value / ceiling, with seeds as a source of chance
-    n_undefined: int  # columns of the table without a value, because scores or truth are constant there
+    n_undefined: int
+    n_silent: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +112,10 @@ class Yardstick:
 
     Rows are train points, columns test points; memorization has one column. Each column is compared within its block
     of the table. With `weights` (n_rows, n_train), rows are sets of train points and scores are summed over each set.
-    Known flags are a truth of one seed that is not `noisy`: they do not have a reliability or a ceiling.
+    Known flags are a truth of one seed that is not `noisy`: they do not have a reliability or a ceiling. If it is
+    `paired`, each of the "seeds" is a truth of its own, with which only the estimator's repeat of the same number is
+    compared. `signal` (n_rows, n_columns) is what the columns weigh by in "weighted_spearman", and the largest possible
+    effect in "captured"; it follows from the effects unless it is given.
     """
 
     effects: Tensor
@@ -83,6 +123,8 @@ class Yardstick:
     statistic: StatisticName = "spearman"
     weights: Tensor | None = None
     noisy: bool = True
+    paired: bool = False
+    signal: Tensor | None = None
 
     @property
     def measurement(self) -> Measurement:
@@ -91,7 +133,7 @@ class Yardstick:
     @property
     def has_reliability(self) -> bool:
         """Whether the truth has noise whose share in it can be known: only of rank correlations."""
-        return self.noisy and self.statistic == "spearman"
+        return self.noisy and self.statistic in ("spearman", "weighted_spearman")
 
     @property
     def n_pairs(self) -> int:
@@ -118,11 +160,41 @@ class Yardstick:
         return self.effects.mean(0)
 
     @cached_property
+    def most(self) -> Largest | None:
+        """The largest possible effect, for "captured"; None if it is not known or not clearly above 0."""
+        k = n_highest(TOP_SHARE, self.effects.shape[1])
+        if self.signal is not None:
+            return Largest(k, self.signal, self.effects.new_zeros(1))
+        if not self.noisy:
+            return known_largest(self.mean, k)
+        return largest(self.effects, k) if is_told_from_noise(self.effects) else None
+
+    @cached_property
+    def weights_of_columns(self) -> Tensor | None:
+        """Cells whose sums weigh the columns; None if all columns weigh the same."""
+        if self.statistic != "weighted_spearman":
+            return None
+        if self.signal is not None:
+            return self.signal
+        if not self.noisy:
+            return self.mean.square()
+        return signal(self.effects) if is_told_from_noise(self.effects) else torch.zeros_like(self.mean)
+
+    @property
+    def silence(self) -> str | None:
+        """The reason why no scores have a value here, in a sentence; None if scores can have one."""
+        if self.statistic not in ("weighted_spearman", "captured") or not self.noisy:
+            return None
+        if len(self.effects) < FEWEST_SEEDS:
+            return f"it needs the truth of at least {FEWEST_SEEDS} seeds"
+        return None if is_told_from_noise(self.effects) else "the truth cannot be told from noise; add seeds"
+
+    @cached_property
     def reliability(self) -> Reliability:
         """The reliability of the truth itself; empty unless `has_reliability`."""
         if not self.has_reliability:
             return Reliability(None, None, {}, len(self.effects))
-        return reliability(self.effects, self.blocks)
+        return reliability(self.effects, self.blocks, self.weights_of_columns)
 
     @cached_property
     def clear(self) -> Tensor | None:
@@ -131,16 +203,30 @@ class Yardstick:
 
     def agreement(self, repeats: Sequence[Tensor]) -> Agreement:
         """The agreement of held scores of one or more repeats of an estimator; undefined unless defined for all."""
-        found = [mean_over_columns(self.measurement.of, scores, self.mean, self.blocks) for scores in repeats]
+        found = [
+            truth.measurement.of(truth, scores) for truth, scores in zip(self._truths(repeats), repeats, strict=True)
+        ]
         defined = [one.estimation for one in found if one.estimation is not None]
-        n_undefined = max(one.n_undefined for one in found)
+        counts = max(one.n_undefined for one in found), max(one.n_silent for one in found)
         if len(defined) < len(found):
-            return Agreement(None, None, n_undefined)
+            return Agreement(None, None, *counts)
         mean, ceiling = repeated(defined), self.reliability.ceiling
         if ceiling is None:
-            return Agreement(mean, None, n_undefined)
+            return Agreement(mean, None, *counts)
         of_expected = mean if ceiling.by_seed is None else replace(mean, by_seed=self._by_seed(repeats))
-        return Agreement(mean, of_expected.over(ceiling), n_undefined)
+        return Agreement(mean, of_expected.over(ceiling), *counts)
+
+    def _truths(self, repeats: Sequence[Tensor]) -> Sequence["Yardstick"]:
+        """The truth that each repeat is compared with."""
+        return self._each_alone if self.paired else [self] * len(repeats)
+
+    @cached_property
+    def _each_alone(self) -> list["Yardstick"]:
+        signals = [None] * len(self.effects) if self.signal is None else list(self.signal)
+        return [
+            replace(self, effects=effect[None], paired=False, signal=signal)
+            for effect, signal in zip(self.effects, signals, strict=True)
+        ]
 
     def details(self, repeats: Sequence[Tensor]) -> Details:
         """Other views of the agreement, each the mean over repeats."""
@@ -197,11 +283,20 @@ class Yardstick:
     def _by_seed(self, repeats: Sequence[Tensor]) -> Tensor:
         """The contribution of each of the truth's seeds to the agreement."""
         ranks = [standard_ranks_within(scores, self.blocks) for scores in repeats]
-        without = [
-            torch.stack([(of_scores * of_truth).sum(0).nanmean() for of_scores in ranks]).mean()
-            for of_truth in self._without_each_seed
-        ]
+        column_weights = self._column_weights
+        without = []
+        for of_truth in self._without_each_seed:
+            products = torch.stack([(of_scores * of_truth).sum(0) for of_scores in ranks]).nan_to_num(0.0)
+            without.append((products * column_weights).sum(1).mean() / column_weights.sum())
         return deleted_seed_contributions(torch.stack(without))
+
+    @cached_property
+    def _column_weights(self) -> Tensor:
+        """Weights (n_columns,): the signal of each, or 1 for all; 0 where the truth has no ranks."""
+        cells = self.weights_of_columns
+        equal = torch.ones(self.n_columns, dtype=torch.float64)
+        has_ranks = ~standard_ranks_within(self.mean, self.blocks).isnan().any(0)
+        return (equal if cells is None else cells.sum(0)) * has_ranks
 
     @cached_property
     def _without_each_seed(self) -> list[Tensor]:
@@ -210,9 +305,16 @@ class Yardstick:
         return [standard_ranks_within((total - one) / (n_seeds - 1), self.blocks) for one in self.effects]
 
 
-def correlations(effects: Tensor, blocks: Sequence[Block] | None = None) -> Yardstick:
+def correlations(
+    effects: Tensor,
+    blocks: Sequence[Block] | None = None,
+    *,
+    statistic: StatisticName = "spearman",
+    noisy: bool = True,
+    paired: bool = False,
+) -> Yardstick:
     """A truth (n_seeds, n_rows, n_columns) that scores should rank alike; without blocks, over the whole table."""
-    return Yardstick(effects, blocks or whole_table(*effects.shape[1:]))
+    return Yardstick(effects, blocks or whole_table(*effects.shape[1:]), statistic, noisy=noisy, paired=paired)
 
 
 def flags(positive: Tensor) -> Yardstick:
@@ -236,6 +338,10 @@ def _over_repeats(
         return UNKNOWN
     mean = repeated(defined)
     return _share(mean) if share else mean.correlation_interval()
+
+
+def _is_constant(scores: Tensor) -> bool:
+    return bool((scores == scores[:1]).all())
 
 
 def _share(estimation: Estimation) -> Statistic:

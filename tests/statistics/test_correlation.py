@@ -1,5 +1,6 @@
 """Correlations, against scipy, and their linearisation against the jackknife."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -68,19 +69,19 @@ def test_within_classes_takes_each_test_point_with_its_own_class() -> None:
     assert (mean.estimation.contributions[off_class] == 0).all()
 
 
-def test_constant_columns_and_small_classes_are_counted_and_left_out_of_the_mean() -> None:
+def test_constant_columns_and_small_classes_are_counted() -> None:
     x, y = tables(12, 5)
     x[:, 1], y[:, 3] = 4.0, 0.0
     mean = mean_over_columns(spearman, x, y, whole_table(12, 5))
-    assert mean.n_undefined == 2
+    assert (mean.n_undefined, mean.n_silent) == (1, 1)
     assert mean.estimation is not None
     assert mean.estimation.value == pytest.approx(
-        sum(spearmanr(x[:, j], y[:, j]).statistic for j in (0, 2, 4)) / 3, abs=1e-12
+        sum(spearmanr(x[:, j], y[:, j]).statistic for j in (0, 2, 4)) / 4, abs=1e-12
     )
     few = within_classes(torch.tensor([0] * 2 + [1] * 10), torch.tensor([0, 0, 1, 1, 1]))
     assert mean_over_columns(spearman, *tables(12, 5), few).n_undefined == 2
     nothing = mean_over_columns(spearman, torch.zeros(12, 5), y, whole_table(12, 5))
-    assert (nothing.estimation, nothing.n_undefined) == (None, 5)
+    assert (nothing.estimation, nothing.n_undefined, nothing.n_silent) == (None, 1, 4)
     assert pooled(spearman, torch.zeros(12, 5), y) is None
 
 
@@ -113,3 +114,64 @@ def test_contributions_sum_to_nothing_and_columns_hold_their_own_excess() -> Non
     assert abs(whole.contributions.sum()) < 1e-12
     excess = torch.tensor([spearmanr(x[:, j], y[:, j]).statistic for j in range(6)]) - whole.value
     torch.testing.assert_close(whole.contributions.sum(0), excess / 6, rtol=1e-9, atol=1e-12)
+
+
+def test_it_does_not_pay_to_be_silent_where_the_scores_are_least_sure() -> None:
+    x, y = tables(40, 6)
+    values = mean_over_columns(spearman, x, y, whole_table(40, 6)).values
+    silent = x.clone()
+    silent[:, values < values.median()] = 0.0
+    spoken, kept = (mean_over_columns(spearman, scores, y, whole_table(40, 6)).estimation for scores in (x, silent))
+    assert spoken is not None
+    assert kept is not None
+    assert kept.value < spoken.value
+    assert kept.n_columns == spoken.n_columns == 6
+
+
+def weighted_by_hand(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+    """A second implementation: scipy's correlations, weighted by column sums."""
+    total = value = 0.0
+    for j in range(x.shape[1]):
+        if np.ptp(y[:, j]) == 0:
+            continue
+        weight = float(weights[:, j].sum())
+        total += weight
+        value += weight * (0.0 if np.ptp(x[:, j]) == 0 else float(spearmanr(x[:, j], y[:, j]).statistic))
+    return value / total
+
+
+@pytest.mark.parametrize("digits", [None, 0])
+def test_a_weighted_mean_is_scipys_correlations_weighted_by_column_sums(digits: int | None) -> None:
+    x, y = tables(25, 7, digits=digits)
+    weights = torch.rand(25, 7, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    x[:, 2], y[:, 4], weights[:, 6] = 1.0, 3.0, 0.0
+    found = mean_over_columns(spearman, x, y, whole_table(25, 7), weights).estimation
+    assert found is not None
+    assert found.value == pytest.approx(weighted_by_hand(x.numpy(), y.numpy(), weights.numpy()), abs=1e-12)
+    assert found.n_columns == 5
+    assert float(found.contributions.sum()) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_weights_uncertainty_over_rows_is_in_the_linearization() -> None:
+    """The jackknife over rows, with weights that are sums over the same rows."""
+    n, m = 120, 5
+    x, y = tables(n, m)
+    weights = y.square() * torch.tensor([4.0, 1.0, 0.2, 3.0, 1.0]).double()
+    whole = mean_over_columns(spearman, x, y, whole_table(n, m), weights).estimation
+    assert whole is not None
+    without = []
+    for row in range(n):
+        kept = [i for i in range(n) if i != row]
+        found = mean_over_columns(spearman, x[kept], y[kept], whole_table(n - 1, m), weights[kept]).estimation
+        assert found is not None
+        without.append(found.value)
+    jackknife = (n - 1) * (np.mean(without) - np.array(without)) / n
+    rows = whole.contributions.sum(1).numpy()
+    assert np.corrcoef(rows, jackknife)[0, 1] > 0.99
+    assert np.linalg.norm(rows) == pytest.approx(np.linalg.norm(jackknife), rel=0.1)
+
+
+def test_a_table_without_weight_has_no_mean() -> None:
+    x, y = tables(12, 3)
+    found = mean_over_columns(spearman, x, y, whole_table(12, 3), torch.zeros(12, 3))
+    assert found.estimation is None

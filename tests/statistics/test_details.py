@@ -150,13 +150,13 @@ def test_the_double_centered_correlation_does_not_see_what_holds_for_all() -> No
 
 def test_quartiles_are_numpys_over_the_test_points_that_have_a_value() -> None:
     truth, repeats = effects(), scored()
-    repeats[0][:, 2] = 1.0
+    truth[:, :, 2] = 1.0
     kept = [j for j in range(N_TEST) if j != 2]
     values = np.mean([of_columns(spearmanr, scores[:, kept], truth.mean(0)[:, kept]) for scores in repeats], axis=0)
     found = details(truth, repeats)
     assert found.quartiles is not None
     assert found.quartiles == pytest.approx(tuple(np.percentile(values, [25, 50, 75])), abs=1e-12)
-    nothing = details(truth, [torch.ones(N_TRAIN, N_TEST)])
+    nothing = details(torch.ones_like(truth), repeats)
     assert (nothing.quartiles, nothing.share_significant) == (None, None)
     assert nothing.kendall == nothing.double_centered_spearman == UNKNOWN
 
@@ -280,7 +280,8 @@ def test_what_one_repeat_does_not_define_is_not_defined() -> None:
     truth, repeats = effects(), [scored()[0], torch.zeros(N_TRAIN, N_TEST)]
     yardstick = Yardstick(truth, whole_table(N_TRAIN, N_TEST))
     found = yardstick.agreement(repeats)
-    assert (found.value, found.of_ceiling, found.n_undefined) == (None, None, N_TEST)
+    assert (found.value, found.of_ceiling, found.n_undefined) == (None, None, 0)
+    assert found.n_silent == N_TEST
     assert yardstick.details(repeats).pearson == yardstick.details(repeats).pooled == UNKNOWN
 
 
@@ -293,14 +294,14 @@ def test_the_agreement_is_scipys_and_the_share_of_the_ceiling_its_ratio() -> Non
         of_columns(spearmanr, repeats[0], truth.mean(0)),
         of_columns(spearmanr, repeats[1][:, 1:], truth.mean(0)[:, 1:]),
     ]
-    expected = (np.mean(values[0]) + np.mean(values[1])) / 2
+    expected = (np.mean(values[0]) + np.sum(values[1]) / N_TEST) / 2
     ceiling = yardstick.reliability.ceiling
     assert found.value is not None
     assert found.of_ceiling is not None
     assert ceiling is not None
     assert found.value.value == pytest.approx(float(expected), abs=1e-12)
     assert found.of_ceiling.value == pytest.approx(float(expected) / ceiling.value, abs=1e-12)
-    assert found.n_undefined == 1
+    assert (found.n_undefined, found.n_silent) == (0, 1)
 
 
 def test_a_statistic_is_a_correlation_with_its_interval_or_unknown() -> None:

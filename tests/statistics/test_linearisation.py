@@ -132,7 +132,7 @@ def test_kendalls_parts_join_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_means_are_over_columns_and_contributions_over_the_rows_of_a_block() -> None:
     """Two blocks of unlike size, and a column that is not defined."""
     x, y = tables(15, 6)
-    x[:6, 1] = 0.0
+    y[:6, 1] = 0.0
     blocks = [Block(torch.arange(6), torch.tensor([1, 4])), Block(torch.arange(6, 15), torch.tensor([0, 2, 5]))]
     found = mean_over_columns(spearman, x, y, blocks)
     expected, values, variances = torch.zeros(15, 6, dtype=torch.float64), [nan] * 6, [nan] * 6
@@ -156,7 +156,7 @@ def test_means_are_over_columns_and_contributions_over_the_rows_of_a_block() -> 
 
 def test_rows_of_blocks_without_a_value_do_not_take_part() -> None:
     x, y = tables(15, 4)
-    x[:6, :2] = 0.0
+    y[:6, :2] = 0.0
     blocks = [Block(torch.arange(6), torch.arange(2)), Block(torch.arange(6, 15), torch.arange(2, 4))]
     found = mean_over_columns(spearman, x, y, blocks).estimation
     assert found is not None
