@@ -18,8 +18,9 @@ class Spread(Judge):
     """The spread of the leave-one-out effect over runs: its variance, and the probability that it is positive.
 
     The variance is compared with the absolute scores: an estimator that ranks effects by size often ranks their
-    variance as well, and this column shows how much of an agreement is due to that. The probability is compared with the scores.
-    The variance needs two pairs of seeds; the trainings are those of `leave_one_out`.
+    variance as well, and this column shows how much of an agreement is due to that. The probability is compared with
+    the scores. The variance is taken from disjoint pairs of seeds, so that it needs four seeds for a reliability; the
+    trainings are those of `leave_one_out`.
     """
 
     def unsupported(self, problem: JudgedProblem) -> str | None:
