@@ -280,13 +280,14 @@ class Estimator(ABC):
 
     @abstractmethod
     def estimate(self, problem: Problem) -> Estimate:
-        """The predictions for every train point on every test point."""
+        """The predictions for every train point on every test point, in new tensors, which belong to the caller."""
 
-    def trace(self, problem: Problem, steps: Sequence[int]) -> Sequence[Estimate] | None:
+    def trace(self, problem: Problem, steps: Sequence[int]) -> Iterable[Estimate] | None:
         """The predictions after each of these steps of the same trainings, or None if the estimator has no trace.
 
         `steps` ascend and end with the last step, whose predictions equal those of `estimate`. It is called instead of
-        `estimate` if a plan stores the truth at several steps.
+        `estimate` if a plan stores the truth at several steps. Return a list, or yield one estimate after the other;
+        each has new tensors.
         """
         return None
 

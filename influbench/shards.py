@@ -14,7 +14,7 @@ from influbench.errors import StoreError, TrainingError
 from influbench.isolation import isolated
 from influbench.resources import Progress, Resources, no_progress
 from influbench.store.cache import Cache
-from influbench.store.files import Arrays
+from influbench.store.files import Arrays, are_finite
 from influbench.training.loop import Trainer
 
 T = TypeVar("T")
@@ -36,8 +36,9 @@ class Trainings(Work[T], ABC, Generic[T]):
 def gather(work: Work[T], resources: Resources, *, known: Sequence[Shard] = ()) -> Iterator[Shard]:
     """Each piece of the work: first the stored ones, then the others when they have been computed and stored.
 
-    Pieces that are `known` are left out. A damaged file is named in `warning` and computed again. An exception while a
-    piece is computed is raised here, and the piece is not stored; TrainingError if a piece is not finite.
+    Pieces that are `known` are left out. A file that is damaged, or is not the one that belongs there, is named in
+    `warning` and computed again. An exception while a piece is computed is raised here, and the piece is not stored;
+    TrainingError if a piece is not finite.
     """
     cache, warnings = resources.cache, dict[str, str]()
     missing, there = [], {shard.name for shard in known}
@@ -81,10 +82,6 @@ def _read(cache: Cache, place: str, name: str, warnings: dict[str, str]) -> Shar
         return None
     if stored is None:
         return None
-    if not _are_finite(stored.tensors):
-        warnings[name] = f"{place} in the cache holds values that are not finite; it is computed again"
-        cache.discard(place)
-        return None
     return Shard(name, stored.tensors, float(stored.notes[_SECONDS]), reused=True)
 
 
@@ -92,10 +89,6 @@ def _computed(work: Work[T], name: str) -> tuple[Mapping[str, Tensor], float]:
     start = perf_counter()
     with isolated():
         tensors = work.compute(name)
-    if not _are_finite(tensors):
+    if not are_finite(tensors):
         raise TrainingError(f"training diverged: {work.holds} are not finite; {work.remedy}")
     return tensors, perf_counter() - start
-
-
-def _are_finite(tensors: Mapping[str, Tensor]) -> bool:
-    return all(bool(values.isfinite().all()) for values in tensors.values())

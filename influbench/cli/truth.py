@@ -77,7 +77,11 @@ def clear_truths(keys: tuple[str, ...], everything: bool) -> None:
 @truth_command.command("verify")
 @click.argument("keys", nargs=-1)
 def verify_truths(keys: tuple[str, ...]) -> None:
-    """Verify the checksum of every shard of the named ground truths, or of all. Exit code 1 if one is damaged."""
+    """Verify every shard of the named ground truths, or of all.
+
+    A shard is whole if its checksum matches its content, it was computed under the name that it is stored under, and
+    its values are finite. Exit code 1 if one is not.
+    """
     truths = _truths()
     chosen = [truths.find(key) for key in keys] if keys else truths.all()
     damaged = [reason for truth in chosen for reason in truths.damaged(truth)]

@@ -1,6 +1,6 @@
 """Checks of everything that plugins hand over, made once, and repair of whatever they did to what they were given."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from numbers import Integral
@@ -189,8 +189,22 @@ def _is_copied(tensor: object, copy: Tensor) -> bool:
     )
 
 
+def checked_trace(trace: object, data: Data, *, n_steps: int) -> list[Estimate]:
+    """The estimates of a trace, each checked and copied before the next is asked for; EstimateError as below."""
+    if not isinstance(trace, Iterable):
+        raise EstimateError(f"trace returned {type(trace).__name__}, expected an Estimate for each step")
+    found: list[Estimate] = []
+    for estimate in trace:
+        if len(found) == n_steps:
+            raise EstimateError(f"traced more than the {n_steps} steps that it was asked for")
+        found.append(checked_estimate(estimate, data))
+    if len(found) < n_steps:
+        raise EstimateError(f"traced {len(found)} of {n_steps} steps")
+    return found
+
+
 def checked_estimate(estimate: object, data: Data) -> Estimate:
-    """The estimate in float64 on the CPU; EstimateError where it is not what an estimator owes."""
+    """A copy of the estimate, in float64 on the CPU; EstimateError where it is not what an estimator owes."""
     if not isinstance(estimate, Estimate):
         raise EstimateError(f"returned a {type(estimate).__name__}, expected influbench.Estimate")
     if estimate.influence is None and estimate.memorization is None:
@@ -233,6 +247,7 @@ def _checked_scores(scores: Tensor | None, quantity: str, expected: dict[str, in
         raise EstimateError(
             f"returned {quantity} of shape {tuple(scores.shape)}, expected ({names}) = {shape}{transposed}"
         )
-    if unusable := int((~scores.isfinite()).sum()):
-        raise EstimateError(f"returned {quantity} with {unusable} of {scores.numel()} scores not finite")
-    return scores.detach().cpu().double()
+    copied = scores.detach().to("cpu", torch.float64, copy=True)  # the estimator may go on writing into its own
+    if unusable := int((~copied.isfinite()).sum()):
+        raise EstimateError(f"returned {quantity} with {unusable} of {copied.numel()} scores not finite")
+    return copied

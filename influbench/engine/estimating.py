@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from influbench.api import Estimate, Estimator
-from influbench.engine.boundary import Pristine, checked_estimate
+from influbench.engine.boundary import Pristine, checked_estimate, checked_trace
 from influbench.errors import EstimateError, ModelError, printable
 from influbench.isolation import isolated
 from influbench.problem import TrainingProblem
@@ -17,14 +17,12 @@ def estimated(estimator: Estimator, problem: TrainingProblem, *, who: str, steps
     Raises what the estimator raises, and EstimateError where it owes something else or wrote into what it was given.
     `who` is whom a note names that had to put a setting back.
     """
-    put_back: list[str] = []
-    with Pristine(problem).guarded():
-        with isolated(problem.seed) as put_back:
-            traced = estimator.trace(problem, steps) if steps else None
-            returned = [estimator.estimate(problem)] if traced is None else list(traced)
-        if traced is not None and len(returned) != len(steps):
-            raise EstimateError(f"traced {len(returned)} steps, expected {len(steps)}")
-        found = [checked_estimate(one, problem.data) for one in returned]
+    with Pristine(problem).guarded(), isolated(problem.seed) as put_back:
+        traced = estimator.trace(problem, steps) if steps else None
+        if traced is None:
+            found = [checked_estimate(estimator.estimate(problem), problem.data)]
+        else:
+            found = checked_trace(traced, problem.data, n_steps=len(steps))
     notes = tuple(_notes(put_back, changed_on_import(type(estimator)), who=who))
     return [replace(estimate, notes=(*estimate.notes, *notes)) for estimate in found]
 

@@ -8,31 +8,37 @@ from pathlib import Path
 import platformdirs
 
 from influbench.errors import StoreError, UsageError
-from influbench.store.files import Arrays, read_arrays, write_arrays
+from influbench.store.files import Arrays, are_finite, is_of_place, read_arrays, write_arrays
 
 VARIABLE = "INFLUBENCH_CACHE"
 
 
 class Cache:
-    """A folder of arrays by name. Several processes may share it: the first to write a name wins."""
+    """A folder of arrays by name. Several processes may share it: the first to write a name wins.
+
+    Each file says under which name it was written, so that a copy under another name is not taken for it.
+    """
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
 
     def read(self, name: str) -> Arrays | None:
-        """The arrays stored under `name`, or None. StoreError if they are damaged."""
+        """The arrays stored under `name`, or None. StoreError if they are damaged, not finite, or of another name."""
         path = self._path(name)
         with named(path):
-            return read_arrays(path) if path.exists() else None
+            stored = read_arrays(path, place=name) if path.exists() else None
+        if stored is not None and not are_finite(stored.tensors):
+            raise StoreError(f"{path} holds values that are not finite")
+        return stored
 
     def holds(self, name: str) -> bool:
-        """True if something is stored under `name`, whole or damaged."""
-        return self._path(name).exists()
+        """True if a file that says that it is `name` is stored under `name`, whole or damaged."""
+        return is_of_place(self._path(name), name)
 
     def write(self, name: str, arrays: Arrays) -> None:
         path = self._path(name)
         with named(path):
-            write_arrays(path, arrays, keep_existing=True)
+            write_arrays(path, arrays, place=name, keep_existing=True)
 
     def discard(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)

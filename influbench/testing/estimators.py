@@ -1,6 +1,6 @@
 """The contract that every estimator must keep."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from influbench.api import Data, Estimate, Estimator, Model, Split
-from influbench.engine.boundary import Pristine, checked_estimate
+from influbench.engine.boundary import Pristine, checked_estimate, checked_trace
 from influbench.errors import EstimateError, ModelError
 from influbench.isolation import isolated
 from influbench.models.cnn import Cnn
@@ -56,6 +56,29 @@ class _Subject:
             with isolated(problem.seed):
                 returned = self.estimator.estimate(problem)
             return checked_estimate(returned, problem.data)
+        except EstimateError as error:
+            raise ContractError(str(error)) from error
+
+    def unchecked(self) -> Estimate:
+        """The estimate on the first setting on which it can run, as the estimator returns it."""
+        problem = self.setting.problem()
+        with isolated(problem.seed):
+            return self.estimator.estimate(problem)
+
+    def traced(self, *, then: Callable[[Estimate], object] | None = None) -> list[Estimate]:
+        """Its trace over two steps, checked as in a run; NotApplicable if it has none.
+
+        `then`, if given, is called with each estimate, as the estimator returns it, before the next one is asked for.
+        """
+        problem = self.setting.problem()
+        steps = [1, problem.n_steps]
+        try:
+            with isolated(problem.seed):
+                trace = self.estimator.trace(problem, steps)
+                if trace is None:
+                    raise NotApplicable("it has no trace")
+                followed = trace if then is None else _followed(trace, then)
+                return checked_trace(followed, problem.data, n_steps=len(steps))
         except EstimateError as error:
             raise ContractError(str(error)) from error
 
@@ -212,17 +235,30 @@ def _signs_agree(subject: _Subject) -> None:
 
 
 def _traces_end_in_the_estimate(subject: _Subject) -> None:
-    problem = subject.setting.problem()
-    steps = [1, problem.n_steps]
-    with isolated(problem.seed):
-        traced = subject.estimator.trace(problem, steps)
-    if traced is None:
-        raise NotApplicable("it has no trace")
-    found = [checked_estimate(one, problem.data) for one in traced]
-    if len(found) != len(steps):
-        raise ContractError(f"traced {len(found)} steps, expected {len(steps)}")
+    last = subject.traced()[-1]
     expected = subject.any_estimate()
-    _assert_same(expected, found[-1], tolerance=subject.tolerance, said="the last step of a trace and the estimate")
+    _assert_same(expected, last, tolerance=subject.tolerance, said="the last step of a trace and the estimate")
+
+
+def _scores_are_new_tensors(subject: _Subject) -> None:
+    """Overwrite what it returns, and run it again; each of the two must leave the other alone."""
+    problem = subject.setting.problem()
+    first = subject.unchecked()
+    expected = checked_estimate(first, problem.data)
+    subject.on_changed(_reversed)
+    kept = checked_estimate(first, problem.data)
+    _assert_same(expected, kept, tolerance=0, said="scores before and after a further estimate")
+    _overwrite(first)
+    again = subject.any_estimate()
+    _assert_same(expected, again, tolerance=0, said="scores after the earlier ones were overwritten by the caller")
+
+
+def _steps_are_new_tensors(subject: _Subject) -> None:
+    expected = subject.traced()
+    found = subject.traced(then=_overwrite)
+    for untouched, one in zip(expected, found, strict=True):
+        said = "scores of a trace of which each step is overwritten by the caller"
+        _assert_same(untouched, one, tolerance=0, said=said)
 
 
 _PROMISES = [
@@ -301,7 +337,48 @@ _PROMISES = [
         _traces_end_in_the_estimate,
         needs="estimate",
     ),
+    Promise(
+        "new tensors",
+        "returns new tensors: no later estimate changes them, and they change no later estimate",
+        "return a copy of a tensor that you keep: scores.clone()",
+        _scores_are_new_tensors,
+        needs="determinism",
+    ),
+    Promise(
+        "new tensors in traces",
+        "returns new tensors for each step of its trace, if it has one",
+        "return a copy of a tensor that you write into at the next step: scores.clone()",
+        _steps_are_new_tensors,
+        needs="trace",
+    ),
 ]
+
+
+def _followed(trace: Iterable[Estimate], then: Callable[[Estimate], object]) -> Iterator[Estimate]:
+    for one in trace:
+        yield one
+        then(one)
+
+
+def _overwrite(estimate: Estimate) -> None:
+    """Write one number into every score; larger than all, so that it shows."""
+    with torch.inference_mode():
+        for scores in (estimate.influence, estimate.memorization):
+            if scores is not None:
+                memory = _without_repeats(scores.detach())
+                memory.fill_(1 + 2 * float(scores.double().abs().max()))
+
+
+def _without_repeats(tensor: Tensor) -> Tensor:
+    """Each number of an expanded tensor once."""
+    for axis, stride in enumerate(tensor.stride()):
+        if stride == 0:
+            tensor = tensor.narrow(axis, 0, 1)
+    return tensor
+
+
+def _reversed(data: Data) -> Data:
+    return permuted(data, torch.arange(len(data.train)).flip(0))
 
 
 def _assert_same(expected: Estimate, found: Estimate, *, tolerance: float, said: str) -> None:

@@ -1,6 +1,7 @@
 """The command line, from another process: outputs, exit codes, and one sentence for each mistake."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -366,6 +367,14 @@ def test_stored_truths_are_listed_shared_checked_and_cleared(
     assert verified.exit_code == 1
     assert "is damaged" in verified.stdout
     assert "3 of 4 shards are whole" in verified.stdout
+    shard.unlink()
+    shutil.copy(next(own_cache.rglob("block-*.safetensors")), shard)
+    verified = influbench("truth", "verify", key[:6])
+    assert verified.exit_code == 1
+    assert "is in the wrong place: it was written as truth/" in verified.stdout
+    assert "3 of 4 shards are whole" in verified.stdout
+    assert influbench("truth", "import", "shared").stdout.endswith(": 1 of 4 shards are new here.\n")
+    assert influbench("truth", "verify").stdout == "4 of 4 shards are whole.\n"
 
 
 def test_wrong_words_about_truths_are_one_sentence(influbench: Influbench, quick_plan: Path, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import ClassVar
 from unittest import SkipTest
 
@@ -44,6 +45,19 @@ def scores(problem: Problem) -> Tensor:
     return train @ test.T
 
 
+def shown(problem: Problem) -> str:
+    """All that the scores depend on."""
+    return str(problem.data.train.inputs.tolist() + problem.data.test.inputs.tolist())
+
+
+def running_sum(problem: Problem) -> Iterator[Estimate]:
+    """Half of the scores, and then all of them, in the same memory."""
+    total = torch.zeros_like(scores(problem))
+    for _ in range(2):
+        total += scores(problem) / 2
+        yield Estimate(total)
+
+
 @dataclass(frozen=True)
 class Good(Estimator):
     scores_duplicates_alike = True
@@ -58,14 +72,26 @@ class Faulty(Good):
 
     fault: str
     memory: list[int] = field(default_factory=list, hash=False)
+    kept: dict[str, Tensor] = field(default_factory=dict, hash=False)
 
     def unsupported(self, problem: Problem) -> str | None:
         if self.fault == "unsupported":
             problem.train(replicates=[0])
         return "" if self.fault == "empty reason" else None
 
-    def trace(self, problem: Problem, steps: object) -> list[Estimate] | None:
-        return [Estimate(scores(problem)), Estimate(-scores(problem))] if self.fault == "trace" else None
+    def trace(self, problem: Problem, steps: object) -> Iterable[Estimate] | None:
+        match self.fault:
+            case "trace":
+                return [Estimate(scores(problem)), Estimate(-scores(problem))]
+            case "trace of one step":
+                return [Estimate(scores(problem))]
+            case "trace without end":
+                return (Estimate(scores(problem)) for _ in count())
+            case "running sum":
+                return running_sum(problem)
+            case "steps in one buffer":
+                return list(running_sum(problem))
+        return None
 
     def estimate(self, problem: Problem) -> Estimate:
         influence, data = scores(problem), problem.data
@@ -100,6 +126,12 @@ class Faulty(Good):
                 torch.set_num_threads(torch.get_num_threads() + 1)
             case "sign":
                 influence = -truthful(problem)
+            case "kept":
+                influence = self.kept.setdefault(shown(problem), influence)
+            case "one buffer":
+                influence = self.kept.setdefault(str(influence.shape), influence).copy_(influence)
+            case "one number":
+                influence = influence.new_ones(()).expand(influence.shape)
         return Estimate(influence)
 
 
@@ -133,6 +165,12 @@ def test_a_good_estimator_passes(check: Check) -> None:
         ("threads", "process", "it changed the number of threads"),
         ("sign", "sign", "influence has a rank correlation of -"),
         ("trace", "trace", "the last step of a trace and the estimate"),
+        ("trace of one step", "trace", "traced 1 of 2 steps"),
+        ("trace without end", "trace", "traced more than the 2 steps that it was asked for"),
+        ("kept", "new tensors", "scores after the earlier ones were overwritten by the caller: influence is off by"),
+        ("one buffer", "new tensors", "scores before and after a further estimate: influence is off by"),
+        ("running sum", "new tensors in traces", "each step is overwritten by the caller: influence is off by"),
+        ("steps in one buffer", "new tensors in traces", "each step is overwritten by the caller: influence is off by"),
     ],
 )
 def test_each_fault_of_an_estimator_is_found_and_reported_and_leaves_no_mark(fault: str, check: str, seen: str) -> None:
@@ -144,6 +182,10 @@ def test_each_fault_of_an_estimator_is_found_and_reported_and_leaves_no_mark(fau
     assert found.remedy
     assert not changed
     assert torch.equal(before[0], torch.get_rng_state())
+
+
+def test_scores_that_share_one_number_are_overwritten_without_harm() -> None:
+    assert outcomes(estimator_checks(Faulty("one number")))["new tensors"].status == "passed"
 
 
 def test_one_cause_is_reported_once_with_where_it_is() -> None:

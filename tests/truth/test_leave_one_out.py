@@ -1,5 +1,6 @@
 """The ground truth, against closed forms and against retraining by hand."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,23 @@ def test_a_damaged_shard_is_named_and_computed_again(tmp_path: Path) -> None:
         assert "is damaged" in shard.warning
     assert torch.equal(first.influence, again.influence)
     assert all(shard.reused for shard in truth_of(of, cache)[1])
+
+
+def test_a_shard_in_the_place_of_another_is_named_and_computed_again(tmp_path: Path) -> None:
+    of, cache = trainer(blobs(n_train=70), epochs=1), Cache(tmp_path)
+    first, _ = truth_of(of, cache)
+    (folder,) = (tmp_path / "truth").iterdir()
+    shutil.rmtree(folder / "seed-0001")
+    shutil.copytree(folder / "seed-0000", folder / "seed-0001")
+    again, shards = truth_of(of, cache)
+    assert [shard.reused for shard in shards] == [True, True, False, False]
+    for block, shard in enumerate(shards[2:]):
+        place = f"truth/{folder.name}/seed-000{{}}/block-0000{block}"
+        assert shard.warning == (
+            f"{tmp_path / place.format(1)}.safetensors is in the wrong place: it was written as {place.format(0)}; "
+            "it is computed again"
+        )
+    assert torch.equal(again.influence, first.influence)
 
 
 def test_effects_at_checkpoints_are_those_of_a_shorter_look(tmp_path: Path) -> None:
