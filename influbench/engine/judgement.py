@@ -118,7 +118,8 @@ class Bench:
             of_ceiling=UNKNOWN if found.of_ceiling is None else found.of_ceiling.interval(),
             n=yardstick.n_pairs,
             n_undefined=found.n_undefined,
-            details=yardstick.details(held) if measured.column.details else None,
+            n_silent=found.n_silent,
+            details=yardstick.details(held) if measured.column.details and found.value is not None else None,
         )
 
     def _held(self, measured: _Measured, estimates: Sequence[Estimate]) -> list[Tensor] | None:
@@ -206,6 +207,9 @@ def _column_record(measured: _Measured) -> ColumnRecord:
         unit=yardstick.measurement.unit,
         rows=column.rows,
         chart=column.chart,
+        headline=column.headline,
+        n_effective=yardstick.n_effective,
+        silence=yardstick.silence,
         n_rows=yardstick.fewest_rows,
         n_columns=yardstick.n_columns if yardstick.n_columns > 1 else None,
     )

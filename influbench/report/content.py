@@ -6,7 +6,7 @@ from typing import Literal
 
 from influbench.api import Recipe
 from influbench.report.numbers import DASH, count, seconds
-from influbench.results import Cell, ColumnRecord, JudgeRecord, Result, Trust
+from influbench.results import Agreement, Cell, ColumnRecord, JudgeRecord, Result, Trust
 
 FEW = 10  # points; with fewer, intervals are not to be relied on
 _NO_VALUE = -2.0  # sorts below every correlation and share
@@ -41,7 +41,7 @@ def in_order(result: Result) -> list[Cell]:
     """The estimators' cells, best agreement in the first column first, then in the next; what has none comes last."""
 
     def values(cell: Cell) -> list[float]:
-        found = [cell.value(column.key).value for column in result.columns]
+        found = [cell.value(column.key).value for column in result.headline]
         return [_NO_VALUE if value is None else value for value in found]
 
     return sorted(result.cells, key=values, reverse=True)
@@ -120,15 +120,28 @@ def _undefined(result: Result) -> Iterator[Note]:
     for cell in result.cells:
         for column in result.columns:
             agreement = cell.columns.get(column.key)
-            if agreement is None or not agreement.n_undefined:
+            if agreement is None or column.silence is not None:
+                continue
+            if agreement.n_silent and column.n_columns is not None:
+                yield Note(_silent(cell.name, column, agreement))
+            if not agreement.n_undefined and not (agreement.n_silent and column.n_columns is None):
                 continue
             if column.n_columns is None:
                 yield Note(f"{cell.name}: no value in {column.name}, because scores or truth are constant")
             else:
                 yield Note(
                     f"{cell.name}: no value in {column.name} on {agreement.n_undefined} of "
-                    f"{count(column.n_columns, 'test point')}: constant scores or too few points"
+                    f"{count(column.n_columns, 'test point')}: constant truth or too few points"
                 )
+
+
+def _silent(name: str, column: ColumnRecord, agreement: Agreement) -> str:
+    if agreement.value.value is None:
+        return f"{name}: no value in {column.name}, because all scores are equal"
+    return (
+        f"{name}: its scores in {column.name} are constant on {agreement.n_silent} of "
+        f"{count(column.n_columns or 0, 'test point')}, which count as 0"
+    )
 
 
 def _of_estimators(result: Result) -> Iterator[Note]:
@@ -155,6 +168,9 @@ def _limits(result: Result) -> Iterator[Note]:
                 f"The truth may be noise alone: its ceiling for {column.name} is not clearly above 0. Add seeds.",
                 "warning",
             )
+    for column in result.columns:
+        if column.silence is not None:
+            yield Note(f"Nothing can be said about {column.name}: {column.silence}.", "warning")
     for column in result.columns:
         if points := few(column):
             yield Note(f"! {column.name}: only {points}; do not rely on intervals from fewer than ten.", "warning")

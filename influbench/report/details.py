@@ -10,6 +10,7 @@ from rich.text import Text
 from influbench.report.names import Name
 from influbench.report.numbers import DASH, count, decimal
 from influbench.report.tables import new_table, side_by_side
+from influbench.report.terminal import agreement_tables, trust_tables
 from influbench.results import ColumnRecord, Details, Result, Results, Statistic
 
 _NAME = 16  # characters of the column of names at the least
@@ -29,6 +30,10 @@ def print_details(console: Console, results: Results) -> None:
     """Print a table of the other statistics of each problem, for each column that has them."""
     for result in results.results:
         console.print(Text(f"\n  {result.problem.name}", style="bold"))
+        others = [column for column in result.columns if not column.headline]
+        for tables in (trust_tables, agreement_tables):
+            for table in tables(result, others, width=console.width):
+                console.print(table)
         for column in result.columns:
             rows = _rows(result, column)
             if rows:

@@ -47,13 +47,13 @@ def _heading(problem: str) -> Rule:
 
 
 def _problem_report(result: Result, *, width: int) -> Group:
-    wide = width >= _WIDE + sum(_widths(result, wide=True))
+    wide = _fits(result, result.headline, width=width)
     return Group(
         Text(),
         _header(result),
         Text(),
-        *_trust_tables(result, width=width),
-        *_agreement_tables(result, width=width, wide=wide),
+        *trust_tables(result, result.headline, width=width),
+        *agreement_tables(result, result.headline, width=width),
         *trace_tables(result, width=width),
         *cost_charts(result, width=width, wide=wide),
         Padding(Group(*(Text(note.text, style=_TONES[note.tone]) for note in content.notes(result))), (0, 2)),
@@ -69,10 +69,10 @@ def _header(result: Result) -> Table:
     return table
 
 
-def _trust_tables(result: Result, *, width: int) -> Iterator[RenderableType]:
+def trust_tables(result: Result, columns: Sequence[ColumnRecord], *, width: int) -> Iterator[RenderableType]:
     """The trust in each column's truth: in one table if that fits."""
-    columns = [column for column in result.columns if column.key in result.trust]
-    for shown in side_by_side(columns, [_TRUST_COLUMN] * len(columns), width - _TRUST):
+    trusted = [column for column in columns if column.key in result.trust]
+    for shown in side_by_side(trusted, [_TRUST_COLUMN] * len(trusted), width - _TRUST):
         yield _trust_table(result, shown)
         yield Text()
 
@@ -105,18 +105,24 @@ def _seeds_needed(trust: Trust) -> Text:
     return Text(f"{words:>4}", style="dim") if words == DASH else Text(f" {words}")
 
 
-def _agreement_tables(result: Result, *, width: int, wide: bool) -> Iterator[RenderableType]:
+def agreement_tables(result: Result, columns: Sequence[ColumnRecord], *, width: int) -> Iterator[RenderableType]:
     """The agreement of each estimator: in one table if that fits."""
+    wide = _fits(result, columns, width=width)
     room = width - (_WIDE if wide else _NARROW)
-    for shown in side_by_side(result.columns, _widths(result, wide=wide), room):
+    for shown in side_by_side(columns, _widths(result, columns, wide=wide), room):
         yield _agreement_table(result, shown, wide=wide)
         yield Text()
 
 
-def _widths(result: Result, *, wide: bool) -> list[int]:
+def _fits(result: Result, columns: Sequence[ColumnRecord], *, width: int) -> bool:
+    """True if every row of agreements fits on one line."""
+    return width >= _WIDE + sum(_widths(result, columns, wide=True))
+
+
+def _widths(result: Result, columns: Sequence[ColumnRecord], *, wide: bool) -> list[int]:
     """Characters that each column of agreements takes: more than usual where a value has many letters."""
     widths = []
-    for column in result.columns:
+    for column in columns:
         texts = [_agreement(cell.columns.get(column.key), wide=wide).plain for cell in result.cells]
         lines = "\n".join(texts).split("\n")
         widths.append(max(_WIDE_COLUMN if wide else _NARROW_COLUMN, _GAP + max(map(len, lines))))

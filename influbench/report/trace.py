@@ -16,7 +16,7 @@ _ON_ONE_LINE = 3  # columns whose intervals fit beside their values in 80 charac
 
 def trace_tables(result: Result, *, width: int) -> Iterator[RenderableType]:
     """Tables for each column: the ceiling and the traced estimators, after each step."""
-    for column in result.columns:
+    for column in result.headline:
         traced = [cell.name for point in result.trace for cell in point.cells if column.key in cell.columns]
         names = list(dict.fromkeys(traced))
         for shown in side_by_side(names, [_COLUMN] * len(names), width - _STEP - _COLUMN):

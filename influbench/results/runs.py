@@ -63,7 +63,9 @@ class ColumnRecord(Record):
     """One column of the tables: what estimates are compared in, and by which judge.
 
     `n_rows` counts what a statistic is taken over (`rows`: train points, subsets, ...), in the smallest block;
-    `n_columns` counts the test points that it is averaged over, null where it is one statistic.
+    `n_columns` counts the test points that it is averaged over, null where it is one statistic; `n_effective` is the
+    number of test points of equal weight that they amount to, null where all weigh the same. A column that is not in
+    the `headline` is shown with the details. `silence` says why no estimator has a value here, if none can.
     """
 
     key: str
@@ -75,7 +77,10 @@ class ColumnRecord(Record):
     rows: str
     n_rows: int
     n_columns: int | None
+    n_effective: float | None = None
     chart: bool = True
+    headline: bool = True
+    silence: str | None = None
 
     @property
     def name(self) -> str:
@@ -130,7 +135,8 @@ class Agreement(Record):
     """The agreement of one estimator in one column.
 
     `value` is the mean over test points (one statistic where there is one column); `n` counts pairs (null where an
-    earlier version did not), and `n_undefined` test points without a value because scores or truth are constant there.
+    earlier version did not), `n_undefined` test points without a value because the truth is constant there, and
+    `n_silent` those in which only the scores are constant, which count as 0.
     Estimators that share a letter cannot be distinguished in this column. `failure` says what the judge raised on these
     scores.
     """
@@ -140,6 +146,7 @@ class Agreement(Record):
     letters: str | None = None
     n: int | None
     n_undefined: int = 0
+    n_silent: int = 0
     details: Details | None = None
     failure: str | None = None
 
@@ -202,6 +209,11 @@ class Result(Record):
     comparisons: tuple[Comparison, ...] = ()
     fronts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     trace: tuple[TracePoint, ...] = ()
+
+    @property
+    def headline(self) -> tuple[ColumnRecord, ...]:
+        """The columns that every table shows; the others are shown with the details."""
+        return tuple(column for column in self.columns if column.headline)
 
     def column(self, key: str) -> ColumnRecord:
         """The column of this key; KeyError if there is none."""

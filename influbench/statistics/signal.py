@@ -25,9 +25,8 @@ def is_told_from_noise(effects: Tensor) -> bool:
     directions = flat / torch.where(norms > 0, norms, 1.0)
     cosines = torch.stack([directions[a] @ directions[b] for a, b in combinations(range(len(effects)), 2)])
     error = float(cosines.std()) / sqrt(len(cosines))
-    if error == 0:
-        return float(cosines.mean()) > 0
-    return float(cosines.mean()) / error > stats.t.ppf(_LEVEL, len(cosines) - 1)
+    critical = float(stats.t.ppf(_LEVEL, len(cosines) - 1))
+    return float(cosines.mean()) > critical * error
 
 
 def signal(effects: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from influbench.statistics.correlation import (
 from influbench.statistics.estimation import Estimation, repeated
 from influbench.statistics.reliability import Reliability, deleted_seed_contributions, reliability
 from influbench.statistics.retrieval import auroc, overlap, sign_agreement
-from influbench.statistics.signal import FEWEST_SEEDS, is_told_from_noise, signal
+from influbench.statistics.signal import FEWEST_SEEDS, effective_number, is_told_from_noise, signal
 from influbench.statistics.significance import clear_effects, share_significant
 
 TOP_SHARE = 0.05  # of the train points: k of the top-k overlap
@@ -148,6 +148,15 @@ class Yardstick:
     @property
     def n_columns(self) -> int:
         return self.effects.shape[2]
+
+    @property
+    def n_effective(self) -> float | None:
+        """The number of equal columns that these amount to; None if all weigh the same, or none has a weight."""
+        cells = self.weights_of_columns
+        if self.statistic == "captured" and self.most is not None:
+            cells = self.most.cells
+        weights = None if cells is None else cells.sum(0).clamp_min(0)
+        return None if weights is None or not bool(weights.any()) else effective_number(weights)
 
     def held(self, scores: Tensor) -> Tensor:
         """Scores of train points, (n_train, n_test) or (n_train,), in the form to compare: (n_rows, n_columns)."""
