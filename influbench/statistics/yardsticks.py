@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from influbench.results import UNKNOWN, Details, Statistic
+from influbench.results import FEWEST_DRAWS, UNKNOWN, Details, Statistic
 from influbench.statistics.correlation import (
     Block,
     ColumnStatistic,
@@ -22,6 +22,7 @@ from influbench.statistics.correlation import (
     whole_table,
 )
 from influbench.statistics.estimation import Estimation, repeated
+from influbench.statistics.one_seed import one_seed
 from influbench.statistics.reliability import Reliability, deleted_seed_contributions, reliability
 from influbench.statistics.retrieval import auroc, overlap, sign_agreement
 from influbench.statistics.significance import clear_effects, share_significant
@@ -125,18 +126,27 @@ class Yardstick:
         return reliability(self.effects, self.blocks)
 
     @cached_property
+    def one_seed(self) -> Estimation | None:
+        """The agreement of one seed of the truth with the mean of the others; None if there are fewer than three."""
+        return one_seed(self.effects, self.blocks) if self.has_reliability else None
+
+    @cached_property
     def clear(self) -> Tensor | None:
         """True where effects are clearly not 0; see `clear_effects`."""
         return clear_effects(self.effects)
 
-    def agreement(self, repeats: Sequence[Tensor]) -> Agreement:
-        """The agreement of held scores of one or more repeats of an estimator; undefined unless defined for all."""
+    def agreement(self, repeats: Sequence[Tensor], *, draws: bool = False) -> Agreement:
+        """The agreement of held scores of one or more repeats of an estimator; undefined unless defined for all.
+
+        With `draws`, another repeat would give other scores.
+        """
         found = [mean_over_columns(self.measurement.of, scores, self.mean, self.blocks) for scores in repeats]
         defined = [one.estimation for one in found if one.estimation is not None]
         n_undefined = max(one.n_undefined for one in found)
         if len(defined) < len(found):
             return Agreement(None, None, n_undefined)
-        mean, ceiling = repeated(defined), self.reliability.ceiling
+        few_draws = draws and len(repeats) < FEWEST_DRAWS
+        mean, ceiling = replace(repeated(defined), few_draws=few_draws), self.reliability.ceiling
         if ceiling is None:
             return Agreement(mean, None, n_undefined)
         of_expected = mean if ceiling.by_seed is None else replace(mean, by_seed=self._by_seed(repeats))
