@@ -265,6 +265,10 @@ class Estimator(ABC):
     scores_duplicates_alike: ClassVar[bool] = False
     """True if two train points with the same input and label always have the same scores, whatever their ids."""
 
+    draws: ClassVar[bool] = True
+    """True if the scores depend on `problem.seed`, on the networks it trains or otherwise: another draw gives other
+    scores. A run makes several draws of such an estimator, and only one of any other."""
+
     predicts: ClassVar[Collection[str]] = ("influence", "memorization")
     """The quantities that `estimate` may return. A run rejects an estimator if none of the plan's judges uses one."""
 
@@ -276,6 +280,13 @@ class Estimator(ABC):
 
     def unsupported(self, problem: Problem) -> str | None:
         """The reason this estimator cannot run on this problem, in one sentence, or None if it can. Must be cheap."""
+        return None
+
+    def stored_draws(self) -> int | None:
+        """The number of draws that exist, if the scores come from elsewhere; None if every run is a new draw.
+
+        All of them are used, and `problem.draw` says which one to return.
+        """
         return None
 
     @abstractmethod
@@ -644,6 +655,7 @@ class Problem(ABC):
     optimizer: Optimizer  # the one that the recipe names
     measure: MeasureName
     seed: int  # this estimator's own stream; derive from it with influbench.seeds.derive
+    draw: int  # 0 in the estimator's first run on this problem, 1 in the next; each run has its own seed
     dtype: torch.dtype
     device: torch.device
 
@@ -716,7 +728,8 @@ class Problem(ABC):
     def bank(self, *, n_models: int, ratio: float) -> Bank:
         """`n_models` networks, each trained on its own random `ratio` of the train points (normalizer "kept").
 
-        Every estimator of the problem receives the same networks, and each is charged for them, stored or not.
+        In each draw, every estimator of the problem receives the same networks; each is charged for them, stored or
+        not.
         """
 
     @abstractmethod

@@ -23,6 +23,7 @@ from pydantic import (
 from influbench.api import MeasureName, Recipe, Study
 from influbench.errors import PlanError, UnknownNameError, did_you_mean
 from influbench.registry import Registry, installed
+from influbench.results import FEWEST_DRAWS
 from influbench.settings import are_defaults, filled_from_table, in_a_sentence, table_of
 
 DEFAULT = "digits"
@@ -109,16 +110,16 @@ class ProblemPlan:
 class Plan(_Table):
     """Everything that decides a run. `estimators` are selectors, or the word "all" for every installed one.
 
-    Each estimator runs `repeats` times with different seeds, so that the intervals include its own randomness. `judges`
-    decide what estimates are compared with. By default it is leave-one-out, and also the labels that are known to be
-    wrong if some are drawn at random. `studies` has the settings of studies by name if they differ from the defaults;
-    each is a table of that name in the TOML.
+    Each estimator that draws at random runs `repeats` times with different seeds, so that intervals and letters hold
+    for other draws as well; any other runs once. `judges` decide what estimates are compared with. By default it is
+    leave-one-out, and also the labels that are known to be wrong if some are drawn at random. `studies` has the
+    settings of studies by name if they differ from the defaults; each is a table of that name in the TOML.
     """
 
     name: str = Field(default="plan", pattern=r"^[^/\\.][^/\\]*$")
     summary: str = ""
     seed: int = Field(default=0, ge=0)
-    repeats: int = Field(default=1, ge=1)
+    repeats: int = Field(default=FEWEST_DRAWS, ge=1)
     estimators: Names
     judges: Names
     problem: ProblemTable

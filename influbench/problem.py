@@ -42,12 +42,18 @@ class TrainingProblem(Problem):
     """
 
     def __init__(
-        self, trainer: Trainer, *, seed: int, bank_seed: int | None = None, resources: Resources | None = None
+        self,
+        trainer: Trainer,
+        *,
+        seed: int,
+        draw: int = 0,
+        bank_seed: int | None = None,
+        resources: Resources | None = None,
     ) -> None:
         self.data, self.model = trainer.data, trainer.model
         self.recipe, self.optimizer = trainer.recipe, trainer.optimizer
         self.dtype, self.device = trainer.dtype, trainer.device
-        self.measure, self.seed = trainer.measure, seed
+        self.measure, self.seed, self.draw = trainer.measure, seed, draw
         self.meter = Meter(per_training=trainer.recipe.epochs * len(trainer.data.train))
         self._trainer, self._bank_seed = trainer, bank_seed
         self._resources = resources

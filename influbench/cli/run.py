@@ -52,7 +52,9 @@ if TYPE_CHECKING:
     help="Add seeds until the ground truth of influence is this reliable.",
 )
 @click.option("--max-seeds", type=click.IntRange(min=2), help="Most seeds that --reliability may use (default: 64).")
-@click.option("--repeats", type=click.IntRange(min=1), help="Run each estimator this many times, with new seeds.")
+@click.option(
+    "--repeats", type=click.IntRange(min=1), help="Run each random estimator this many times, with new seeds."
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Root seed of data, labels, truth and estimators.")
 @resource_options
 @click.option(

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import torch
+
 from influbench.api import Estimate, Estimator
 from influbench.engine.boundary import Pristine, checked_estimate, checked_trace
 from influbench.errors import EstimateError, ModelError, printable
@@ -25,6 +27,12 @@ def estimated(estimator: Estimator, problem: TrainingProblem, *, who: str, steps
             found = checked_trace(traced, problem.data, n_steps=len(steps))
     notes = tuple(_notes(put_back, changed_on_import(type(estimator)), who=who))
     return [replace(estimate, notes=(*estimate.notes, *notes)) for estimate in found]
+
+
+def same_scores(first: Estimate, second: Estimate) -> bool:
+    """True if both estimates have the same scores, to the last bit."""
+    pairs = ((first.influence, second.influence), (first.memorization, second.memorization))
+    return all((x is None and y is None) or (x is not None and y is not None and torch.equal(x, y)) for x, y in pairs)
 
 
 def refusal(estimator: Estimator, problem: TrainingProblem, pristine: Pristine) -> str | None:

@@ -9,7 +9,17 @@ from torch import Tensor
 from influbench.api import Column, Estimate, Quantity
 from influbench.engine.obstacles import Obstacle
 from influbench.engine.seats import Seat, attempt, failure
-from influbench.results import UNKNOWN, Agreement, Cell, ColumnRecord, Comparison, CurvePoint, TracePoint, Trust
+from influbench.results import (
+    UNKNOWN,
+    Agreement,
+    Cell,
+    ColumnRecord,
+    Comparison,
+    CurvePoint,
+    OneSeed,
+    TracePoint,
+    Trust,
+)
 from influbench.statistics.differences import Difference, differences, letters
 from influbench.statistics.estimation import Estimation
 from influbench.statistics.yardsticks import Yardstick, statistic
@@ -51,15 +61,18 @@ class Bench:
         """The yardsticks that scores are held against, by column."""
         return {key: measured.yardstick for key, measured in self._measured.items()}
 
-    def cell(self, estimator: str, name: str, estimates: Sequence[Estimate]) -> Cell:
-        """The agreement of the estimates, one for each repeat, in each column that they have scores for."""
+    def cell(self, estimator: str, name: str, estimates: Sequence[Estimate], *, draws: bool) -> Cell:
+        """The agreement of the estimates, one for each repeat, in each column that they have scores for.
+
+        With `draws`, another repeat would give other scores.
+        """
         notes = tuple(dict.fromkeys(note for estimate in estimates for note in estimate.notes))
-        empty = Cell(estimator=estimator, name=name, status="ok", n_repeats=len(estimates), notes=notes)
+        empty = Cell(estimator=estimator, name=name, status="ok", draws=draws, n_repeats=len(estimates), notes=notes)
         if reason := _incomplete(estimates):
             return empty.model_copy(update={"status": "failed", "reason": reason})
         columns = {}
         for key, measured in self._measured.items():
-            agreement = self._agreement(measured, name, estimates)
+            agreement = self._agreement(measured, name, estimates, draws=draws)
             if agreement is not None:
                 columns[key] = agreement
         if not columns:
@@ -83,13 +96,17 @@ class Bench:
         return found
 
     def compared(self, cells: Iterable[Cell]) -> tuple[tuple[Cell, ...], tuple[Comparison, ...]]:
-        """The cells with letters for estimators that cannot be distinguished, and all pairs of estimators."""
+        """The cells with letters for estimators that cannot be distinguished, and all pairs of estimators.
+
+        Estimators of few draws have no letters.
+        """
         comparisons: list[Comparison] = []
         written: dict[str, dict[str, str]] = {}
         for key, agreements in self._agreements.items():
             found = differences(agreements)
             comparisons += recorded(key, found)
-            names = sorted(agreements, key=lambda name: -agreements[name].value)
+            names = [name for name, one in agreements.items() if not one.few_draws]
+            names.sort(key=lambda name: -agreements[name].value)
             written[key] = letters(names, found)
         return tuple(_lettered(cell, written) for cell in cells), tuple(comparisons)
 
@@ -101,7 +118,27 @@ class Bench:
         """The trust in each column's truth, for the columns where it can be known."""
         return {key: _trust(one.yardstick) for key, one in self._measured.items() if one.yardstick.has_reliability}
 
-    def _agreement(self, measured: _Measured, name: str, estimates: Sequence[Estimate]) -> Agreement | None:
+    def one_seed(self, seconds: Mapping[str, float]) -> tuple[OneSeed, ...]:
+        """The agreement of one seed of each judge's truth with the others; `seconds` are what each judge trained."""
+        found: dict[str, OneSeed] = {}
+        for key, measured in self._measured.items():
+            value, seat = measured.yardstick.one_seed, measured.seat
+            if value is None:
+                continue
+            n_seeds, is_leave_one_out = len(measured.yardstick.effects), _is_leave_one_out(seat)
+            of_judge = OneSeed(
+                judge=seat.name,
+                n_seeds=n_seeds,
+                columns={},
+                seconds=seconds[seat.name] / n_seeds if is_leave_one_out else None,
+                training_equivalents=len(seat.problem.data.train) + 1 if is_leave_one_out else None,
+            )
+            found.setdefault(seat.name, of_judge).columns[key] = measured.yardstick.measurement.interval(value)
+        return tuple(found.values())
+
+    def _agreement(
+        self, measured: _Measured, name: str, estimates: Sequence[Estimate], *, draws: bool
+    ) -> Agreement | None:
         yardstick, seat = measured.yardstick, measured.seat
         unknown = Agreement(n=yardstick.n_pairs)
         try:
@@ -110,7 +147,7 @@ class Bench:
             return unknown.model_copy(update={"failure": failure(seat.supplied, error).reason})
         if held is None:
             return None
-        found = yardstick.agreement(held)
+        found = yardstick.agreement(held, draws=draws)
         if found.value is not None:
             self._agreements[measured.column.key][name] = found.value
         return Agreement(
@@ -140,10 +177,11 @@ class Trace:
     def steps(self) -> tuple[int, ...]:
         return tuple(self._benches)
 
-    def add(self, estimator: str, name: str, repeats: Sequence[Sequence[Estimate]]) -> None:
+    def add(self, estimator: str, name: str, repeats: Sequence[Sequence[Estimate]], *, draws: bool) -> None:
         """Judge one estimator's estimates after each step, for each repeat."""
         for place, (step, bench) in enumerate(self._benches.items()):
-            self._cells[step].append(bench.cell(estimator, name, [of_repeat[place] for of_repeat in repeats]))
+            of_step = [of_repeat[place] for of_repeat in repeats]
+            self._cells[step].append(bench.cell(estimator, name, of_step, draws=draws))
 
     def points(self) -> tuple[TracePoint, ...]:
         """The agreements after each step; empty if no estimator was traced."""
@@ -172,6 +210,11 @@ def unjudged(estimator: str, name: str, obstacle: Obstacle) -> Cell:
         reason=obstacle.reason,
         traceback=obstacle.traceback,
     )
+
+
+def _is_leave_one_out(seat: Seat) -> bool:
+    """True if the judge trains the ground truth alone, so that one seed costs a retraining without each point."""
+    return [work.folder for work in seat.works] == [seat.problem.leave_one_out.folder]
 
 
 def _incomplete(estimates: Sequence[Estimate]) -> str | None:

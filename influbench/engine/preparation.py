@@ -26,6 +26,7 @@ from influbench.errors import (
     printable,
     whole_traceback,
 )
+from influbench.isolation import isolated
 from influbench.measures import available
 from influbench.plan import ALL, Plan, ProblemPlan
 from influbench.problem import TrainingProblem
@@ -46,14 +47,20 @@ T = TypeVar("T")
 class Candidate:
     """One estimator, ready to run on one problem, or what keeps it from that.
 
-    It is given one view of the problem for each repeat, with seeds of its own.
+    It is given one view of the problem for each repeat, with seeds of its own; a run uses the first `n_draws`.
     """
 
     selector: Selector
     supplied: str  # the selector, and by whom unless it is influbench's own
     estimator: Estimator | None
     problems: list[TrainingProblem]
+    n_draws: int
     obstacle: Obstacle | None
+
+    @property
+    def draws(self) -> list[TrainingProblem]:
+        """One view of the problem for each draw."""
+        return self.problems[: self.n_draws]
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,12 +229,16 @@ def _problem(
     asked = {column.quantity for seat in seats for column in seat.columns}
     candidates = []
     for selector, estimator, missing in estimators:
-        views = [_view(plan, trainer, selector, repeat, resources) for repeat in range(plan.repeats)]
         supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
-        obstacle = missing
+        obstacle, n_draws = missing, plan.repeats
         if estimator is not None:
-            obstacle = _unsupported(supplied, estimator, views[0], pristine) or _unasked(estimator, asked)
-        candidates.append(Candidate(selector, supplied, estimator, views, obstacle))
+            first = _view(plan, trainer, selector, 0, resources)
+            obstacle = _unsupported(supplied, estimator, first, pristine) or _unasked(estimator, asked)
+        if estimator is not None and obstacle is None:
+            counted = _n_draws(supplied, estimator, plan)
+            obstacle, n_draws = (counted, 1) if isinstance(counted, Obstacle) else (None, counted)
+        views = [_view(plan, trainer, selector, repeat, resources) for repeat in range(max(plan.repeats, n_draws))]
+        candidates.append(Candidate(selector, supplied, estimator, views, n_draws, obstacle))
     return Prepared(problem, judged, labels, seats, candidates)
 
 
@@ -270,12 +281,29 @@ def _unasked(estimator: Estimator, asked: Collection[str]) -> Obstacle | None:
     return Obstacle("unsupported", reason)
 
 
+def _n_draws(who: str, estimator: Estimator, plan: Plan) -> int | Obstacle:
+    """The number of draws of an estimator in a run: one if it does not draw, and all if they come from elsewhere."""
+    if not estimator.draws:
+        return 1
+    try:
+        with isolated(plan.seed):
+            stored: object = estimator.stored_draws()
+    except Exception as error:
+        return Obstacle("failed", in_words(error, who), whole_traceback())
+    if stored is None:
+        return plan.repeats
+    if not isinstance(stored, int) or isinstance(stored, bool) or stored < 1:
+        return Obstacle("failed", f"{who}: stored_draws returned {stored!r}, expected a whole number from 1, or None")
+    return stored
+
+
 def _view(plan: Plan, trainer: Trainer, selector: Selector, repeat: int, resources: Resources) -> TrainingProblem:
     """The problem as one repeat of an estimator sees it."""
     of_repeat = ("repeat", repeat) if repeat else ()
     return TrainingProblem(
         trainer,
         seed=derive(plan.seed, "estimator", selector.name, *of_repeat),
+        draw=repeat,
         bank_seed=derive(plan.seed, "bank", "estimator", *of_repeat),
         resources=resources,
     )

@@ -1,12 +1,13 @@
 """Runs a plan: what the judges train first, then every estimator against it. The one place that orders the steps."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 from influbench.api import Estimate, Estimator
 from influbench.engine.described import about, judge_record, problem_record
-from influbench.engine.estimating import estimated
+from influbench.engine.estimating import estimated, same_scores
 from influbench.engine.events import (
     EstimatorDone,
     EstimatorStarted,
@@ -108,18 +109,20 @@ def _run_problem(
     trace = Trace(benches) if len(benches) > 1 else None
     cells: list[Cell] = []
     for number, candidate in enumerate(prepared.candidates):
-        selector, meters = str(candidate.selector), tuple(view.meter for view in candidate.problems)
+        selector, meters = str(candidate.selector), tuple(view.meter for view in candidate.draws)
         yield EstimatorStarted(selector, number, len(prepared.candidates), meters)
         cells.append(_run_estimator(prepared, candidate, bench, trace, target))
         yield EstimatorDone(selector, cells[-1])
     compared, comparisons = bench.compared(cells)
+    judges = tuple(judge_record(seat, trained, benches) for seat in prepared.seats)
     yield ProblemDone(
         Result(
             problem=problem_record(plan, prepared),
-            judges=tuple(judge_record(seat, trained, benches) for seat in prepared.seats),
+            judges=judges,
             columns=bench.columns(),
             trust=bench.trust(),
             cells=compared,
+            one_seed=bench.one_seed({judge.name: judge.seconds for judge in judges}),
             comparisons=comparisons,
             fronts=fronts(compared, bench.yardsticks),
             trace=trace.points() if trace else (),
@@ -147,7 +150,7 @@ def _run_estimator(
         return unjudged(candidate.selector.name, name, candidate.obstacle)
     repeats: list[list[Estimate]] = []
     obstacle, start = None, perf_counter()
-    for problem in candidate.problems:
+    for problem in candidate.draws:
         found = _estimate(candidate.supplied, estimator, problem, trace.steps if trace else ())
         if isinstance(found, Obstacle):
             obstacle = found
@@ -158,19 +161,32 @@ def _run_estimator(
     if estimator.cost_is_counted:
         cost = {
             "seconds": (perf_counter() - start) / n_run,
-            "training_equivalents": sum(problem.meter.trainings for problem in candidate.problems) / n_run,
+            "training_equivalents": sum(problem.meter.trainings for problem in candidate.draws) / n_run,
         }
     if obstacle is not None:
         return unjudged(candidate.selector.name, name, obstacle).model_copy(update=cost)
+    repeats = _different(repeats) if estimator.draws else repeats
     estimates = [of_repeat[-1] for of_repeat in repeats]
-    cell = bench.cell(candidate.selector.name, name, estimates)
+    cell = bench.cell(candidate.selector.name, name, estimates, draws=estimator.draws)
     if cell.status == "failed":
         return cell.model_copy(update={**cost, "reason": f"{candidate.supplied}: {cell.reason}"})
     scores = score_tensors(prepared.trainer.data, estimates, bench.held_apart(estimates))
     place = target.write_scores(prepared.plan.name, name, scores)
     if trace and all(len(of_repeat) == len(trace.steps) for of_repeat in repeats):
-        trace.add(candidate.selector.name, name, repeats)
+        trace.add(candidate.selector.name, name, repeats, draws=estimator.draws)
     return cell.model_copy(update={**cost, "scores": place})
+
+
+def _different(repeats: list[list[Estimate]]) -> list[list[Estimate]]:
+    """The repeats; only one of them, with a note, if all have the same scores."""
+    first, *others = [of_repeat[-1] for of_repeat in repeats]
+    if not others or not all(same_scores(first, other) for other in others):
+        return repeats
+    note = (
+        f"all of its {len(repeats)} draws have the same scores and count as one; if it never draws at random, set "
+        "`draws = False` in its class"
+    )
+    return [[replace(one, notes=(*one.notes, note)) for one in repeats[0]]]
 
 
 def _estimate(

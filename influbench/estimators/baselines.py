@@ -59,6 +59,7 @@ class SameLabel(Estimator):
     these scores are constant, and their correlation is undefined.
     """
 
+    draws = False
     predicts = ("influence",)
     scores_duplicates_alike = True
 
@@ -81,6 +82,7 @@ class InputSimilarity(Estimator):
     within a class.
     """
 
+    draws = False
     predicts = ("influence",)
     scores_duplicates_alike = True
 

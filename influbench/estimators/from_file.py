@@ -8,7 +8,7 @@ from torch import Tensor
 
 from influbench.api import Data, Estimate, Estimator, Problem
 from influbench.errors import EstimateError
-from influbench.estimators.score_files import FORMATS, FileScores, Rows, read_scores
+from influbench.estimators.score_files import FORMATS, FileScores, Rows, n_draws, read_scores
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,24 @@ class FromFile(Estimator):
     As everywhere, a positive score means that the train point helps; neither sign nor orientation is guessed. `rows`
     says what a row of influence is: "train" if influence is (n_train, n_test), or "test". Memorization is (n_train,).
 
-    .safetensors: tensors `influence`, `memorization`, `train_ids`, `test_ids`, as in a run directory.
+    .safetensors: tensors `influence`, `memorization`, `train_ids`, `test_ids`, as in a run directory. Further draws of
+    the same estimator, with other seeds, are `influence@1`, `memorization@1`, `influence@2` and so on.
 
     .csv: for influence, a header `id,<test id>,<test id>,...` and lines `<train id>,<score>,...` (with train and test
     exchanged if rows are test points); for memorization, a header `id,memorization`.
 
     .npy: an array with two axes is influence, with one axis memorization. It has no ids and must be in the order of the
     data.
+
+    With `draws`, other seeds would have given other scores, and a file with few draws has no letters in reports. Set it
+    to false only if nothing in the scores is random, such as the network that they come from.
     """
 
     cost_is_counted = False
 
     path: str
     rows: Rows = "train"
+    draws: bool = True  # type: ignore[misc]  # other classes declare it; here only the user knows
 
     def __post_init__(self) -> None:
         if self._path.suffix.lower() not in FORMATS:
@@ -42,15 +47,26 @@ class FromFile(Estimator):
         if not self._path.is_file():
             return f"the file {self.path} does not exist"
         try:
-            self.estimate(problem)
+            for draw in range(self.stored_draws()):
+                self._read(problem.data, draw)
         except EstimateError as error:
             return str(error)
         return None
 
+    def stored_draws(self) -> int:
+        """The number of draws in the file."""
+        try:
+            return n_draws(self._path)
+        except EstimateError as error:
+            raise EstimateError(f"{self._path.name} {error}") from error
+
     def estimate(self, problem: Problem) -> Estimate:
         """The file's scores in the order of the data; EstimateError unless its ids are exactly those of the data."""
+        return self._read(problem.data, problem.draw % self.stored_draws())
+
+    def _read(self, data: Data, draw: int) -> Estimate:
         try:
-            return self._matched(read_scores(self._path, self.rows), problem.data)
+            return self._matched(read_scores(self._path, self.rows, draw), data)
         except EstimateError as error:
             raise EstimateError(f"{self._path.name} {error}") from error
 

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -40,29 +40,52 @@ class FileScores:
     notes: tuple[str, ...] = ()
 
 
-def read_scores(path: Path, rows: Rows) -> FileScores:
-    """The scores in a file of one of FORMATS, whose rows of influence are train or test points."""
+def read_scores(path: Path, rows: Rows, draw: int = 0) -> FileScores:
+    """The scores of one draw in a file of one of FORMATS, whose rows of influence are train or test points."""
     try:
-        return FORMATS[path.suffix.lower()](path, rows)
+        return FORMATS[path.suffix.lower()](path, rows, draw)
     except OSError as error:
         raise EstimateError(f"cannot be read: {error.strerror or error}") from None
 
 
-def _of_safetensors(path: Path, _rows: Rows) -> FileScores:
+def n_draws(path: Path) -> int:
+    """The number of draws in a file of one of FORMATS; only .safetensors can hold more than one."""
+    return _n_draws(_tensors(path)) if path.suffix.lower() == ".safetensors" else 1
+
+
+def _n_draws(names: Container[str]) -> int:
+    """One more than the last number, from 1 without gaps, in influence@1, influence@2, ... or memorization@1, ..."""
+    n = 1
+    while any(f"{quantity}@{n}" in names for quantity in _QUANTITIES):
+        n += 1
+    return n
+
+
+def _of_safetensors(path: Path, _rows: Rows, draw: int) -> FileScores:
     tensors = _tensors(path)
     held = ", ".join(sorted(tensors)) or "nothing"
-    known = {name: _numbers(tensors.pop(name), name) for name in _QUANTITIES if name in tensors}
-    if not known:
+    quantities = [name for name in _QUANTITIES if name in tensors]
+    if not quantities:
         raise EstimateError(f"holds neither influence nor memorization; it holds {held}")
-    ids = {name: _ids(tensors.pop(name), name) for name in _IDS if name in tensors}
+    known, others = {}, {*tensors}
+    for other in range(_n_draws(tensors)):
+        for quantity in quantities:
+            name = f"{quantity}@{other}" if other else quantity
+            if name not in tensors:
+                raise EstimateError(f"lacks {name}")
+            others.remove(name)
+            if other == draw:
+                known[quantity] = _numbers(tensors[name], name)
+    ids = {name: _ids(tensors[name], name) for name in _IDS if name in tensors}
     for name in _IDS if "influence" in known else _IDS[:1]:
         if name not in ids:
             raise EstimateError(f"lacks {name}")
-    notes = (f"{path.name} also holds {', '.join(sorted(tensors))}, not read",) if tensors else ()
+    others -= ids.keys()
+    notes = (f"{path.name} also holds {', '.join(sorted(others))}, not read",) if others else ()
     return FileScores(**known, **ids, notes=notes)
 
 
-def _of_npy(path: Path, _rows: Rows) -> FileScores:
+def _of_npy(path: Path, _rows: Rows, _draw: int) -> FileScores:
     try:
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
@@ -83,7 +106,7 @@ def _of_npy(path: Path, _rows: Rows) -> FileScores:
     )
 
 
-def _of_csv(path: Path, rows: Rows) -> FileScores:
+def _of_csv(path: Path, rows: Rows, _draw: int) -> FileScores:
     header, lines = _table(path)
     row_ids = torch.tensor([_id(cells[0], line, 1) for line, cells in lines], dtype=torch.int64)
     table = [_numbers_of(cells[1:], line) for line, cells in lines]
@@ -95,7 +118,7 @@ def _of_csv(path: Path, rows: Rows) -> FileScores:
     return FileScores(influence=values, train_ids=train_ids, test_ids=test_ids)
 
 
-FORMATS: Mapping[str, Callable[[Path, Rows], FileScores]] = {
+FORMATS: Mapping[str, Callable[[Path, Rows, int], FileScores]] = {
     ".safetensors": _of_safetensors,
     ".npy": _of_npy,
     ".csv": _of_csv,

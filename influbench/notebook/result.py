@@ -38,7 +38,8 @@ class Row:
 
     `value` is in the column's `unit`, with the ends of its 95% interval; None if it is unknown. `of_ceiling` is its
     share of the noise `ceiling`; ceiling and reliability are those of the column's truth. Estimators that share one of
-    the `letters` cannot be distinguished. `trainings` is the cost in ordinary trainings.
+    the `letters` cannot be distinguished. `trainings` is the cost of one of `n_draws` in ordinary trainings. With
+    `few_draws`, the interval does not hold for other draws.
     """
 
     problem: str
@@ -60,6 +61,8 @@ class Row:
     n_undefined: int | None
     trainings: float | None
     seconds: float | None
+    n_draws: int
+    few_draws: bool
 
 
 @dataclass(frozen=True, repr=False)
@@ -202,4 +205,6 @@ def _row(
         n_undefined=None if agreement is None else agreement.n_undefined,
         trainings=cell.training_equivalents,
         seconds=cell.seconds,
+        n_draws=cell.n_repeats,
+        few_draws=cell.status == "ok" and cell.has_few_draws,
     )

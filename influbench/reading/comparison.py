@@ -43,6 +43,7 @@ class _Scores:
 
     run: str
     name: str
+    draws: bool
     tensors: Mapping[str, Tensor]
 
     def equal(self, other: "_Scores") -> bool:
@@ -79,7 +80,7 @@ class _Problem:
             derived = column.key in self.derived
             held = held_scores(scores.tensors, column.key, column.quantity, yardstick, derived=derived)
             fits = bool(held) and all(one.shape == yardstick.mean.shape for one in held)
-            value = yardstick.agreement(held).value if fits else None
+            value = yardstick.agreement(held, draws=scores.draws).value if fits else None
             if value is not None:
                 found[label] = value
         return found
@@ -160,7 +161,7 @@ def _read(
                 continue
             places[run] = cell.scores
             if not estimators or cell.name in estimators:
-                scores.append(_Scores(run, cell.name, read_scores(paths[run], cell.scores)))
+                scores.append(_Scores(run, cell.name, cell.draws, read_scores(paths[run], cell.scores)))
     for run, result in results:
         if run not in places:
             raise UsageError(f"{paths[run]} holds no scores of {result.problem.name}: every estimator failed")
@@ -245,7 +246,8 @@ def _column(
     means = _means([of_problems[place] for place in in_common], [problems[place].points for place in in_common])
     between = differences(means)
     ordered = sorted(names, key=lambda name: -means[name].value if name in means else 0.0)
-    letter = letters(ordered, between) if means else {}
+    few_draws = {name for of_problem in of_problems for name, one in of_problem.items() if one.few_draws}
+    letter = letters([name for name in ordered if name not in few_draws], between) if means else {}
     rank = [ranks({name: one.value for name, one in of_problems[place].items()}) for place in in_common]
     bounds = [rank_bounds(names, pairs[place]) for place in in_common]
     beaten = [{one.second for one in of_problem if one.is_clear} for of_problem in pairs]
@@ -257,8 +259,10 @@ def _column(
             letters=letter.get(name),
             by_problem=tuple(measurement.interval(of[name]) if name in of else None for of in of_problems),
             not_clearly_behind=tuple(
-                name in of and name not in worse for of, worse in zip(of_problems, beaten, strict=True)
+                name in of and name not in worse and not of[name].few_draws
+                for of, worse in zip(of_problems, beaten, strict=True)
             ),
+            few_draws=name in few_draws,
         )
         for name in ordered
     )

@@ -111,4 +111,4 @@ def _memorization(name: str, values: Tensor, row: int) -> MemorizationAccount:
 
 def _notes(stored: Stored) -> list[str]:
     repeated = [name for name, scores in stored.estimates.items() if any("@" in key for key in scores)]
-    return [f"{name}: the first of its repeats" for name in repeated]
+    return [f"{', '.join(repeated)}: the first of their draws"] if repeated else []

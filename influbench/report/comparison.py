@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from influbench.report.content import few_draws
 from influbench.report.names import Name
 from influbench.report.numbers import DASH, count, decimal, interval
 from influbench.report.tables import new_table, side_by_side
@@ -142,6 +143,9 @@ def _versions(compared: ComparedRuns) -> Iterator[str]:
 def _notes(compared: ComparedRuns, *, several: bool) -> Iterator[str]:
     others = ", ".join(f"{one.name}: {one.unit}" for one in compared.columns if one.unit != _USUAL_UNIT)
     yield f"All agreements are {_USUAL_UNIT}s{f' ({others})' if others else ''}."
+    few = dict.fromkeys(one.name for column in compared.columns for one in column.estimators if one.few_draws)
+    if few:
+        yield few_draws(list(few))
     shared = "Letters: estimators that share one in a column cannot be distinguished there; those that share none can."
     if not several:
         yield f"Agreement with the truth, with its 95% interval over train and test points. {shared}"

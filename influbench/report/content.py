@@ -1,12 +1,12 @@
 """The words of a run's report as plain records: rows, marks and notes. Terminal, notebook and exports draw them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from influbench.api import Recipe
 from influbench.report.numbers import DASH, count, seconds
-from influbench.results import Agreement, Cell, ColumnRecord, JudgeRecord, Result, Trust
+from influbench.results import FEWEST_DRAWS, Agreement, Cell, ColumnRecord, JudgeRecord, OneSeed, Result, Trust
 
 FEW = 10  # points; with fewer, intervals are not to be relied on
 _NO_VALUE = -2.0  # sorts below every correlation and share
@@ -53,6 +53,24 @@ def few(column: ColumnRecord) -> str:
     return " and ".join(f"{n} {noun}" for n, noun in sizes if n is not None and n < FEW)
 
 
+def one_seed_name(result: Result, one: OneSeed) -> str:
+    """The name of the row of one seed: with its judge if there are several."""
+    return "one seed of the truth" if len(result.one_seed) == 1 else f"one seed of {one.judge}"
+
+
+def status(cell: Cell) -> str:
+    """The cell's status; of one with few draws, how many."""
+    return count(cell.n_repeats, "draw") if cell.status == "ok" and cell.has_few_draws else cell.status
+
+
+def few_draws(names: Sequence[str]) -> str:
+    """A sentence about estimators with few draws."""
+    return (
+        f"Fewer than {FEWEST_DRAWS} draws: {', '.join(names)}. Their intervals do not hold for other draws, so they "
+        "have no letters and no clear differences."
+    )
+
+
 def seeds_needed(trust: Trust) -> str:
     """ "2, 8, > 8": seeds for each reliability that the record has."""
     if trust.reliability.value is None:
@@ -67,6 +85,7 @@ def notes(result: Result) -> Iterator[Note]:
     yield from _undefined(result)
     yield from _of_estimators(result)
     yield from _limits(result)
+    yield from _few_draws(result)
     yield from _legend(result)
 
 
@@ -178,14 +197,30 @@ def _limits(result: Result) -> Iterator[Note]:
         yield Note("Regression has neither classes to look within nor a memorization score.")
 
 
+def _few_draws(result: Result) -> Iterator[Note]:
+    names = [cell.name for cell in result.cells if cell.status == "ok" and cell.has_few_draws]
+    if names:
+        yield Note(few_draws(names), "warning")
+
+
 def _legend(result: Result) -> Iterator[Note]:
     others = [column for column in result.columns if column.statistic != "spearman"]
     except_for = "".join(f" ({column.name}: {column.unit})" for column in others)
     yield Note(
         f"All figures are Spearman's rank correlations{except_for}, for influence the mean over test points; in "
-        "brackets the 95% interval over train and test points; % of the ceiling, the best that the truth's noise "
-        "allows."
+        "brackets the 95% interval over train points, test points, and draws; % of the ceiling, the best that the "
+        "truth's noise allows."
     )
+    n_draws = sorted({cell.n_repeats for cell in result.cells if cell.status == "ok" and cell.n_repeats > 1})
+    if n_draws:
+        yield Note(
+            f"Estimators that draw at random: means over {' or '.join(map(str, n_draws))} draws, with the cost of one."
+        )
+    if result.one_seed:
+        yield Note(
+            "One seed of the truth: a single retraining, compared with the mean of the other seeds; the mean over "
+            "seeds, with its interval over points and seeds. It is not an estimator and has no letters."
+        )
     if result.comparisons:
         yield Note(
             "Letters: estimators that share one in a column cannot be distinguished there; those that share none can "

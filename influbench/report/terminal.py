@@ -14,13 +14,13 @@ from influbench.report.names import Name
 from influbench.report.numbers import DASH, count, decimal, interval, seconds, share, trainings
 from influbench.report.tables import new_table, on_one_line, side_by_side
 from influbench.report.trace import trace_tables
-from influbench.results import Agreement, Cell, ColumnRecord, Result, Results, Trust
+from influbench.results import Agreement, Cell, ColumnRecord, OneSeed, Result, Results, Statistic, Trust
 
 _WIDE, _WIDE_COLUMN = 54, 28  # characters that a row needs to fit on one line, besides its columns and for each
 _NARROW, _NARROW_COLUMN = 28, 16  # and to fit on two
 _GAP = 2  # characters between columns
 _TRUST, _TRUST_COLUMN = 21, 19
-_STATUS_STYLE = {"ok": "green", "unsupported": "yellow", "failed": "red"}
+_STATUS_STYLE = {"ok": "green", "failed": "red"}  # others: yellow
 _TONES = {"plain": "dim", "warning": "yellow", "failure": "red"}
 
 
@@ -124,6 +124,7 @@ def _widths(result: Result, columns: Sequence[ColumnRecord], *, wide: bool) -> l
     widths = []
     for column in columns:
         texts = [_agreement(cell.columns.get(column.key), wide=wide).plain for cell in result.cells]
+        texts += [_of_one_seed(one.columns.get(column.key), wide=wide).plain for one in result.one_seed]
         lines = "\n".join(texts).split("\n")
         widths.append(max(_WIDE_COLUMN if wide else _NARROW_COLUMN, _GAP + max(map(len, lines))))
     return widths
@@ -138,6 +139,10 @@ def _agreement_table(result: Result, columns: Sequence[ColumnRecord], *, wide: b
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
         table.add_column("status", no_wrap=True)
+    for one in result.one_seed:
+        row = Name(content.one_seed_name(result, one))
+        figures = [_of_one_seed(one.columns.get(column.key), wide=wide) for column in columns]
+        table.add_row(row, *figures, *_cost(one, wide=wide), *([""] if wide else []))
     for cell in content.in_order(result):
         table.add_row(*_row(cell, columns, wide=wide))
     return table
@@ -149,11 +154,20 @@ def _title(column: ColumnRecord) -> str:
 
 
 def _row(cell: Cell, columns: Sequence[ColumnRecord], *, wide: bool) -> list[RenderableType]:
-    status = Text(cell.status, style=_STATUS_STYLE[cell.status])
-    name = Name(cell.name, below=None if cell.status == "ok" or wide else status)
+    words = content.status(cell)
+    status = Text(words, style=_STATUS_STYLE.get(words, "yellow"))
+    name = Name(cell.name, below=None if words == "ok" or wide else status)
     agreements = [_agreement(cell.columns.get(column.key), wide=wide) for column in columns]
-    cost = [Text(trainings(cell.training_equivalents)), Text(seconds(cell.seconds))]
-    return [name, *agreements, *([*cost, status] if wide else [Text("\n").join(cost)])]
+    return [name, *agreements, *_cost(cell, wide=wide), *([status] if wide else [])]
+
+
+def _cost(of: Cell | OneSeed, *, wide: bool) -> list[Text]:
+    cost = [Text(trainings(of.training_equivalents)), Text(seconds(of.seconds))]
+    return cost if wide else [Text("\n").join(cost)]
+
+
+def _of_one_seed(found: Statistic | None, *, wide: bool) -> Text:
+    return _agreement(None if found is None else Agreement(value=found, n=None), wide=wide)
 
 
 def _agreement(found: Agreement | None, *, wide: bool) -> Text:

@@ -16,6 +16,7 @@ from influbench.results.explanations import (
 from influbench.results.forecasts import Forecast
 from influbench.results.records import UNKNOWN, Record, Statistic, Status, to_json
 from influbench.results.runs import (
+    FEWEST_DRAWS,
     Agreement,
     Cell,
     ColumnRecord,
@@ -25,6 +26,7 @@ from influbench.results.runs import (
     Failure,
     JudgeRecord,
     LabelNoise,
+    OneSeed,
     ProblemRecord,
     Result,
     Results,
@@ -33,6 +35,7 @@ from influbench.results.runs import (
 )
 
 __all__ = [
+    "FEWEST_DRAWS",
     "UNKNOWN",
     "Account",
     "Agreement",
@@ -54,6 +57,7 @@ __all__ = [
     "JudgeRecord",
     "LabelNoise",
     "MemorizationAccount",
+    "OneSeed",
     "OverProblems",
     "Point",
     "ProblemRecord",

@@ -24,7 +24,8 @@ class OverProblems(Record):
 
     `mean` is the mean agreement over the problems in common. `rank` is its mean rank there, 1 the best; its interval
     counts who is clearly better and who is clearly worse (Mogstad, Romano, Shaikh, Wilhelm 2024). Estimators that share
-    a letter cannot be distinguished by their means. `not_clearly_behind` is where none is clearly better.
+    a letter cannot be distinguished by their means. `not_clearly_behind` is where none is clearly better. An estimator
+    of `few_draws` on some problem has no letter and no clear differences.
     """
 
     name: str
@@ -33,6 +34,7 @@ class OverProblems(Record):
     letters: str | None
     by_problem: tuple[Statistic | None, ...]
     not_clearly_behind: tuple[bool, ...]
+    few_draws: bool = False
 
 
 class ComparedColumn(Record):

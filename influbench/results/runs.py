@@ -7,6 +7,10 @@ from pydantic import Field
 from influbench.api import Quantity
 from influbench.results.records import UNKNOWN, Record, Statistic, Status
 
+FEWEST_DRAWS = 4
+"""Draws of an estimator from which its interval and its letters hold for other draws: with 2 or 3, 95% intervals cover
+.88 or .92 where draws differ more than points do."""
+
 
 class LabelNoise(Record):
     """Training labels drawn at random: how many were asked for, were drawn, and differ from the true label."""
@@ -154,8 +158,9 @@ class Agreement(Record):
 class Cell(Record):
     """One estimator on one problem: its agreement in each column that it has scores for.
 
-    With several `n_repeats`, statistics are means over repeats of the estimator, and costs are those of one. Costs are
-    null for scores that were computed elsewhere. `notes` are those of all repeats, each once.
+    With several `n_repeats`, statistics are means over repeats of the estimator, and costs are those of one. `draws` is
+    false if every repeat would have the same scores (always true where an earlier version did not know). Costs are null
+    for scores that were computed elsewhere. `notes` are those of all repeats, each once.
     """
 
     estimator: str
@@ -163,12 +168,18 @@ class Cell(Record):
     status: Status
     reason: str | None = None
     columns: dict[str, Agreement] = Field(default_factory=dict)
+    draws: bool = True
     n_repeats: int = 1
     seconds: float | None = None
     training_equivalents: float | None = None
     scores: str | None = Field(default=None, description="file of the scores, below the run directory")
     traceback: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def has_few_draws(self) -> bool:
+        """True if intervals do not hold for other draws of the estimator; it then has no letters."""
+        return self.draws and self.n_repeats < FEWEST_DRAWS
 
     def value(self, column: str) -> Statistic:
         """The value in this column; unknown where the cell has none."""
@@ -186,6 +197,20 @@ class Comparison(Record):
     is_clear: bool
 
 
+class OneSeed(Record):
+    """The agreement of one seed of a judge's truth with the mean of the other seeds, by column: the mean over seeds.
+
+    It is the score of a single retraining, and not an estimator. Its intervals are over points and seeds. Costs are
+    those of one seed, null where the truth is not of leave-one-out.
+    """
+
+    judge: str
+    n_seeds: int
+    columns: dict[str, Statistic]
+    seconds: float | None = None
+    training_equivalents: float | None = None
+
+
 class TracePoint(Record):
     """Agreement after a step of training, with the truth of that step, of those estimators that can be traced."""
 
@@ -197,8 +222,8 @@ class TracePoint(Record):
 class Result(Record):
     """Everything that was found on one problem; `trace` in the order of the steps, the last one included.
 
-    `trust` is by column, for those whose truth is noisy. `fronts` names, by column, the estimators that nothing as
-    cheap agrees better than, cheapest first.
+    `trust` is by column, for those whose truth is noisy; `one_seed` by judge, for truths of three seeds or more.
+    `fronts` names, by column, the estimators that nothing as cheap agrees better than, cheapest first.
     """
 
     problem: ProblemRecord
@@ -206,6 +231,7 @@ class Result(Record):
     columns: tuple[ColumnRecord, ...]
     trust: dict[str, Trust]
     cells: tuple[Cell, ...]
+    one_seed: tuple[OneSeed, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     fronts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     trace: tuple[TracePoint, ...] = ()

@@ -52,7 +52,7 @@ class _Pair:
 
 
 def differences(estimations: Mapping[str, Estimation]) -> list[Difference]:
-    """The differences of all pairs, the higher value first."""
+    """The differences of all pairs, the higher value first; without an interval where one of the two has few draws."""
     ordered = sorted(estimations, key=lambda name: -estimations[name].value)
     pairs = [_pair(first, second, estimations) for first, second in combinations(ordered, 2)]
     known = [pair for pair in pairs if pair.error]
@@ -66,7 +66,7 @@ def _pair(first: str, second: str, estimations: Mapping[str, Estimation]) -> _Pa
         first,
         second,
         found.value,
-        found.standard_error(),
+        None if found.few_draws else found.standard_error(),
         found.degrees_of_freedom(),
         rows=found.contributions.sum(1),
         columns=None if found.n_columns is None else found.contributions.sum(0),

@@ -6,6 +6,9 @@ function of the statistic at each cell (the infinitesimal jackknife, Efron 1982)
 clusters, rows + columns - cells (Cameron, Gelbach, Miller 2011). The truth's seeds and an estimator's repeats are
 further, independent sources of chance. Each is linearized in the same way, and the variances add up; so does the
 variance of the error of an extrapolation.
+
+Repeats are draws of an estimator, and intervals hold for other draws as well. Noise that a draw has in single rows,
+columns or cells is in the share of the points and in the share of the repeats, which is conservative.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +28,7 @@ class Estimation:
     `n_rows` and `n_columns` count the rows and columns that take part; `n_columns` is None if the columns are not a
     sample. `by_seed` is None if the seeds are fixed: then the estimand is the value for these seeds.
     `by_extrapolation` is a standard error that cannot be estimated from a sample, with its sign: the error is common to
-    all statistics.
+    all statistics. With `few_draws`, the interval does not hold for other draws of the estimator.
     """
 
     value: float
@@ -35,6 +38,7 @@ class Estimation:
     by_seed: Tensor | None = None  # (n_seeds,)
     by_repeat: tuple[Tensor, ...] = ()  # (n_repeats,) for each estimator that takes part
     by_extrapolation: float = 0.0
+    few_draws: bool = False
 
     def standard_error(self) -> float | None:
         """The standard error over points, seeds and repeats; None if there is only one of any of them."""
@@ -102,7 +106,9 @@ class Estimation:
 def combined(value: float, parts: Sequence[tuple[float, Estimation]]) -> Estimation:
     """The statistic with this value whose linearization is the sum of slopes times statistics of the same table.
 
-    Seeds are common to all parts; repeats belong to the estimator of each part.
+    Seeds are common to all parts; repeats belong to the estimator of each part. Estimators that share networks in each
+    repeat count as independent, which is conservative for their differences, because shared networks make their errors
+    alike.
     """
     first = parts[0][1]
     of_seeds = [slope * part.by_seed for slope, part in parts if part.by_seed is not None]
@@ -116,6 +122,7 @@ def combined(value: float, parts: Sequence[tuple[float, Estimation]]) -> Estimat
         by_seed=_total(of_seeds) if of_seeds else None,
         by_repeat=tuple(slope * repeats for slope, part in parts for repeats in part.by_repeat),
         by_extrapolation=sum(slope * part.by_extrapolation for slope, part in parts),
+        few_draws=any(part.few_draws for _, part in parts),
     )
 
 

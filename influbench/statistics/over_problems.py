@@ -29,6 +29,7 @@ def mean_over_problems(groups: Sequence[Sequence[Estimation]]) -> Estimation:
         n_rows=sum(table.n_rows for table in tables),
         n_columns=sum(n_columns) if n_columns else None,
         by_repeat=tuple(repeats for table in tables for repeats in table.by_repeat),
+        few_draws=any(table.few_draws for table in tables),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from influbench.results import UNKNOWN, Details, Statistic
+from influbench.results import FEWEST_DRAWS, UNKNOWN, Details, Statistic
 from influbench.statistics.captured import (
     Largest,
     captured,
@@ -30,6 +30,7 @@ from influbench.statistics.correlation import (
     whole_table,
 )
 from influbench.statistics.estimation import Estimation, repeated
+from influbench.statistics.one_seed import captured_by_one_seed, correlation_of_one_seed
 from influbench.statistics.reliability import Reliability, deleted_seed_contributions, reliability
 from influbench.statistics.retrieval import auroc, overlap, sign_agreement
 from influbench.statistics.signal import FEWEST_SEEDS, effective_number, is_told_from_noise, signal
@@ -206,12 +207,24 @@ class Yardstick:
         return reliability(self.effects, self.blocks, self.weights_of_columns)
 
     @cached_property
+    def one_seed(self) -> Estimation | None:
+        """The agreement of one seed of the truth with the mean of the others; None if there are fewer than three."""
+        if not self.noisy or self.silence is not None:
+            return None
+        if self.statistic == "captured":
+            return None if self.most is None else captured_by_one_seed(self.effects, self.most)
+        return correlation_of_one_seed(self.effects, self.blocks, self.weights_of_columns)
+
+    @cached_property
     def clear(self) -> Tensor | None:
         """True where effects are clearly not 0; see `clear_effects`."""
         return clear_effects(self.effects)
 
-    def agreement(self, repeats: Sequence[Tensor]) -> Agreement:
-        """The agreement of held scores of one or more repeats of an estimator; undefined unless defined for all."""
+    def agreement(self, repeats: Sequence[Tensor], *, draws: bool = False) -> Agreement:
+        """The agreement of held scores of one or more repeats of an estimator; undefined unless defined for all.
+
+        With `draws`, another repeat would give other scores.
+        """
         found = [
             truth.measurement.of(truth, scores) for truth, scores in zip(self._truths(repeats), repeats, strict=True)
         ]
@@ -219,7 +232,8 @@ class Yardstick:
         counts = max(one.n_undefined for one in found), max(one.n_silent for one in found)
         if len(defined) < len(found):
             return Agreement(None, None, *counts)
-        mean, ceiling = repeated(defined), self.reliability.ceiling
+        few_draws = draws and len(repeats) < FEWEST_DRAWS
+        mean, ceiling = replace(repeated(defined), few_draws=few_draws), self.reliability.ceiling
         if ceiling is None:
             return Agreement(mean, None, *counts)
         of_expected = mean if ceiling.by_seed is None else replace(mean, by_seed=self._by_seed(repeats))

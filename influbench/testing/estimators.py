@@ -125,8 +125,8 @@ class _Setting:
     model: Model | None = None
     recipe: Mapping[str, object] = field(default_factory=dict)
 
-    def problem(self, change: Callable[[Data], Data] = lambda data: data) -> TrainingProblem:
-        return small_problem(change(self.data()), deepcopy(self.model), **self.recipe)  # type: ignore[arg-type]
+    def problem(self, change: Callable[[Data], Data] = lambda data: data, *, seed: int = 1) -> TrainingProblem:
+        return small_problem(change(self.data()), deepcopy(self.model), seed=seed, **self.recipe)  # type: ignore[arg-type]
 
 
 _SETTINGS = {
@@ -163,6 +163,15 @@ def _estimates(subject: _Subject) -> None:
 
 def _same_seed_same_bytes(subject: _Subject) -> None:
     _assert_same(subject.any_estimate(), subject.any_estimate(), tolerance=0, said="two runs with one seed")
+
+
+def _draws_as_declared(subject: _Subject) -> None:
+    if subject.estimator.draws:
+        raise NotApplicable("it declares that it draws")
+    other = subject.estimate(subject.setting.problem(seed=2))
+    _assert_same(
+        subject.any_estimate(), other, tolerance=0, said="runs with two seeds, though it declares draws = False"
+    )
 
 
 def _follows_train_points(subject: _Subject) -> None:
@@ -279,6 +288,13 @@ _PROMISES = [
         "gives the same bytes for the same seed",
         "derive every random choice from problem.seed with influbench.seeds.derive",
         _same_seed_same_bytes,
+        needs="estimate",
+    ),
+    Promise(
+        "draws",
+        "gives the same bytes for every seed if it declares that it does not draw",
+        "remove `draws = False` if its scores depend on problem.seed, on trained networks, or on a bank",
+        _draws_as_declared,
         needs="estimate",
     ),
     Promise(
