@@ -718,18 +718,18 @@ class Problem(ABC):
 
         A replicate number decides initial parameters and batch order within the estimator's own stream: equal numbers
         give the same training, up to weights and masks. `weights` (one row for each replicate, or a single row for
-        all; n_train columns) multiplies each example's loss; weight 0 leaves the example out, and every other example
-        keeps its place. The summed loss of a batch is divided by its size (`normalizer="batch"`) or by the sum of its
-        weights (`"kept"`). Parameters are stored after the steps in `checkpoints` and after the last step; parameters
-        named in `frozen` keep their initial values.
+        all; n_train columns) multiplies each example's loss; weight 0 leaves the example out, at no cost, and every
+        other example keeps its place. The summed loss of a batch is divided by its size (`normalizer="batch"`) or by
+        the sum of its weights (`"kept"`). Parameters are stored after the steps in `checkpoints` and after the last
+        step; parameters named in `frozen` keep their initial values.
         """
 
     @abstractmethod
     def bank(self, *, n_models: int, ratio: float) -> Bank:
         """`n_models` networks, each trained on its own random `ratio` of the train points (normalizer "kept").
 
-        In each draw, every estimator of the problem receives the same networks; each is charged for them, stored or
-        not.
+        In each draw, every estimator of the problem receives the same networks. Each is charged for them, stored or
+        not: for the points that they were trained on, `ratio` of a training for each network.
         """
 
     @abstractmethod
@@ -744,7 +744,8 @@ class Problem(ABC):
 
         `parameters` have a leading replica axis; `batch` holds rows of `data.train`, (n,) or (n_replicas, n);
         `weights` (n_replicas, n) are the weights of the batch. The first step takes `state` None; each step returns the
-        state for the next. The dtype of the parameters is used, which may differ from the problem's.
+        state for the next. The dtype of the parameters is used, which may differ from the problem's. Every example of
+        the batch counts as cost, whatever its weight, since the step can be differentiated by it.
         """
 
     @property

@@ -25,7 +25,7 @@ def subsets(ids: Tensor, seed: int, *, models: Sequence[int], ratio: float) -> T
 
     A point's place in the draw depends on its id, not on its row.
     """
-    n_kept = round(ratio * len(ids))
+    n_kept = _n_kept(len(ids), ratio)
     model_seeds = torch.tensor([derive(seed, "subset", model) for model in models], device=ids.device)[:, None]
     order = hash_integers(model_seeds, ids[None]).argsort(dim=1)
     return torch.zeros(len(models), len(ids), device=ids.device).scatter_(1, order[:, :n_kept], 1.0)
@@ -70,6 +70,11 @@ class SubsetBank(Trainings[Bank]):
         data = self.trainer.data
         n_answers = len(available(data.n_classes)) * (1 + len(self.steps))
         return len(_models(name)) * (len(data.test) + len(data.train)) * n_answers
+
+    @property
+    def gradients_per_model(self) -> int:
+        """The example-gradients that one model takes: one for each point of its subset in each epoch."""
+        return _n_kept(len(self.trainer.data.train), self.ratio) * self.trainer.recipe.epochs
 
     def n_wanted(self, name: str) -> int:
         """Models of this shard that belong to the bank; the last shard may hold more."""
@@ -116,6 +121,11 @@ class SubsetBank(Trainings[Bank]):
             on_train=answers[f"train/{measure}{suffix}"],
             p_correct=answers.get(f"train/p_correct{suffix}"),
         )
+
+
+def _n_kept(n: int, ratio: float) -> int:
+    """The size of each subset of n points."""
+    return round(ratio * n)
 
 
 def _models(name: str) -> range:

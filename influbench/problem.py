@@ -20,7 +20,10 @@ from influbench.training.loop import Trainer
 
 @dataclass
 class Meter:
-    """A count of example-gradients: spent so far, and announced by the trainings that have begun."""
+    """A count of example-gradients: spent so far, and announced by the trainings that have begun.
+
+    An example that a training leaves out, with weight 0, is not counted.
+    """
 
     per_training: int
     spent: int = 0
@@ -122,7 +125,7 @@ class TrainingProblem(Problem):
             normalizer=normalizer,
             frozen=frozen,
         )
-        self._announce(len(numbers))
+        self.meter.announced += sum(course.example_gradients)
         return self._trainer.train(course, spend=self.meter.spend)
 
     def bank(self, *, n_models: int, ratio: float) -> Bank:
@@ -131,11 +134,11 @@ class TrainingProblem(Problem):
             raise ValueError(f"n_models must be at least 1, got {n_models}")
         assert self._resources is not None
         assert self._bank_seed is not None
-        self._announce(n_models)
         bank, shards = SubsetBank(self._trainer, self._bank_seed, n_models=n_models, ratio=ratio), []
+        self.meter.announced += n_models * bank.gradients_per_model
         for shard in gather(bank, self._resources):
             shards.append(shard)
-            self.meter.spend(bank.n_wanted(shard.name) * self.meter.per_training)
+            self.meter.spend(bank.n_wanted(shard.name) * bank.gradients_per_model)
         return bank.assemble(in_order(shards))
 
     def update(
@@ -161,9 +164,6 @@ class TrainingProblem(Problem):
 
     def _training_seed(self, replicate: int) -> int:
         return derive(self.seed, "replicate", replicate)
-
-    def _announce(self, n_trainings: int) -> None:
-        self.meter.announced += n_trainings * self.meter.per_training
 
 
 def _whole_numbers(what: str, given: Sequence[int]) -> list[int]:

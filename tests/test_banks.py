@@ -50,7 +50,7 @@ def test_every_estimator_is_given_the_same_bank_and_pays_for_it(tmp_path: Path) 
     views = [TrainingProblem(of, seed=seed, bank_seed=2, resources=Resources(cache=cache)) for seed in (1, 9)]
     banks = [view.bank(n_models=3, ratio=0.5) for view in views]
     assert torch.equal(banks[0].on_test, banks[1].on_test)
-    assert [view.meter.trainings for view in views] == [3, 3]
+    assert [view.meter.trainings for view in views] == [1.5, 1.5]
 
 
 def test_the_truths_banks_are_not_the_estimators(tmp_path: Path) -> None:
@@ -116,11 +116,19 @@ def test_regression_has_no_p_correct() -> None:
 
 
 @pytest.mark.parametrize("n_models", [1, 64, 65])
-def test_the_cost_is_that_of_the_models_asked_for(n_models: int) -> None:
-    view = problem(trainer(epochs=1))
-    view.bank(n_models=n_models, ratio=0.5)
-    assert view.meter.trainings == n_models
-    assert view.meter.spent == view.meter.announced
+@pytest.mark.parametrize(("ratio", "n_kept"), [(0.5, 10), (0.33, 7), (1, 20)])
+def test_the_cost_is_that_of_the_models_asked_for(n_models: int, ratio: float, n_kept: int) -> None:
+    view = problem(trainer(epochs=2))
+    bank = view.bank(n_models=n_models, ratio=ratio)
+    assert bank.weights.sum() == n_models * n_kept
+    assert view.meter.spent == view.meter.announced == n_models * n_kept * 2
+
+
+def test_the_cost_is_that_of_training_the_same_networks() -> None:
+    banked, by_hand = problem(trainer(epochs=2)), problem(trainer(epochs=2))
+    weights = banked.bank(n_models=3, ratio=0.33).weights
+    by_hand.train(weights, replicates=range(3), normalizer="kept")
+    assert banked.meter.spent == by_hand.meter.spent
 
 
 def test_a_bank_that_diverges_is_an_error_and_is_not_stored(tmp_path: Path) -> None:

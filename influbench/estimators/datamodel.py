@@ -23,8 +23,8 @@ class Datamodel(Estimator):
 
     It does not predict memorization, because the one coefficient that matters there is known in advance: see `subset`.
 
-    Cost: `n_models` trainings, which `subset` shares at the same ratio, and 1 + `n_folds` lasso paths for each test
-    point, which count in seconds only. EstimateError if a point is in every subset or in none.
+    Cost: `n_models` times `ratio` trainings, which `subset` shares at the same ratio, and 1 + `n_folds` lasso paths for
+    each test point, which count in seconds only. EstimateError if a point is in every subset or in none.
     """
 
     predicts = ("influence",)

@@ -11,8 +11,8 @@ from influbench.api import Estimate, Estimator, Problem
 class LeaveOneOut(Estimator):
     """The leave-one-out effect, averaged over `n_seeds` of the estimator's own seeds.
 
-    It has the truth's estimand and the truth's noise: its only error is the noise of this many seeds. Cost: n_train + 1
-    trainings for each seed.
+    It has the truth's estimand and the truth's noise: its only error is the noise of this many seeds. Cost: n_train
+    trainings for each seed, one with all points and n_train with all points but one.
     """
 
     n_seeds: int = 1

@@ -12,8 +12,8 @@ class Subset(Estimator):
 
     Estimand: the effect of adding i to a random subset of `ratio` of the other points, in expectation over subsets and
     seeds (Feldman & Zhang 2020, "What neural networks memorize and why"). It tends to the leave-one-out effect as
-    `ratio` tends to 1, where its variance explodes. Cost: `n_models` trainings. It is undefined if a point is in every
-    subset or in none; this is an EstimateError.
+    `ratio` tends to 1, where its variance explodes. Cost: `n_models` times `ratio` trainings. It is undefined if a
+    point is in every subset or in none; this is an EstimateError.
     """
 
     n_models: int = 64

@@ -227,8 +227,8 @@ def _legend(result: Result) -> Iterator[Note]:
             "(all differences at once, with 95%, on the same points)."
         )
     yield Note(
-        "trainings: what the estimator spent in training, in units of one ordinary training, stored or not. What it "
-        "computes besides shows in seconds only."
+        "trainings: what the estimator spent in training, in units of one ordinary training, stored or not. Examples "
+        "that a training leaves out cost nothing. What it computes besides shows in seconds only."
     )
     if any(cell.status == "ok" and cell.training_equivalents is None for cell in result.cells):
         yield Note("- in trainings and time: scores from elsewhere, at a cost that is not known.")

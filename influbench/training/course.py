@@ -48,6 +48,13 @@ class Course:
         """The steps after which parameters are kept, the last one included."""
         return {*self.checkpoints, len(self.batches)}
 
+    @property
+    def example_gradients(self) -> list[int]:
+        """The example-gradients of each step: for each replica, the examples of its batch whose weight is not 0."""
+        used = self.weights != 0
+        counts = [(used[:, rows] if rows.ndim == 1 else used.gather(1, rows)).sum() for rows in self.batches]
+        return torch.stack(counts).tolist() if counts else []
+
     def part(self, replicas: slice) -> "Course":
         """The same training of only these replicas, each with the masks that it has in the whole stack."""
         return replace(

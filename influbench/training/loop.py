@@ -181,8 +181,8 @@ class Trainer:
             frozen=frozenset(frozen),
         )
 
-    def train(self, course: Course, *, spend: Spend = lambda _examples: None) -> StackedRuns:
-        """The trained networks of a course. `spend` is called with the number of example-gradients of every step."""
+    def train(self, course: Course, *, spend: Spend | None = None) -> StackedRuns:
+        """The trained networks of a course. `spend` is called with the example-gradients of every step."""
         kept_steps = course.kept_steps
         stacks: list[dict[int, Parameters]] = []
         start = 0
@@ -254,18 +254,20 @@ class Trainer:
         )
         return {**parameters, **stepped}, state
 
-    def _trajectory(self, course: Course, spend: Spend) -> Iterator[tuple[int, Parameters]]:
+    def _trajectory(self, course: Course, spend: Spend | None) -> Iterator[tuple[int, Parameters]]:
         """Parameters of one stack after 0, 1, 2, ... steps. The next step overwrites them in memory."""
         initial = {seed: self.initial_parameters(seed) for seed in set(course.seeds)}
         parameters: Parameters = _stacked([initial[seed] for seed in course.seeds])
         state = self.initial_state(parameters, frozen=course.frozen)
         train = _without_the_left_out(self.data.train, course.weights)
+        example_gradients = course.example_gradients if spend else ()
         yield 0, parameters
         for step in range(len(course.batches)):
             batch = course.at(step)
             with torch.no_grad():
                 parameters, state = self.update(parameters, state, batch, train=train, in_place=True)
-            spend(batch.weights.numel())
+            if spend:
+                spend(example_gradients[step])
             yield step + 1, parameters
 
     def _rehearsal(self, width: int) -> Callable[[], object]:

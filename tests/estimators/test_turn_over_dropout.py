@@ -279,6 +279,7 @@ def test_members_are_the_subset_estimator_of_the_same_inclusion(n_classes: int |
     found = TurnOverDropout(n_masks=16, p=0.5, units="member").estimate(view)
     masks = HashedMasks([derive(view.seed, "masks", 0)], {"members": 16})
     inside = masks.bits("members", view.data.train.ids, slice(0, 1))[0].T.double()
+    assert view.meter.trainings == inside.sum() / 20
     runs = view.train(inside, replicates=range(16), normalizer="kept")
     measured, kept = runs.measured(view.data.test), inside.bool()
     assert found.influence is not None

@@ -195,9 +195,34 @@ def test_cost_counts_example_gradients() -> None:
     assert of.meter.trainings == 3
     assert of.meter.spent == of.meter.announced
     of.bank(n_models=2, ratio=0.5)
-    assert of.meter.trainings == 5
+    assert of.meter.trainings == 4
     of.update({name: p[None] for name, p in trainer().initial_parameters(0).items()}, None, torch.arange(10))
-    assert of.meter.trainings == 5.25
+    assert of.meter.trainings == 4.25
+
+
+@pytest.mark.parametrize("replicates", [[0, 0, 0], [0, 1, 2]])
+@pytest.mark.parametrize("width", [2, 64])
+def test_examples_of_weight_0_cost_nothing(replicates: list[int], width: int) -> None:
+    """Whether the networks share their batches or not, and in however many stacks they are trained."""
+    of = problem(wide := trainer(epochs=3, batch_size=7))
+    wide.__dict__["stack_width"] = width
+    weights = torch.ones(3, 20)
+    weights[0, 3], weights[1, :] = 0, 0
+    weights[1, 4:9], weights[2, 5] = 0.1, 2
+    of.train(weights, replicates=replicates)
+    assert of.meter.spent == of.meter.announced == 3 * (19 + 5 + 20)
+    of.train(weights[:1], replicates=replicates)  # one row for all
+    assert of.meter.spent == of.meter.announced == 3 * (19 + 5 + 20) + 3 * 3 * 19
+
+
+def test_the_gradients_of_a_step_are_those_of_its_batch() -> None:
+    of = trainer(epochs=2, batch_size=6)
+    weights = (torch.rand(4, 20, generator=torch.Generator().manual_seed(1)) < 0.5).double()
+    for seeds in ([1, 2, 3, 4], [1, 1, 1, 1]):
+        course = of.course(weights, seeds=seeds)
+        expected = [int((course.at(step).weights > 0).sum()) for step in range(of.n_steps)]
+        assert course.example_gradients == expected
+        assert sum(expected) == 2 * weights.sum()
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ class TurnOverDropout(Estimator):
     biases and scales through which an example would reach its flipped half; see sealing.py.
 
     `units = "member"` gates whole networks: each of `n_masks` members trains on the examples whose mask keeps it, with
-    its own loss and measure. This is the subset estimator (Feldman & Zhang 2020) for these inclusions.
+    its own loss and measure. This is the subset estimator (Feldman & Zhang 2020) for these inclusions; its cost
+    is about `n_masks` times `p` trainings.
     """
 
     n_masks: int = 64
