@@ -16,7 +16,6 @@ from influbench.results import (
 from influbench.statistics.differences import Difference, differences, letters
 from influbench.statistics.estimation import Estimation
 from influbench.statistics.over_problems import (
-    informative_rank,
     mean_elsewhere,
     mean_over_problems,
     ranks,
@@ -80,7 +79,7 @@ class InCommon:
 
     @cached_property
     def differences_elsewhere(self) -> list[Difference]:
-        """The differences of all pairs elsewhere; what is clear there is clear on these problems."""
+        """The differences of all pairs elsewhere, with intervals that are never narrower than on these problems."""
         return widened_differences(differences(self.means_elsewhere), self.differences)
 
     @cached_property
@@ -95,12 +94,14 @@ class InCommon:
         return widened(self.measurement.interval(self.means_elsewhere.get(name)), self.mean(name))
 
     def rank(self, name: str) -> Statistic:
-        """The mean of an estimator's ranks."""
+        """The mean of an estimator's ranks, without an interval: tiny differences decide ranks as large ones do."""
+        if not self.problems:
+            return UNKNOWN
         of_problems = []
         for problem in self.problems:
             of_problem = ranks({one: estimation.value for one, estimation in problem.estimations.items()})
             of_problems.append(of_problem[name])
-        return informative_rank(_sampled(of_problems, self.datasets), len(self.names))
+        return Statistic(value=sum(of_problems) / len(of_problems), low=None, high=None)
 
     def of_ceiling(self, name: str) -> Statistic:
         """The mean of an estimator's shares of the ceiling, over the problems whose truth is clearly above noise."""
@@ -109,7 +110,12 @@ class InCommon:
             if problem.ceiling is not None:
                 shares.append(problem.estimations[name].value / problem.ceiling)
                 datasets.append(problem.dataset)
-        return _sampled(shares, datasets)
+        if not shares:
+            return UNKNOWN
+        elsewhere = mean_elsewhere(shares, datasets)
+        if elsewhere is None:
+            return Statistic(value=sum(shares) / len(shares), low=None, high=None)
+        return elsewhere.interval()
 
 
 def compared_column(column: ColumnRecord, problems: Sequence[OnProblem]) -> ComparedColumn | None:
@@ -202,11 +208,3 @@ def _pairs(key: str, in_common: InCommon, places: Sequence[int]) -> list[PairOve
             )
         )
     return found
-
-
-def _sampled(values: Sequence[float], datasets: Sequence[str]) -> Statistic:
-    """The mean of values over problems, with its interval for problems elsewhere if there are enough data sets."""
-    if not values:
-        return UNKNOWN
-    found = mean_elsewhere(values, datasets)
-    return Statistic(value=sum(values) / len(values), low=None, high=None) if found is None else found.interval()

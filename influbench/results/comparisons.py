@@ -32,10 +32,10 @@ class OverProblems(Record):
 
     `mean` is the mean agreement over the problems in common, and `mean_elsewhere` the same value with its interval for
     problems elsewhere. Estimators that share one of the `letters` cannot be distinguished by their means on these
-    problems; for `letters_elsewhere`, by their means elsewhere. `rank` is the mean rank over the problems in common, 1
-    the best, with its interval for problems elsewhere if that excludes the middle rank. `of_ceiling` is the mean share
-    of the ceiling over the problems whose truth is clearly above noise, with its interval for problems elsewhere.
-    `not_clearly_behind` is where none is clearly better.
+    problems; for `letters_elsewhere`, by their means elsewhere. `of_ceiling` is the mean share of the ceiling over the
+    problems whose truth is clearly above noise, with its interval for problems elsewhere. `rank` is the mean rank over
+    the problems in common, 1 the best; it does not have an interval. `not_clearly_behind` is where none is clearly
+    better.
     """
 
     name: str

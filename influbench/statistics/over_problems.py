@@ -1,7 +1,7 @@
 """Values over several problems: their mean on these problems, and on problems with other data sets.
 
 The two answer different questions. On *these* problems, only points, seeds, and draws are random. For problems
-*elsewhere*, the data sets are a random sample. All problems on one data set (with other models, random labels, or sizes)
+*elsewhere*, the data sets are a random sample. All problems on one data set (with other models, random labels, sizes)
 depend on it, so the error follows from how much data sets differ from each other. These differences contain the noise
 within each problem, so it is not added a second time.
 """
@@ -102,16 +102,6 @@ def ranks(values: Mapping[str, float]) -> dict[str, float]:
         name: 1 + sum(other > value for other in values.values()) + (list(values.values()).count(value) - 1) / 2
         for name, value in values.items()
     }
-
-
-def informative_rank(mean: Statistic, n: int) -> Statistic:
-    """A mean rank among n; its interval is cut off at 1 and n, and kept only if it excludes the middle rank.
-
-    The middle is the mean rank of a name about which nothing is known.
-    """
-    if mean.low is None or mean.high is None or mean.low <= (n + 1) / 2 <= mean.high:
-        return Statistic(value=mean.value, low=None, high=None)
-    return Statistic(value=mean.value, low=max(1.0, mean.low), high=min(float(n), mean.high))
 
 
 def reversed_without(first: Sequence[float], second: Sequence[float]) -> list[int]:

@@ -11,7 +11,6 @@ from influbench.statistics.correlation import mean_over_columns, spearman, whole
 from influbench.statistics.differences import Difference
 from influbench.statistics.estimation import Estimation, repeated
 from influbench.statistics.over_problems import (
-    informative_rank,
     mean_elsewhere,
     mean_over_problems,
     ranks,
@@ -143,26 +142,14 @@ def test_an_interval_is_widened_on_both_sides_and_never_made_up() -> None:
     assert widened(other, one) == Statistic(value=0.5, low=0.4, high=0.7)
     assert widened(one, open_ended) == one
     assert widened(open_ended, one) == open_ended
-    (found,) = widened_differences([Difference("a", "b", one)], [Difference("x", "y", one), Difference("a", "b", other)])
+    (found,) = widened_differences(
+        [Difference("a", "b", one)], [Difference("x", "y", one), Difference("a", "b", other)]
+    )
     assert (found.first, found.second, found.statistic) == ("a", "b", widened(one, other))
 
 
 def test_ranks_share_ties() -> None:
     assert ranks({"a": 0.5, "b": 0.2, "c": 0.5, "d": -0.1}) == {"a": 1.5, "b": 3, "c": 1.5, "d": 4}
-
-
-def test_the_interval_of_a_rank_is_kept_only_if_it_excludes_the_middle_and_lies_among_the_ranks() -> None:
-    def kept(low: float | None, high: float | None, n: int) -> tuple[float | None, float | None]:
-        found = informative_rank(Statistic(value=2.0, low=low, high=high), n)
-        assert found.value == 2.0
-        return found.low, found.high
-
-    assert kept(0.5, 2.9, 5) == (1.0, 2.9)
-    assert kept(3.2, 5.4, 5) == (3.2, 5.0)
-    assert kept(1.0, 3.0, 5) == (None, None)
-    assert kept(3.0, 5.0, 5) == (None, None)
-    assert kept(1.0, 3.0, 6) == (1.0, 3.0)
-    assert kept(None, None, 5) == (None, None)
 
 
 def test_a_pair_is_reversed_by_the_problem_that_decides_it() -> None:
