@@ -19,7 +19,7 @@ import click
 def compare_command(runs: tuple[Path, ...], estimators: tuple[str, ...], as_json: bool) -> None:
     """Compare estimators over the problems of several RUNS, which are directories that `influbench run` wrote.
 
-    Means and ranks are over all problems of all runs. If two runs hold the same problem and an estimator has different
+    Means are over all problems of all runs: what they say of these problems, and of other data sets. If two runs hold the same problem and an estimator has different
     scores in them, it is shown twice, as NAME@RUN: two versions of it. All differences are on the same points and
     against the same truth, the one with the most seeds.
     """

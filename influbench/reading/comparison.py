@@ -13,27 +13,15 @@ import torch
 from torch import Tensor
 
 from influbench.api import Quantity
-from influbench.engine.judgement import recorded
 from influbench.engine.written import has_derived_scores, held_scores, read_yardstick
 from influbench.errors import UnknownNameError, UsageError, did_you_mean
-from influbench.results import (
-    UNKNOWN,
-    ColumnRecord,
-    ComparedColumn,
-    ComparedProblem,
-    ComparedRuns,
-    OverProblems,
-    Result,
-    Statistic,
-)
-from influbench.statistics.differences import differences, letters
-from influbench.statistics.estimation import Estimation
-from influbench.statistics.over_problems import mean_over_problems, mean_rank, rank_bounds, ranks
-from influbench.statistics.yardsticks import MEASUREMENTS, Measurement, Yardstick, statistic_named
+from influbench.reading.over_problems import Estimations, OnProblem, compared_column
+from influbench.registry import parse_selector
+from influbench.results import UNKNOWN, ColumnRecord, ComparedProblem, ComparedRuns, Result
+from influbench.statistics.yardsticks import Yardstick
 from influbench.store.files import Arrays
 from influbench.store.run_directory import read_result, read_scores, read_yardsticks, truth_beside
 
-Estimations = dict[str, Estimation]  # by estimator
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, and of how much
 
 
@@ -68,9 +56,20 @@ class _Problem:
     points: str  # which train and test points it has
     yardsticks: Mapping[str, Yardstick]  # by column
     derived: Collection[str]  # columns whose scores follow a rule of their judge
+    above_noise: Collection[str]  # columns whose truth is clearly above noise
     scores: list[_Scores]
 
-    def estimations(self, column: ColumnRecord, labeled: Mapping[str, _Scores]) -> Estimations:
+    def on_column(self, column: ColumnRecord, labeled: Mapping[str, _Scores]) -> OnProblem:
+        """Everything that a column needs of this problem."""
+        ceiling = self.record.ceilings.get(column.key, UNKNOWN).value
+        return OnProblem(
+            estimations=self._estimations(column, labeled),
+            points=self.points,
+            dataset=self.record.dataset,
+            ceiling=ceiling if column.key in self.above_noise else None,
+        )
+
+    def _estimations(self, column: ColumnRecord, labeled: Mapping[str, _Scores]) -> Estimations:
         """Of each labeled estimator that has a value in this column."""
         yardstick = self.yardsticks.get(column.key)
         if yardstick is None:
@@ -112,11 +111,11 @@ def compare(
     if len({label for of_problem in labeled for label in of_problem}) < 2:
         raise UsageError("fewer than two estimators have scores to compare; name more runs or more estimators")
     columns = _columns(every_result)
-    of_problems: list[dict[str, Estimations]] = []
+    of_problems: list[dict[str, OnProblem]] = []
     for problem, of_labels in zip(problems, labeled, strict=True):
         progress("comparing problems", len(of_problems), len(problems))
-        of_problems.append({column.key: problem.estimations(column, of_labels) for column in columns})
-    compared = [_column(column, problems, [of[column.key] for of in of_problems]) for column in columns]
+        of_problems.append({column.key: problem.on_column(column, of_labels) for column in columns})
+    compared = [compared_column(column, [of[column.key] for of in of_problems]) for column in columns]
     return ComparedRuns(
         runs=tuple(paths),
         problems=tuple(problem.record for problem in problems),
@@ -166,35 +165,54 @@ def _read(
         if run not in places:
             raise UsageError(f"{paths[run]} holds no scores of {result.problem.name}: every estimator failed")
     stored = {run: read_yardsticks(paths[run], result.problem.name) for run, result in results}
-    yardsticks, ceilings, n_seeds = _yardsticks(results, stored)
+    yardsticks, source = _yardsticks(results, stored)
+    trust = {column: of.trust[column] for column, of in source.items() if column in of.trust}
     first_run, first = results[0]
     record = ComparedProblem(
-        name=first.problem.name, key=key, n_seeds=n_seeds, runs=tuple(run for run, _ in results), ceilings=ceilings
+        name=first.problem.name,
+        key=key,
+        dataset=_dataset(first.problem.dataset),
+        n_seeds=max((one.n_seeds for one in trust.values()), default=1),
+        runs=tuple(run for run, _ in results),
+        ceilings={column: trust[column].ceiling if column in trust else UNKNOWN for column in yardsticks},
     )
     truth = read_scores(paths[first_run], truth_beside(places[first_run]))
     points = repr((truth["train_ids"].tolist(), truth["test_ids"].tolist(), first.problem.dataset))
     derived = {column for column in yardsticks if any(has_derived_scores(arrays, column) for arrays in stored.values())}
-    return _Problem(record, points, yardsticks, derived, scores)
+    above_noise = {column for column, of in source.items() if _is_above_noise(of, column)}
+    return _Problem(record, points, yardsticks, derived, above_noise, scores)
+
+
+def _dataset(selector: str) -> str:
+    """The data set of a selector, whatever its sizes: points of one data set are not a new sample of data sets."""
+    try:
+        named = parse_selector(selector)
+    except UsageError:  # a name that a notebook made
+        return selector
+    parameters = {key: value for key, value in named.parameters.items() if key not in ("n_train", "n_test")}
+    return str(replace(named, parameters=parameters))
+
+
+def _is_above_noise(result: Result, column: str) -> bool:
+    """True if the run gave any estimator a share of the ceiling, which it does where the truth is above noise."""
+    found = [cell.columns[column] for cell in result.cells if column in cell.columns]
+    return any(agreement.of_ceiling.value is not None for agreement in found)
 
 
 def _yardsticks(
     results: list[tuple[str, Result]], stored: Mapping[str, Arrays]
-) -> tuple[dict[str, Yardstick], dict[str, Statistic], int]:
-    """Of each column the yardstick with most rows and seeds, the ceilings of these, and the most seeds of any."""
+) -> tuple[dict[str, Yardstick], dict[str, Result]]:
+    """Of each column the yardstick with most rows and seeds, and the result of the run that stored it."""
     yardsticks: dict[str, Yardstick] = {}
-    ceilings: dict[str, Statistic] = {}
-    n_seeds = 1
+    source: dict[str, Result] = {}
     for column in _columns(result for _, result in results):
         having = [(run, result) for run, result in results if column.key in {one.key for one in result.columns}]
         run, result = max(having, key=lambda one: _size(one[1], column.key))
         yardstick = read_yardstick(stored[run], column.key)
-        if yardstick is None:
-            continue
-        yardsticks[column.key] = yardstick
-        trust = result.trust.get(column.key)
-        ceilings[column.key] = UNKNOWN if trust is None else trust.ceiling
-        n_seeds = n_seeds if trust is None else max(n_seeds, trust.n_seeds)
-    return yardsticks, ceilings, n_seeds
+        if yardstick is not None:
+            yardsticks[column.key] = yardstick
+            source[column.key] = result
+    return yardsticks, source
 
 
 def _size(result: Result, key: str) -> tuple[int, int]:
@@ -231,65 +249,3 @@ def _versions(versioned: Collection[str], labeled: Sequence[Mapping[str, _Scores
     """The labels of each versioned name, in the order of the runs."""
     every = {label: scores.name for of_problem in labeled for label, scores in of_problem.items()}
     return [tuple(label for label, of in every.items() if of == name) for name in sorted(versioned)]
-
-
-def _column(
-    column: ColumnRecord, problems: Sequence[_Problem], of_problems: Sequence[Estimations]
-) -> ComparedColumn | None:
-    """One column over all problems; None if fewer than two estimators ever have a value in it."""
-    measurement = _measurement(column)
-    names = list(dict.fromkeys(name for of_problem in of_problems for name in of_problem))
-    if len(names) < 2:
-        return None
-    in_common = [place for place, of_problem in enumerate(of_problems) if len(of_problem) == len(names)]
-    pairs = [differences(of_problem) for of_problem in of_problems]
-    means = _means([of_problems[place] for place in in_common], [problems[place].points for place in in_common])
-    between = differences(means)
-    ordered = sorted(names, key=lambda name: -means[name].value if name in means else 0.0)
-    few_draws = {name for of_problem in of_problems for name, one in of_problem.items() if one.few_draws}
-    letter = letters([name for name in ordered if name not in few_draws], between) if means else {}
-    rank = [ranks({name: one.value for name, one in of_problems[place].items()}) for place in in_common]
-    bounds = [rank_bounds(names, pairs[place]) for place in in_common]
-    beaten = [{one.second for one in of_problem if one.is_clear} for of_problem in pairs]
-    estimators = tuple(
-        OverProblems(
-            name=name,
-            mean=measurement.interval(means.get(name)),
-            rank=mean_rank([of[name] for of in rank], [of[name] for of in bounds]) if in_common else UNKNOWN,
-            letters=letter.get(name),
-            by_problem=tuple(measurement.interval(of[name]) if name in of else None for of in of_problems),
-            not_clearly_behind=tuple(
-                name in of and name not in worse and not of[name].few_draws
-                for of, worse in zip(of_problems, beaten, strict=True)
-            ),
-            few_draws=name in few_draws,
-        )
-        for name in ordered
-    )
-    return ComparedColumn(
-        key=column.key,
-        title=column.title,
-        quantity=column.quantity,
-        unit=column.unit,
-        in_common=tuple(in_common),
-        estimators=estimators,
-        comparisons=tuple(recorded(column.key, between)),
-    )
-
-
-def _measurement(column: ColumnRecord) -> Measurement:
-    """The measurement of a column; a statistic that this influbench does not know is read as a correlation."""
-    return MEASUREMENTS[statistic_named(column.statistic) or "spearman"]
-
-
-def _means(of_problems: Sequence[Estimations], points: Sequence[str]) -> Estimations:
-    """The mean over problems of each estimator; problems with the same points are grouped."""
-    if not of_problems:
-        return {}
-    groups: dict[str, list[Estimations]] = {}
-    for of_problem, of_points in zip(of_problems, points, strict=True):
-        groups.setdefault(of_points, []).append(of_problem)
-    return {
-        name: mean_over_problems([[of_problem[name] for of_problem in group] for group in groups.values()])
-        for name in of_problems[0]
-    }

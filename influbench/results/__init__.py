@@ -3,7 +3,14 @@
 from influbench.api import Quantity
 from influbench.results.checks import CheckedPlugin, CheckOutcome
 from influbench.results.claims import Claim, Verdict
-from influbench.results.comparisons import ComparedColumn, ComparedProblem, ComparedRuns, OverProblems
+from influbench.results.comparisons import (
+    ComparedColumn,
+    ComparedProblem,
+    ComparedRuns,
+    LeftOut,
+    OverProblems,
+    PairOverProblems,
+)
 from influbench.results.explanations import (
     Account,
     Effect,
@@ -56,9 +63,11 @@ __all__ = [
     "Forecast",
     "JudgeRecord",
     "LabelNoise",
+    "LeftOut",
     "MemorizationAccount",
     "OneSeed",
     "OverProblems",
+    "PairOverProblems",
     "Point",
     "ProblemRecord",
     "Quantity",

@@ -28,7 +28,8 @@ class Estimation:
     `n_rows` and `n_columns` count the rows and columns that take part; `n_columns` is None if the columns are not a
     sample. `by_seed` is None if the seeds are fixed: then the estimand is the value for these seeds.
     `by_extrapolation` is a standard error that cannot be estimated from a sample, with its sign: the error is common to
-    all statistics. With `few_draws`, the interval does not hold for other draws of the estimator.
+    all statistics. With `few_draws`, the interval does not hold for other draws of the estimator. `freedom` replaces
+    the degrees of freedom of the points where these do not count equally.
     """
 
     value: float
@@ -39,6 +40,7 @@ class Estimation:
     by_repeat: tuple[Tensor, ...] = ()  # (n_repeats,) for each estimator that takes part
     by_extrapolation: float = 0.0
     few_draws: bool = False
+    freedom: float | None = None
 
     def standard_error(self) -> float | None:
         """The standard error over points, seeds and repeats; None if there is only one of any of them."""
@@ -89,7 +91,7 @@ class Estimation:
         further = [*([] if self.by_seed is None else [self.by_seed]), *self.by_repeat]
         if min(sizes) < 2 or any(len(part) < 2 for part in further):
             return None
-        of_points = (self._variance_over_points(), min(sizes) - 1)
+        of_points = (self._variance_over_points(), min(sizes) - 1 if self.freedom is None else self.freedom)
         return [of_points, (self.by_extrapolation**2, inf)] + [
             (_corrected(part, len(part)), len(part) - 1) for part in further
         ]

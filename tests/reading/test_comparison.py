@@ -42,6 +42,10 @@ def test_every_value_is_that_of_the_report(tmp_path: Path) -> None:
                 assert here.low == pytest.approx(reported.low, abs=1e-4)
             mean = sum(statistic.value for statistic in found) / 2
             assert one.mean.value == pytest.approx(mean, abs=1e-5)
+            assert one.rank.low is None
+            assert (one.mean_elsewhere.value, one.letters_elsewhere) == (None, None)
+        assert (column.n_datasets, column.in_common, column.left_out) == (1, (0, 1), ())
+    assert {problem.dataset for problem in compared.problems} == {"blobs"}  # whatever its sizes
     assert {one.name for one in columns["influence"].estimators} == {"random", "subset", "same_label"}
     assert {one.name for one in columns["within_class"].estimators} == {"random", "subset"}
     for problem, result in zip(compared.problems, results, strict=True):
@@ -78,6 +82,20 @@ def test_a_problem_on_which_one_has_no_value_is_not_in_the_means(tmp_path: Path)
     assert masked.by_problem[0] is not None
     assert masked.by_problem[1] is None
     assert masked.mean.value == masked.by_problem[0].value
+    (left_out,) = influence.left_out
+    assert (left_out.problem, left_out.without_value) == (1, (masked.name,))
+
+
+def test_shares_are_of_the_ceiling_where_the_run_has_them(tmp_path: Path) -> None:
+    directory, results = written(plan(["random", "subset"], dataset=TWO).changed(n_seeds=4), tmp_path, "out")
+    for column in compare([directory]).columns:
+        shares = [{cell.name: cell.columns[column.key].of_ceiling.value for cell in result.cells} for result in results]
+        above_noise = [place for place, of in enumerate(shares) if of["subset"] is not None]
+        assert column.above_noise == tuple(above_noise)
+        for one in column.estimators:
+            mean = sum(shares[place][one.name] for place in above_noise) / len(above_noise) if above_noise else None  # type: ignore[misc]
+            assert one.of_ceiling.value == (None if mean is None else pytest.approx(mean, abs=1e-5))
+            assert one.of_ceiling.low is None
 
 
 def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:

@@ -4,12 +4,20 @@ from math import asin, pi, sqrt
 
 import pytest
 import torch
+from scipy import stats
 
 from influbench.results import Statistic
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
 from influbench.statistics.differences import Difference
 from influbench.statistics.estimation import Estimation, repeated
-from influbench.statistics.over_problems import mean_over_problems, mean_rank, rank_bounds, ranks
+from influbench.statistics.over_problems import (
+    mean_elsewhere,
+    mean_over_problems,
+    ranks,
+    reversed_without,
+    widened,
+    widened_differences,
+)
 
 
 def estimated(seed: int, *, n: int = 200, m: int = 100) -> Estimation:
@@ -66,13 +74,87 @@ def test_coverage_of_the_mean_over_problems() -> None:
     assert covered / 200 >= 0.92
 
 
-def test_ranks_share_ties_and_bounds_count_who_is_clearly_better_or_worse() -> None:
+def elsewhere(values: list[float], datasets: str) -> Estimation:
+    """The mean over problems on these data sets, one letter each."""
+    found = mean_elsewhere(values, list(datasets))
+    assert found is not None
+    return found
+
+
+def test_with_one_problem_for_each_data_set_the_interval_elsewhere_is_student_s() -> None:
+    values = [0.3, 0.5, 0.1, 0.4, 0.35]
+    known = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    found = elsewhere(values, "abcde").interval()
+    assert found.value == pytest.approx(0.33)
+    assert (found.low, found.high) == (pytest.approx(known.low), pytest.approx(known.high))
+
+
+def test_problems_of_one_data_set_are_one_observation() -> None:
+    one = elsewhere([0.3, 0.5, 0.1, 0.4], "abcd")
+    several = elsewhere([0.2, 0.4, 0.55, 0.45, 0.0, 0.2, 0.4, 0.4], "aabbccdd")
+    assert several.value == pytest.approx(one.value)
+    assert error(several) == pytest.approx(error(one))
+    assert several.degrees_of_freedom() == pytest.approx(3)
+
+
+def test_data_sets_count_by_their_problems_and_the_variance_is_unbiased_if_they_vary_alike() -> None:
+    datasets = "aaaaabbbccd"
+    sizes = {name: datasets.count(name) for name in "abcd"}
+
+    def variance(**of: float) -> float:
+        return error(elsewhere([of.get(name, 0.0) for name in datasets], datasets)) ** 2
+
+    assert elsewhere([float(name == "a") for name in datasets], datasets).value == pytest.approx(5 / 11)
+    unit = {name: variance(**{name: 1.0}) for name in sizes}
+    assert sum(unit.values()) == pytest.approx(sum((size / 11) ** 2 for size in sizes.values()))
+    # the variance is a quadratic form, so values of pairs give all of it
+    form = torch.tensor(
+        [
+            [(variance(**{one: 1.0, other: 1.0} if one != other else {one: 2.0}) - unit[one] - unit[other]) / 2
+             for other in sizes]
+            for one in sizes
+        ]
+    )  # fmt: skip
+    expected = float(form.trace() ** 2 / form.square().sum())
+    found = elsewhere([0.1 * place for place in range(11)], datasets)
+    assert found.degrees_of_freedom() == pytest.approx(expected, rel=1e-5)
+    assert 1 < expected < 3
+
+
+def test_differences_elsewhere_are_of_the_same_data_sets() -> None:
+    datasets = "aabcdd"
+    one, other = [0.3, 0.5, 0.1, 0.4, 0.3, 0.2], [0.1, 0.4, 0.1, 0.2, 0.3, 0.1]
+    of_pairs = [first - second for first, second in zip(one, other, strict=True)]
+    difference = elsewhere(one, datasets).minus(elsewhere(other, datasets))
+    assert error(difference) == pytest.approx(error(elsewhere(of_pairs, datasets)))
+    assert difference.degrees_of_freedom() == elsewhere(of_pairs, datasets).degrees_of_freedom()
+
+
+def test_three_data_sets_are_too_few() -> None:
+    assert mean_elsewhere([0.1, 0.2, 0.3, 0.4], ["a", "a", "b", "c"]) is None
+    assert mean_elsewhere([0.1, 0.2, 0.3, 0.4], ["a", "d", "b", "c"]) is not None
+
+
+def test_an_interval_is_widened_on_both_sides_and_never_made_up() -> None:
+    one, other = Statistic(value=0.5, low=0.4, high=0.6), Statistic(value=0.5, low=0.45, high=0.7)
+    open_ended = Statistic(value=0.5, low=None, high=None)
+    assert widened(one, other) == Statistic(value=0.5, low=0.4, high=0.7)
+    assert widened(other, one) == Statistic(value=0.5, low=0.4, high=0.7)
+    assert widened(one, open_ended) == one
+    assert widened(open_ended, one) == open_ended
+    (found,) = widened_differences(
+        [Difference("a", "b", one)], [Difference("x", "y", one), Difference("a", "b", other)]
+    )
+    assert (found.first, found.second, found.statistic) == ("a", "b", widened(one, other))
+
+
+def test_ranks_share_ties() -> None:
     assert ranks({"a": 0.5, "b": 0.2, "c": 0.5, "d": -0.1}) == {"a": 1.5, "b": 3, "c": 1.5, "d": 4}
 
-    def pair(first: str, second: str, *, clear: bool) -> Difference:
-        return Difference(first, second, Statistic(value=0.2, low=0.1 if clear else -0.1, high=0.3))
 
-    found = [pair("a", "b", clear=False), pair("a", "c", clear=True), pair("b", "c", clear=False)]
-    bounds = rank_bounds(["a", "b", "c"], found)
-    assert bounds == {"a": (1, 2), "b": (1, 3), "c": (2, 3)}
-    assert mean_rank([1, 2], [(1, 2), (1, 3)]) == Statistic(value=1.5, low=1, high=2.5)
+def test_a_pair_is_reversed_by_the_problem_that_decides_it() -> None:
+    assert reversed_without([0.9, 0.1, 0.2], [0.2, 0.2, 0.3]) == [0]
+    assert reversed_without([0.2, 0.2, 0.3], [0.9, 0.1, 0.2]) == [0]
+    assert reversed_without([0.5, 0.4], [0.3, 0.3]) == []
+    assert reversed_without([0.5, 0.25], [0.25, 0.25]) == []  # a tie is not a reversed order
+    assert reversed_without([0.5], [0.3]) == []
