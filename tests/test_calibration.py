@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import Generator
 
 from benchmarks.calibration.__main__ import calibration, every_case
+from benchmarks.calibration.resampling import curves, known
 from benchmarks.calibration.simulation import Outcome, outcome, outcomes, simulated
 from influbench.results import Statistic
+from influbench.studies.dynamics.study import Dynamics
 
 
 def simulated_outcome(name: str, n: int) -> Outcome:
@@ -33,6 +36,8 @@ def simulated_outcome(name: str, n: int) -> Outcome:
         "all pairs of six, noise of cells, 60 x 40",
         ", 4 data sets, sd 0",
         ", 6 data sets, sd 0.15",
+        "resampled mean, noise of seeds, 4 seeds, 30 examples",
+        "resampled mean, noise of both and cells, 8 seeds, 30 examples",
     ],
 )
 def test_intervals_cover_what_they_claim_to(name: str) -> None:
@@ -44,6 +49,33 @@ def test_equal_estimators_rarely_have_different_letters_on_other_data_sets() -> 
     found = simulated_outcome("five equal estimators elsewhere, 4 data sets, sd 0.15", 60)
     assert found.undefined == 0
     assert found.coverage >= 0.95
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ", wrong 1.5 times as late, 4 seeds, 30 examples",
+        ", variance ratio 6.6, noise 0.1, 8 seeds, 300 points",
+    ],
+)
+def test_intervals_of_the_studies_cover_what_they_claim_to(name: str) -> None:
+    (case,) = (case for case in every_case() if case.name == name)
+    for one in outcomes(case, simulated(case, 0, 100)):
+        assert one.coverage >= 0.9, one.name
+
+
+def test_at_the_threshold_what_is_learned_at_once_is_hardly_ever_supported() -> None:
+    """Half of the overlap of equal curves; these themselves always have more, and earlier versions asked for less."""
+    low, high = 1.0, 4.0
+    for _ in range(30):
+        ratio = (low + high) / 2
+        low, high = (ratio, high) if known(ratio)[0] > Dynamics().together_above else (low, ratio)
+    for of, fewest, most in ((1.0, 60, 60), (ratio, 0, 3)):
+        supported = 0
+        for number in range(60):
+            found, _ = curves(Generator().manual_seed(number), n_seeds=8, n=30, ratio=of)[0]
+            supported += found.low is not None and found.low > Dynamics().together_above
+        assert fewest <= supported <= most, of
 
 
 def test_an_interval_that_misses_is_counted() -> None:

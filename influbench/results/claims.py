@@ -8,9 +8,11 @@ Verdict = Literal["supported", "not supported", "undecided"]
 
 
 class Claim(Record):
-    """A statement about training, the statistic that it stands or falls with, its 95 % interval, and the verdict.
+    """A statement about training, the statistic that it depends on, its 95% interval, and the verdict.
 
-    Which values support it and which speak against it stands in the plan before the run, and in `rule`.
+    The plan says before the run which values support it and which speak against it; so does `rule`. `p_value` is
+    two-sided, and None if the claim was not tested: because its error is unknown, because it is derived from other
+    claims, or because an earlier version judged it by its interval.
     """
 
     id: str
@@ -20,4 +22,5 @@ class Claim(Record):
     low: float | None
     high: float | None
     rule: str
+    p_value: float | None = None
     verdict: Verdict

@@ -73,11 +73,17 @@ def test_the_study_covers_every_problem_with_what_can_be_asked(tmp_path: Path) -
     assert [group.n for group in clean.by_difficulty] == [7, 7, 7, 7, 6, 6]
     assert [group.name for group in noisy.by_label] == ["true labels", "wrong labels"]
     assert len({group.n for group in noisy.by_label}) == 1
+    too_few_seeds = "memorization by leaving out has no intervals: it is the mean over 2 seeds, and intervals need 4"
     assert clean.notes == (
         "true and wrong labels are not compared: there are 40 points with true labels and 0 with wrong ones, but a "
         "group needs 6",
+        too_few_seeds,
     )
-    assert noisy.notes == ()
+    assert noisy.notes == (too_few_seeds,)
+    assert noisy.left_out_overlap.low is None
+    assert study.false_discovery_rate == 0.05
+    assert all((claim.p_value is None) == (claim.low is None) for claim in study.claims)
+    assert {"tested at a false discovery rate of 5%" in claim.rule for claim in study.claims} == {True}
     for problem in study.problems:
         assert (problem.n_networks, problem.n_seeds, problem.steps_per_epoch) == (8, 4, 4)
         assert all(len(points) == 4 for points in problem.agreement.values())
@@ -169,9 +175,14 @@ def test_without_leaving_out_nothing_is_trained_for_it(tmp_path: Path) -> None:
             "initial_epochs = 4 is beyond the last epoch of blobs",
         ),
         (
-            plan(table=TABLE + "apart_below = 0.3"),
+            plan(table=TABLE + "apart_below = 0.45"),
             UsageError,
-            "apart_below = 0.3 must not be above together_above = 0.25",
+            "apart_below = 0.45 must not be above together_above = 0.4",
+        ),
+        (
+            plan(table=TABLE + "tail = 0.3"),
+            UsageError,
+            "together_above = 0.4 must be below 0.4, which is what equal curves give with tail = 0.3",
         ),
         (plan(table='estimator = "random"'), UsageError, "random has no masks of units; name a turn_over_dropout"),
         (

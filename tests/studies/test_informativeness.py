@@ -17,18 +17,18 @@ from influbench.registry import Entry, Registry
 from influbench.resources import Resources
 from influbench.results import Claim
 from influbench.studies.informativeness.effects import (
-    against_group,
-    against_random,
     between_groups,
     mean_effect,
     mean_over_all,
+    of_halves,
+    of_random_groups,
 )
-from influbench.studies.informativeness.findings import agreed
+from influbench.studies.informativeness.findings import Effects, Questions, agreed
 from influbench.studies.informativeness.groups import Group, Pool, choose, shares
 from influbench.studies.informativeness.record import GroupEffect, InformativenessRecord
-from influbench.studies.informativeness.retraining import Retraining
+from influbench.studies.informativeness.retraining import Outcomes, Retraining
+from influbench.studies.informativeness.study import Informativeness
 from influbench.studies.running import ask
-from influbench.studies.verdicts import above, below, verdict
 from influbench.training.loop import Trainer
 from tests.plugins import STRANGERS, registry_with
 from tests.problems import blobs, stored_in, trainer
@@ -61,6 +61,7 @@ SMALL = """
 fractions = [0.1, 0.2]
 decided_at = 0.2
 random_groups = 12
+halves = 6
 difficulty = ["turn_over_dropout[n_masks=8]", "subset", "learning_time"]
 difficulty_repeats = 2
 influence = "subset[n_models=512]"
@@ -68,6 +69,7 @@ influence = "subset[n_models=512]"
 QUICK = """
 fractions = [0.1]
 random_groups = 2
+halves = 4
 difficulty = ["learning_time"]
 difficulty_repeats = 2
 influence = "grad_dot"
@@ -146,9 +148,12 @@ def test_wrong_points_do_harm_where_correct_ones_help(tmp_path: Path) -> None:
     (problem,) = found.problems
     assert problem.n_wrong > 8
     for one in problem.by_difficulty:
-        groups = by_kind(one.groups, 0.1)
-        assert groups["wrong"].n_points == groups["hard"].n_points == 8
-        assert groups["wrong"].class_counts == groups["hard"].class_counts
+        for fraction in (0.1, 0.2):
+            groups = by_kind(one.groups, fraction)
+            assert groups["wrong"].n_points == groups["hard"].n_points == 80 * fraction
+            assert groups["wrong"].class_counts == groups["hard"].class_counts
+            assert groups["wrong"].drop.value is not None
+            assert groups["wrong"].drop.value < 0
         assert groups["wrong"].drop.high is not None
         assert groups["wrong"].drop.high < 0
 
@@ -179,51 +184,72 @@ def simulated(
     return common + own + noise * draw(n_groups, n_seeds, n_test)
 
 
+def interval_excludes_0(values: Tensor, *by_points: Tensor) -> bool:
+    found = mean_effect(values, *by_points).interval()
+    assert found.low is not None
+    assert found.high is not None
+    return found.low > 0 or found.high < 0
+
+
 @pytest.mark.parametrize(
-    ("parts", "low", "high"),
+    "parts",
     [
-        ({"group": 1.0, "by_seed": 0.3, "by_test": 1.0, "noise": 1.0}, 0.93, 0.97),
-        ({"group": 0.1, "by_seed": 0.3, "by_test": 0.5, "noise": 1.0}, 0.93, 0.99),
-        ({"group": 0.0, "by_seed": 0.0, "by_test": 0.0, "noise": 1.0}, 0.93, 1.0),
+        {"group": 1.0, "by_seed": 0.3, "by_test": 1.0, "noise": 1.0},
+        {"group": 0.1, "by_seed": 0.3, "by_test": 0.5, "noise": 1.0},
+        {"group": 0.0, "by_seed": 0.0, "by_test": 0.0, "noise": 1.0},
     ],
 )
-def test_exchangeable_groups_are_undecided_19_times_in_20(parts: dict[str, float], low: float, high: float) -> None:
-    n = 1000
-    undecided = {"random": 0, "group": 0}
+def test_the_interval_of_a_group_against_random_ones_misses_1_time_in_20(parts: dict[str, float]) -> None:
+    """Half-groups have twice the variance of a whole group between them, and half of that is the half-sampling."""
+    n, missed = 1000, 0
     for seed in range(n):
-        effects = simulated(12, 10, 30, seed=seed, **parts)
-        one, other, reference = effects[0], effects[1], effects[2:]
-        for name, found in (
-            ("random", against_random(one, reference)),
-            ("group", against_group(one, other, reference)),
-        ):
-            undecided[name] += verdict(found, supported=above(0), refuted=below(0)) == "undecided"
-    for name, times in undecided.items():
-        assert low <= times / n <= high, (name, times / n)
+        effects = simulated(21, 10, 30, seed=seed, **parts)
+        one, halves, reference = effects[0], effects[1:11], effects[11:]
+        missed += interval_excludes_0(one - reference.mean(0), of_halves(halves), of_random_groups(reference))
+    assert missed / n <= 0.07
 
 
-def test_a_difference_that_is_there_is_found() -> None:
-    effects = simulated(12, 10, 30, group=0.1, by_seed=0.1, by_test=0.3, noise=1.0, seed=0)
-    for shift, expected in ((1.0, "supported"), (-1.0, "not supported")):
-        for found in (
-            against_random(effects[0] + shift, effects[2:]),
-            against_group(effects[0] + shift, effects[1], effects[2:]),
-        ):
-            assert found.value == pytest.approx(shift, abs=0.5)
-            assert verdict(found, supported=above(0), refuted=below(0)) == expected
-            assert verdict(found, supported=above(2), refuted=below(-2)) == "undecided"
+def test_the_contributions_of_points_have_the_variance_between_groups() -> None:
+    effects = simulated(10, 6, 12, group=3.0, by_seed=0.1, by_test=0.1, noise=0.1, seed=2)
+    between = between_groups(effects)
+    for found, variance in ((of_halves(effects), between), (of_random_groups(effects), between / 10)):
+        assert float(found.sum()) == pytest.approx(0, abs=1e-12)
+        assert float(found.square().sum()) * 10 / 9 == pytest.approx(variance)
+    noisy = torch.zeros(10, 2, 2, dtype=torch.float64)
+    noisy[:, 0, 0], noisy[:, 1, 1] = torch.arange(10.0), torch.arange(10.0).flip(0) ** 1.2
+    assert between_groups(noisy) == 0
+    assert float(of_random_groups(noisy).abs().sum()) == 0
+    assert float(noisy.mean((1, 2)).var()) > 0
+    assert float(of_halves(noisy).square().sum()) * 10 / 9 == pytest.approx(float(noisy.mean((1, 2)).var()) / 4)
 
 
-def test_swapped_groups_turn_the_difference_round() -> None:
-    effects = simulated(8, 5, 9, group=1.0, by_seed=1.0, by_test=1.0, noise=1.0, seed=1)
-    one, other = against_group(effects[0], effects[1], effects[2:]), against_group(effects[1], effects[0], effects[2:])
-    assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))  # type: ignore[operator]
-    same = against_group(effects[0], effects[0], effects[2:])
-    assert same.value == 0
-    assert same.low is not None
-    assert same.high is not None
-    assert same.low < 0 < same.high
-    assert against_random(effects[2:].mean(0), effects[2:]).value == pytest.approx(0)
+def test_effects_are_not_known_without_the_chance_of_the_points() -> None:
+    groups = [Group("random", 0.1, None, torch.tensor([0, 1])), Group("random", 0.1, None, torch.tensor([2, 3]))]
+    chosen = [Group(kind, 0.1, "any", torch.tensor(rows)) for kind, rows in (("hard", [0, 3]), ("easy", [1, 2]))]
+    of_halves = [replace(group, rows=group.rows[:1], half=number) for number in range(4) for group in chosen]
+    for more, known in (([], False), (of_halves, True)):
+        everything = [*groups, *chosen, *more]
+        drops = torch.randn(5, len(everything), 7, generator=torch.Generator().manual_seed(0)).double()
+        measures = ("neg_loss", "accuracy", "p_correct")
+        outcomes = Outcomes(
+            whole={measure: torch.zeros(5, 7).double() for measure in measures},
+            without=dict.fromkeys(measures, -drops),
+            alone=dict.fromkeys(measures, drops),
+        )
+        effects = Effects(
+            everything, outcomes, torch.zeros(4, 7), torch.zeros(4).long(), measure="neg_loss", n_classes=1
+        )
+        (one,) = effects.by_difficulty()
+        assert [group.kind for group in one.groups] == ["hard", "easy"]
+        for group in one.groups:
+            for found in (group.drop, group.drop_minus_random, group.accuracy_drop, group.p_correct_drop):
+                assert found.value is not None
+                assert (found.low is not None) == known
+            assert group.alone.low is not None
+        settings = Informativeness(fractions=(0.1,), decided_at=0.1)
+        for question in Questions("p", effects, settings, has_wrong=False).all():
+            assert question.found.value is not None
+            assert (question.p_value is not None) == known
 
 
 def test_the_variance_between_groups_is_that_of_their_expected_effects() -> None:
@@ -253,9 +279,8 @@ def test_the_interval_is_as_wide_as_that_of_a_bootstrap_over_seeds_and_test_poin
 
 def test_one_seed_has_no_interval() -> None:
     effects = simulated(5, 1, 9, group=1.0, by_seed=0.0, by_test=0.0, noise=1.0, seed=1)
-    found = mean_effect(effects[0], effects[1:], n_groups=1)
+    found = mean_effect(effects[0], of_random_groups(effects[1:])).interval()
     assert (found.low, found.high) == (None, None)
-    assert verdict(found, supported=above(0), refuted=below(0)) == "undecided"
 
 
 def test_difficulties_agree_if_all_decide_alike() -> None:
@@ -331,11 +356,50 @@ def test_random_groups_share_no_point_until_all_are_used() -> None:
     assert sorted(map(tuple, map(Tensor.tolist, groups[:10]))) != sorted(map(tuple, map(Tensor.tolist, groups[10:])))
 
 
+def test_halves_are_complements_with_equal_shares_of_every_kind() -> None:
+    of = pool(121, wrong=0.4)
+    halves = of.halves(6)
+    assert len(halves) == 6
+    for one, other in zip(halves[::2], halves[1::2], strict=True):
+        assert (one ^ other).all()
+        for stratum in range(4):
+            for kind in (of.correct, ~of.correct):
+                members = kind & (of.strata == stratum)
+                assert abs(int((one & members).sum()) - int((other & members).sum())) <= 1
+        assert abs(int(one.sum()) - int(other.sum())) <= 1
+    assert len({tuple(half.tolist()) for half in halves}) == 6
+
+
+def test_groups_of_halves_are_the_extremes_of_their_half_at_half_the_size() -> None:
+    of, difficulty = pool(240, wrong=0.4), torch.rand(240)
+    groups = choose(of, [0.05, 0.1], {"one": difficulty}, n_random=2, n_halves=4, halved_at=0.1)
+    halves, of_halves = of.halves(4), [group for group in groups if group.half is not None]
+    assert groups[-len(of_halves) :] == of_halves
+    assert len(of_halves) == 4 * 3
+    for group in of_halves:
+        assert group.fraction == 0.1
+        assert len(group.rows) == 12
+        inside = halves[group.half or 0]
+        assert inside[group.rows].all()
+        assert of.correct[group.rows].tolist() == [group.kind != "wrong"] * 12
+        among = inside & (of.correct if group.kind != "wrong" else ~of.correct)
+        sign = -1 if group.kind == "easy" else 1
+        for stratum in range(4):
+            members = among & (of.strata == stratum)
+            chosen = torch.zeros_like(among)
+            chosen[group.rows] = True
+            assert int((chosen & members).sum()) == pytest.approx(3, abs=1)
+            worst, best = (sign * difficulty[members & chosen]).min(), (sign * difficulty[members & ~chosen]).max()
+            assert worst > best
+    assert not [group for group in choose(of, [0.005], {"one": difficulty}, n_random=2) if group.half is not None]
+
+
 def test_groups_follow_the_ids() -> None:
     of, difficulty, order = pool(), (torch.rand(60) * 5).round(), torch.randperm(60)
     permuted = Pool(of.ids[order], of.strata[order], of.correct[order], of.seed)
-    groups = choose(of, [0.1], {"one": difficulty}, n_random=3)
-    for group, other in zip(groups, choose(permuted, [0.1], {"one": difficulty[order]}, n_random=3), strict=True):
+    groups = choose(of, [0.1], {"one": difficulty}, n_random=3, n_halves=4, halved_at=0.1)
+    others = choose(permuted, [0.1], {"one": difficulty[order]}, n_random=3, n_halves=4, halved_at=0.1)
+    for group, other in zip(groups, others, strict=True):
         assert set(of.ids[group.rows].tolist()) == set(permuted.ids[other.rows].tolist())
 
 
@@ -439,7 +503,8 @@ def test_the_rules_and_the_settings_are_in_the_result(tmp_path: Path) -> None:
     (claim,) = claims(found, "more than random")
     assert claim.verdict == "undecided"
     assert "hard minus random, groups of 8 points" in claim.rule
-    assert "lies above 0.5, not supported if below -0.25" in claim.rule
+    assert "supported above 0.5, not supported below -0.25, tested at a false discovery rate of 5%" in claim.rule
+    assert found.false_discovery_rate == 0.05
     told = json.loads(found.model_dump_json(by_alias=True))
     assert told["settings"]["supported_above"] == 0.5
     assert told["settings"]["fractions"] == [0.1]

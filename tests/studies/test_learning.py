@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from influbench.results import Claim
+from influbench.statistics.learning_curves import overlap
+from influbench.statistics.student import Student
 from influbench.studies.dynamics.learning import (
     HALF_TIME,
     SIMULTANEOUS,
@@ -16,10 +18,11 @@ from influbench.studies.dynamics.learning import (
     WRONG,
     Labels,
     Learning,
-    claim,
+    question,
 )
 from influbench.studies.dynamics.masked_networks import PointCurves
 from influbench.studies.dynamics.study import Dynamics
+from influbench.studies.verdicts import above, below, decided
 
 N_SEEDS, N_TRUE, N_WRONG = 12, 80, 40
 STEPS = tuple(range(0, 241, 5))
@@ -59,7 +62,7 @@ def times_of(of: Labels, true: float, wrong: float) -> Tensor:
 
 def claims(of: PointCurves, points: Labels, difficulty: Tensor | None = None, *, seed: int = 5) -> dict[str, Claim]:
     learning = Learning(of, points, times_of(points, 0, 0) if difficulty is None else difficulty, SETTINGS, seed=seed)
-    return {claim.id: claim for claim in learning.claims("simulated", steps_per_epoch=EPOCH)}
+    return {claim.id: claim for claim in decided(learning.questions("simulated", steps_per_epoch=EPOCH))}
 
 
 def known_overlap(first: float, second: float, width: float) -> float:
@@ -125,9 +128,11 @@ def test_swapping_the_groups_inverts_ratios_and_turns_verdicts_round() -> None:
     swapped = Labels(points.ids, points.wrong, points.true)
     of = course(times_of(points, 60, 80), width=12)
     there, back = claims(of, points), claims(of, swapped)
+    for end, other in (("value", "value"), ("low", "high"), ("high", "low")):
+        assert getattr(there[HALF_TIME], end) == pytest.approx(1 / getattr(back[HALF_TIME], other), rel=1e-6)
+    # a slope may be negative, so the interval of their ratio is not symmetric on a logarithmic scale
+    assert there[SLOPE].value == pytest.approx(1 / (back[SLOPE].value or 0), rel=1e-6)
     for id_ in (HALF_TIME, SLOPE):
-        for end, other in (("value", "value"), ("low", "high"), ("high", "low")):
-            assert getattr(there[id_], end) == pytest.approx(1 / getattr(back[id_], other), rel=0.01)
         assert (there[id_].verdict, back[id_].verdict) == ("supported", "not supported")
 
 
@@ -220,22 +225,29 @@ def test_what_there_are_too_few_points_for_is_not_asked(n_true: int, n_wrong: in
 def test_memorization_by_leaving_out_is_resampled_with_its_own_seeds() -> None:
     points = labels()
     of = course(times_of(points, 60, 90), width=12)
-    left_out = course(times_of(points, 120, 180), width=12, seed=9).memorization[:3]
+    left_out = course(times_of(points, 120, 180), width=12, seed=9).memorization[:4]
     learning = Learning(of, points, times_of(points, 0, 0), SETTINGS, seed=0, left_out=left_out)
     true, wrong = learning.by_label()
     assert true.half_left_out.value == pytest.approx(120, rel=0.05)
     assert wrong.half_left_out.value == pytest.approx(180, rel=0.05)
     assert wrong.half_memorised.value == pytest.approx(90, rel=0.05)
-    assert learning.left_out_overlap().value == pytest.approx(known_overlap(120, 180, 12), abs=0.05)
+    found = learning.left_out_overlap()
+    assert found.value == pytest.approx(known_overlap(120, 180, 12), abs=0.05)
+    assert found.low is not None
+    fewer = Learning(of, points, times_of(points, 0, 0), SETTINGS, seed=0, left_out=left_out[:3])
+    assert fewer.left_out_overlap().value is not None
+    assert fewer.left_out_overlap().low is None
+    assert fewer.by_label()[0].half_left_out.low is None
+    assert fewer.by_label()[0].half_seen.low is not None
     assert Learning(of, points, times_of(points, 0, 0), SETTINGS, seed=0).left_out_overlap().value is None
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [(0.26, 0.4, "supported"), (0.24, 0.4, "undecided"), (0.0, 0.04, "not supported"), (0.0, 0.06, "undecided")],
-)
-def test_the_whole_interval_decides(low: float, high: float, verdict: str) -> None:
-    resampled = torch.cat([torch.tensor([(low + high) / 2]), torch.tensor([low, high]).repeat(500)])
-    found = claim(SIMULTANEOUS, "p", resampled, refuted=(-float("inf"), 0.05), supported=(0.25, float("inf")))
-    assert found.verdict == verdict
-    assert found.rule == "supported above 0.25, not supported below 0.05, by the whole interval"
+def test_the_threshold_is_half_of_what_equal_curves_give() -> None:
+    equal = torch.linspace(0, 1, 21, dtype=torch.float64) ** 2
+    found = overlap(range(21), equal, equal, tail=SETTINGS.tail)
+    assert found == pytest.approx(SETTINGS.overlap_of_equal_curves)
+    assert SETTINGS.together_above == pytest.approx(SETTINGS.overlap_of_equal_curves / 2)
+    assert question(SIMULTANEOUS, "p", Student(None), refuted=below(0.05), supported=above(0.4)).rule == (
+        "supported above 0.4, not supported below 0.05, tested at a false discovery rate of 5% over all claims of the "
+        "study"
+    )

@@ -4,7 +4,7 @@ The networks of a turn-over dropout are evaluated during training. Their memoriz
 leaving each point out of ordinary trainings, after the same steps: how well masks predict what leaving out would show.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +15,10 @@ from influbench.engine.preparation import Prepared
 from influbench.errors import UsageError
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
 from influbench.plan import Plan
-from influbench.results import Claim
+from influbench.report.numbers import count
 from influbench.settings import table_of
 from influbench.statistics.correlation import whole_table
+from influbench.statistics.resampling import FEWEST_SEEDS
 from influbench.statistics.yardsticks import Yardstick, statistic
 from influbench.studies.dynamics.difficulty import LearningTimes, subset_memorization
 from influbench.studies.dynamics.learning import CLAIMS, TRUE, WRONG, Labels, Learning
@@ -25,10 +26,10 @@ from influbench.studies.dynamics.masked_networks import MaskedNetworks, PointCur
 from influbench.studies.dynamics.record import DynamicsRecord, MemorizationAt, ProblemDynamics
 from influbench.studies.dynamics.study import Dynamics
 from influbench.studies.subjects import with_masks_of_units
+from influbench.studies.verdicts import FALSE_DISCOVERY_RATE, Question, decided
 from influbench.truth.leave_one_out import GroundTruth
 
 ALL_POINTS = "all points"
-FEWEST_SEEDS = 4  # of masked networks: fewer cannot show how much results vary between seeds
 
 
 def check(settings: Dynamics, plan: Plan, subjects: Sequence[Subject]) -> None:
@@ -51,7 +52,8 @@ def found(settings: Dynamics, plan: Plan, subjects: Sequence[Subject]) -> Dynami
         n_seeds=plan.truth.seeds if settings.leave_one_out else 0,
         settings=table_of(settings),
         problems=tuple(problem for problem, _ in of_problems),
-        claims=tuple(claim for _, claims in of_problems for claim in claims),
+        claims=tuple(decided([question for _, questions in of_problems for question in questions])),
+        false_discovery_rate=FALSE_DISCOVERY_RATE,
     )
 
 
@@ -121,8 +123,8 @@ class _Training:
                 f"{trainer.recipe.epochs}"
             )
 
-    def found(self) -> tuple[ProblemDynamics, tuple[Claim, ...]]:
-        """The findings on this problem, and the claims that can be tested on it."""
+    def found(self) -> tuple[ProblemDynamics, tuple[Question, ...]]:
+        """The findings on this problem, and the claims that are to be tested on it."""
         difficulty, course = self._difficulty(), self._course()
         left_out = self._left_out() if self.settings.leave_one_out else None
         learning = Learning(
@@ -133,7 +135,7 @@ class _Training:
             seed=self.subject.seed("resampling", self.name),
             left_out=left_out,
         )
-        reasons = self.labels.cannot_be_asked(self.settings)
+        notes = [*self.labels.cannot_be_asked(self.settings).values(), *self._notes()]
         of_problem = ProblemDynamics(
             problem=self.name,
             n_train=len(self.problem.trainer.data.train),
@@ -145,9 +147,18 @@ class _Training:
             by_difficulty=learning.by_difficulty(),
             left_out_overlap=learning.left_out_overlap(),
             agreement={} if left_out is None else self._agreement(course, left_out),
-            notes=tuple(dict.fromkeys(reasons.values())),
+            notes=tuple(dict.fromkeys(notes)),
         )
-        return of_problem, learning.claims(self.name, steps_per_epoch=self.steps_per_epoch)
+        return of_problem, learning.questions(self.name, steps_per_epoch=self.steps_per_epoch)
+
+    def _notes(self) -> Iterator[str]:
+        """The reason why intervals are missing, in a sentence."""
+        n_seeds = self.plan.truth.seeds
+        if self.settings.leave_one_out and n_seeds < FEWEST_SEEDS:
+            yield (
+                f"memorization by leaving out has no intervals: it is the mean over {count(n_seeds, 'seed')}, and "
+                f"intervals need {FEWEST_SEEDS}"
+            )
 
     def _difficulty(self) -> Tensor:
         """Difficulty by other trainings than the evaluated ones, (n_train,): higher is harder."""

@@ -15,7 +15,8 @@ the same time, and the easy points faster. The claims are tested with these stat
   from 10% to 90% of their own gain, among true labels. Other trainings measure the difficulty. (The easiest points may
   be learned without being memorized, so their memorization has no times.)
 
-Intervals are over examples and seeds; the groups are fixed.
+Intervals are over examples and seeds; the groups are fixed. Times and their ratios are positive, so their intervals are
+symmetric on a logarithmic scale.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,15 +27,16 @@ from math import inf
 import torch
 from torch import Tensor
 
-from influbench.results import UNKNOWN, Claim, Statistic
+from influbench.results import UNKNOWN, Statistic
 from influbench.seeds import derive, hash_integers
 from influbench.statistics.learning_curves import HALF, initial_slope, overlap, time_of
-from influbench.statistics.resampling import percentile_interval, weighted_means, weights
+from influbench.statistics.resampling import crossed, estimated, weights
+from influbench.statistics.student import Student
 from influbench.studies.dynamics.difficulty import by_difficulty
 from influbench.studies.dynamics.masked_networks import PointCurves
 from influbench.studies.dynamics.record import GroupCurves
 from influbench.studies.dynamics.study import Dynamics
-from influbench.studies.verdicts import Range, above, below, judged
+from influbench.studies.verdicts import TESTED, Question, Range, above, below
 
 TRUE, WRONG = "true labels", "wrong labels"
 SIMULTANEOUS, HALF_TIME, SLOPE, WITHIN = "simultaneous", "faster to half", "faster at first", "within real data"
@@ -83,8 +85,9 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class GroupCourse:
-    """Curves of one group, of all its points (row 0) and of every resample, each (1 + n_resamples, n_steps)."""
+    """Curves of one group of `n` points: of all of them (row 0) and of every resample, (1 + 3 n_resamples, n_steps)."""
 
+    n: int
     steps: Sequence[int]
     seen: Tensor
     unseen: Tensor
@@ -135,28 +138,30 @@ class Learning:
         groups = [course.left_out for course in self._by_label.values() if course.left_out is not None]
         if len(groups) < 2:
             return UNKNOWN
-        return percentile_interval(overlap(self._course.steps, *groups, tail=self._settings.tail))
+        found = overlap(self._course.steps, *groups, tail=self._settings.tail)
+        return self._estimated(found, *self._by_label.values(), of="left out").interval()
 
-    def claims(self, problem: str, *, steps_per_epoch: int) -> tuple[Claim, ...]:
-        """The claims that can be tested on these points, with their verdicts."""
-        steps, settings, claims = self._course.steps, self._settings, []
+    def questions(self, problem: str, *, steps_per_epoch: int) -> tuple[Question, ...]:
+        """The claims that can be tested on these points."""
+        steps, settings, questions = self._course.steps, self._settings, []
         at_once = {"refuted": below(settings.apart_below), "supported": above(settings.together_above)}
         if len(self._by_label) == 2:
-            true, wrong = self._by_label[TRUE], self._by_label[WRONG]
-            found = overlap(steps, true.memorization, wrong.memorization, tail=settings.tail)
-            claims.append(claim(SIMULTANEOUS, problem, found, **at_once))
+            groups = true, wrong = self._by_label[TRUE], self._by_label[WRONG]
+            found = self._estimated(overlap(steps, true.memorization, wrong.memorization, tail=settings.tail), *groups)
+            questions.append(question(SIMULTANEOUS, problem, found, **at_once))
             half_times = [time_of(steps, course.seen, HALF) for course in (wrong, true)]
-            ratio = half_times[0] / half_times[1]
-            claims.append(claim(HALF_TIME, problem, ratio, refuted=below(1), supported=above(1)))
+            found = self._estimated(half_times[0] / half_times[1], *groups, logarithmic=True)
+            questions.append(question(HALF_TIME, problem, found, refuted=below(1), supported=above(1)))
             until = settings.initial_epochs * steps_per_epoch
             slopes = [initial_slope(steps, course.seen, until=until) for course in (wrong, true)]
             rising = torch.where(slopes[1] > 0, slopes[1], torch.nan)
-            claims.append(claim(SLOPE, problem, slopes[0] / rising, refuted=above(1), supported=below(1)))
+            found = self._estimated(slopes[0] / rising, *groups)
+            questions.append(question(SLOPE, problem, found, refuted=above(1), supported=below(1)))
         if self._by_difficulty:
-            easiest, hardest = self._by_difficulty[0], self._by_difficulty[-1]
-            found = overlap(steps, easiest.seen, hardest.seen, tail=settings.tail)
-            claims.append(claim(WITHIN, problem, found, **at_once))
-        return tuple(claims)
+            groups = easiest, hardest = self._by_difficulty[0], self._by_difficulty[-1]
+            found = self._estimated(overlap(steps, easiest.seen, hardest.seen, tail=settings.tail), *groups)
+            questions.append(question(WITHIN, problem, found, **at_once))
+        return tuple(questions)
 
     def _quantiles(self) -> Sequence[Tensor]:
         n_groups = self._labels.n_quantiles(self._settings)
@@ -169,28 +174,38 @@ class Learning:
         of_points = weights(
             self._labels.ids[rows], n_resamples=self._settings.resamples, seed=derive(self._seed, "examples")
         )
-        seen, unseen = (
-            weighted_means(half[..., rows], self._of_seeds["masked"], of_points)
-            for half in (self._course.seen, self._course.unseen)
-        )
+        masked = crossed(self._of_seeds["masked"], of_points)
         left_out = None
         if self._left_out is not None:
-            left_out = weighted_means(self._left_out[..., rows], self._of_seeds["left out"], of_points)
-        return GroupCourse(self._course.steps, seen, unseen, left_out)
+            left_out = crossed(self._of_seeds["left out"], of_points).means(self._left_out[..., rows])
+        seen, unseen = (masked.means(half[..., rows]) for half in (self._course.seen, self._course.unseen))
+        return GroupCourse(len(rows), self._course.steps, seen, unseen, left_out)
 
     @cached_property
     def _of_seeds(self) -> Mapping[str, Tensor]:
         """Weights of the seeds, the same for all groups, because the groups share the randomness of a seed."""
-        n_seeds = {"masked": len(self._course.seen), "left out": 0 if self._left_out is None else len(self._left_out)}
         return {
             kind: weights(torch.arange(n), n_resamples=self._settings.resamples, seed=derive(self._seed, kind))
-            for kind, n in n_seeds.items()
-            if n
+            for kind, n in self._n_seeds.items()
         }
 
+    @property
+    def _n_seeds(self) -> Mapping[str, int]:
+        masked = {"masked": len(self._course.seen)}
+        return masked if self._left_out is None else {**masked, "left out": len(self._left_out)}
+
+    def _estimated(
+        self, resampled: Tensor, *groups: GroupCourse, of: str = "masked", logarithmic: bool = False
+    ) -> Student:
+        """A statistic of curves of these groups with its error."""
+        n_examples = min(group.n for group in groups)
+        return estimated(resampled, n_seeds=self._n_seeds[of], n_examples=n_examples, logarithmic=logarithmic)
+
     def _recorded(self, name: str, rows: Tensor, course: GroupCourse) -> GroupCurves:
-        def at(curves: Tensor | None, share: float) -> Statistic:
-            return UNKNOWN if curves is None else percentile_interval(time_of(course.steps, curves, share))
+        def at(curves: Tensor | None, share: float, of: str = "masked") -> Statistic:
+            if curves is None:
+                return UNKNOWN
+            return self._estimated(time_of(course.steps, curves, share), course, of=of, logarithmic=True).interval()
 
         return GroupCurves(
             name=name,
@@ -200,19 +215,18 @@ class Learning:
             unseen=_numbers(course.unseen),
             memorization=_numbers(course.memorization),
             left_out=None if course.left_out is None else _numbers(course.left_out),
-            final_memorization=percentile_interval(course.memorization[:, -1]),
+            final_memorization=self._estimated(course.memorization[:, -1], course).interval(),
             onset=at(course.memorization, self._settings.tail),
             half_memorised=at(course.memorization, HALF),
             half_seen=at(course.seen, HALF),
-            half_left_out=at(course.left_out, HALF),
+            half_left_out=at(course.left_out, HALF, of="left out"),
         )
 
 
-def claim(id_: str, problem: str, resampled: Tensor, *, refuted: Range, supported: Range) -> Claim:
-    """The claim with the verdict by its statistic (1 + n_resamples,), whose entry 0 is the value."""
-    rule = f"supported {_in_words(supported)}, not supported {_in_words(refuted)}, by the whole interval"
-    found = percentile_interval(resampled)
-    return judged(id_, CLAIMS[id_], problem, found, rule=rule, supported=supported, refuted=refuted)
+def question(id_: str, problem: str, found: Student, *, refuted: Range, supported: Range) -> Question:
+    """The claim of this id, with its rule in words."""
+    rule = f"supported {_in_words(supported)}, not supported {_in_words(refuted)}, {TESTED}"
+    return Question(id_, CLAIMS[id_], problem, found, rule, supported=supported, refuted=refuted)
 
 
 def ties(ids: Tensor, seed: int) -> Tensor:

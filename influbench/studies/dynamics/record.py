@@ -59,7 +59,11 @@ class ProblemDynamics(Record):
 
 
 class DynamicsRecord(Record):
-    """The findings of the study. `settings` is the plan's `[dynamics]`; `n_seeds` counts the seeds of the truth."""
+    """The findings of the study. `settings` is the plan's `[dynamics]`; `n_seeds` counts the seeds of the truth.
+
+    `false_discovery_rate` is the rate at which the claims were tested together; it is None in the findings of an
+    earlier version, which judged each claim by its own interval.
+    """
 
     schema_name: Literal["influbench.dynamics/1"] = Field(default="influbench.dynamics/1", alias="schema")
     plan: str
@@ -68,3 +72,4 @@ class DynamicsRecord(Record):
     settings: dict[str, bool | int | float | str]
     problems: tuple[ProblemDynamics, ...]
     claims: tuple[Claim, ...]
+    false_discovery_rate: float | None = None

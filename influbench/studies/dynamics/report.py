@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from influbench.report.claims import claims_table, value_of
+from influbench.report.claims import claims_table, in_summary, value_of
 from influbench.report.curves import SEVERAL, Chart, drawn
 from influbench.report.numbers import DASH, count, decimal
 from influbench.report.tables import new_table, on_one_line, on_two_lines
@@ -25,10 +25,12 @@ _NOTE = (
     "the step at which it has made half of its gain. Agreement: Spearman's correlation of memorization by masks with "
     "memorization by leaving out. {several}: several curves in one place. Claims, at once: the share of the gain of "
     "wrong labels (of hard points) that is made while true labels (easy points) go from {tail:g}% to {rest:g}% of "
-    "their own; it is {equal:g}% where the curves are the same. half learned sooner: the step at half seen of wrong "
+    "their own; it is {equal:g}% where the curves are the same; supported above {together:g}%, not supported below "
+    "{apart:g}%. half learned sooner: the step at half seen of wrong "
     "labels divided by the step of true labels. faster at first: the slope of the seen curve of wrong labels divided "
     "by the slope of true labels, over the first {epochs}. In brackets: 95% intervals over examples and seeds; for the "
-    "agreement, over examples."
+    "agreement, over examples. Claims are tested together, so one whose interval only just excludes the other verdicts "
+    "may be undecided."
 )
 _DIFFICULTIES = {"learning_time": "the epoch in which a point is learned", "subset": "memorization by random subsets"}
 
@@ -51,6 +53,9 @@ def report(record: DynamicsRecord, *, width: int) -> Iterator[RenderableType]:
             yield Padding(Text(problem.problem, style="bold"), (0, 2))
             yield _claims(problem, claims)
             yield Text()
+    if record.claims:
+        yield Padding(Text(in_summary(record.claims, record.false_discovery_rate)), (0, 2))
+        yield Text()
     yield Padding(Text(_in_words(record), style="dim"), (0, 2))
 
 
@@ -67,6 +72,8 @@ def _in_words(record: DynamicsRecord) -> str:
         tail=100 * tail,
         rest=100 - 100 * tail,
         equal=100 - 200 * tail,
+        together=100 * float(record.settings["together_above"]),
+        apart=100 * float(record.settings["apart_below"]),
         epochs="epoch" if n_epochs == 1 else f"{n_epochs:g} epochs",
         difficulty=_DIFFICULTIES[str(record.settings["difficulty"])],
         several=SEVERAL,

@@ -22,8 +22,9 @@ class Dynamics(Study[DynamicsRecord]):
     The settings are in the plan's [dynamics]. `estimator` is a turn-over dropout, whose networks are evaluated after
     the `[truth] steps`, or after about `checkpoints` steps. Difficulty is measured in `difficulty_trainings` other,
     ordinary trainings; it divides the points into up to `quantiles` groups of at least `fewest` points. Times run from
-    the share `tail` of a group's own gain to 1 - `tail`. One group overlaps another if the whole interval of the share
-    of its gain made during that time is above `together_above`, and does not if it is below `apart_below`.
+    the share `tail` of a group's own gain to 1 - `tail`. One group is learned at once with another if the share of its
+    gain made during that time is above `together_above`, and apart from it if the share is below `apart_below`. Equal
+    curves have the share 1 - 2 `tail`, .8 by default, and `together_above` is half of that by default.
     """
 
     record = DynamicsRecord
@@ -47,14 +48,24 @@ class Dynamics(Study[DynamicsRecord]):
     resamples: Annotated[int, Field(ge=100)] = 1000
     tail: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     apart_below: Fraction = 0.05
-    together_above: Fraction = 0.25
+    together_above: Fraction = 0.4
     initial_epochs: Annotated[float, Field(gt=0)] = 1.0
+
+    @property
+    def overlap_of_equal_curves(self) -> float:
+        """The overlap of a curve with itself: the share of its gain between the two ends of its own rise."""
+        return 1 - 2 * self.tail
 
     def planned(self, plan: Plan) -> Plan:
         if self.apart_below > self.together_above:
             raise UsageError(
                 f"[dynamics] apart_below = {self.apart_below:g} must not be above together_above = "
                 f"{self.together_above:g}"
+            )
+        if self.together_above >= self.overlap_of_equal_curves:
+            raise UsageError(
+                f"[dynamics] together_above = {self.together_above:g} must be below "
+                f"{self.overlap_of_equal_curves:g}, which is what equal curves give with tail = {self.tail:g}"
             )
         return plan.changed(estimators=(self.estimator,))
 

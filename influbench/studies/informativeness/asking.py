@@ -8,17 +8,17 @@ from torch import Tensor
 from influbench.api import Subject
 from influbench.errors import DataError
 from influbench.plan import Plan
-from influbench.results import Claim
 from influbench.seeds import derive
 from influbench.settings import table_of
 from influbench.studies.informativeness.effects import mean_over_all
-from influbench.studies.informativeness.findings import Claims, Effects, agreement
+from influbench.studies.informativeness.findings import Effects, Questions, agreement, with_agreement
 from influbench.studies.informativeness.groups import Pool, choose
 from influbench.studies.informativeness.record import InformativenessRecord, ProblemInformativeness
 from influbench.studies.informativeness.retraining import ACCURACY, Retraining
 from influbench.studies.informativeness.scores import Scores
 from influbench.studies.informativeness.study import Informativeness
 from influbench.studies.subjects import candidate_of
+from influbench.studies.verdicts import FALSE_DISCOVERY_RATE, Question, decided
 
 
 def check(settings: Informativeness, plan: Plan, subjects: Sequence[Subject]) -> None:
@@ -36,7 +36,8 @@ def found(settings: Informativeness, plan: Plan, subjects: Sequence[Subject]) ->
         n_seeds=plan.truth.seeds,
         settings=table_of(settings),
         problems=tuple(problem for problem, _ in of_problems),
-        claims=tuple(claim for _, claims in of_problems for claim in claims),
+        claims=tuple(with_agreement(decided([one for _, questions in of_problems for one in questions]))),
+        false_discovery_rate=FALSE_DISCOVERY_RATE,
     )
 
 
@@ -62,12 +63,19 @@ def _pool(settings: Informativeness, plan: Plan, subject: Subject) -> Pool:
     return pool
 
 
-def _studied(settings: Informativeness, plan: Plan, subject: Subject) -> tuple[ProblemInformativeness, list[Claim]]:
+def _studied(settings: Informativeness, plan: Plan, subject: Subject) -> tuple[ProblemInformativeness, list[Question]]:
     pool, data, trainer = _pool(settings, plan, subject), subject.data, subject.prepared.trainer
     assert data.n_classes is not None
     influence = _influence(settings, plan, subject)
     difficulties = _difficulties(settings, plan, subject)
-    groups = choose(pool, settings.fractions, difficulties, n_random=settings.random_groups)
+    groups = choose(
+        pool,
+        settings.fractions,
+        difficulties,
+        n_random=settings.random_groups,
+        n_halves=settings.halves,
+        halved_at=settings.decided_at,
+    )
     retraining = Retraining(trainer, plan.seed, groups, plan.truth.seeds)
     outcomes = subject.trained(retraining, what=f"{subject.name}, without each group and on it alone")
     effects = Effects(
@@ -92,7 +100,7 @@ def _studied(settings: Informativeness, plan: Plan, subject: Subject) -> tuple[P
         by_difficulty=effects.by_difficulty(),
         agreement=agreement(difficulties, pool.correct),
     )
-    return record, Claims(subject.name, effects, settings, has_wrong=n_wrong > 0).all()
+    return record, Questions(subject.name, effects, settings, has_wrong=n_wrong > 0).all()
 
 
 def _difficulties(settings: Informativeness, plan: Plan, subject: Subject) -> dict[str, Tensor]:

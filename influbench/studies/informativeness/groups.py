@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,12 +13,17 @@ from influbench.studies.informativeness.record import GroupKind
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Train points that are removed together. A random group does not have a difficulty."""
+    """Train points that are removed together. A random group does not have a difficulty.
+
+    A group with the number of a `half` was chosen from that random half of the train points, and has half the size; it
+    shows how much the effect of such a group depends on the points that happen to be in it.
+    """
 
     kind: GroupKind
     fraction: float
     difficulty: str | None
     rows: Tensor  # (n_points,) of the train points, ascending
+    half: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +77,27 @@ class Pool:
                 group.append(members[bits.argsort()[place * size : (place + 1) * size]])
         return [torch.cat(group).sort().values for group in groups]
 
+    def halves(self, n_halves: int) -> list[Tensor]:
+        """Random halves (n_train,) bool of all points, in pairs of complements: True for the points of the half.
+
+        The halves of a pair have equally many points of each stratum and kind, up to one.
+        """
+        found: list[Tensor] = []
+        for pair in range(n_halves // 2):
+            order = hash_integers(derive(self.seed, "halves", pair), self.ids).argsort()
+            for key in (self.strata, self.correct.to(torch.int64)):
+                order = order[key[order].argsort(stable=True)]
+            half = torch.zeros_like(self.correct)
+            half[order[::2]] = True
+            found += [half, ~half]
+        return found
+
+    def halved(self, sizes: Tensor, among: Tensor) -> Tensor:
+        """The numbers of points of each stratum in a group of half this size, as far as there are any among these."""
+        found = shares(int(sizes.sum()) // 2, sizes, self._counts(among))
+        assert found is not None  # each half has half of the points of each kind, up to one
+        return found
+
     def _from_hard_to_easy(self, difficulty: Tensor, among: Tensor) -> Tensor:
         """Rows from the most to the least difficult; equal difficulties are in the order of a hash of ids."""
         by_chance = hash_integers(derive(self.seed, "ties"), self.ids).argsort()
@@ -99,19 +126,64 @@ def shares(n: int, counts: Tensor, room: Tensor) -> Tensor | None:
     return given
 
 
-def choose(pool: Pool, fractions: Sequence[float], difficulties: dict[str, Tensor], *, n_random: int) -> list[Group]:
+def choose(
+    pool: Pool,
+    fractions: Sequence[float],
+    difficulties: dict[str, Tensor],
+    *,
+    n_random: int,
+    n_halves: int = 0,
+    halved_at: float | None = None,
+) -> list[Group]:
     """Every group of every size: random groups, and by each difficulty the hardest and the easiest correct points.
 
-    The hardest wrong points are a group as well if there are enough of them.
+    The hardest wrong points are a group as well if there are enough of them. Groups of the size `halved_at`, if they
+    have at least two points, are also chosen from random halves of the points, with half the size; these come last.
     """
     groups = []
     for fraction in fractions:
-        sizes = pool.sizes(fraction)
-        assert sizes is not None
-        groups += [Group("random", fraction, None, rows) for rows in pool.random(sizes, n_random)]
-        for name, difficulty in difficulties.items():
-            groups.append(Group("hard", fraction, name, pool.hardest(difficulty, sizes, among=pool.correct)))
-            groups.append(Group("easy", fraction, name, pool.easiest(difficulty, sizes, among=pool.correct)))
-            if pool.has_wrong(sizes):
-                groups.append(Group("wrong", fraction, name, pool.hardest(difficulty, sizes, among=~pool.correct)))
+        groups += [Group("random", fraction, None, rows) for rows in pool.random(_sizes(pool, fraction), n_random)]
+        groups += _by_difficulty(pool, fraction, difficulties)
+    if halved_at is not None and pool.n_points(halved_at) >= 2:
+        for number, half in enumerate(pool.halves(n_halves)):
+            groups += _by_difficulty(pool, halved_at, difficulties, half=half, number=number)
     return groups
+
+
+def _by_difficulty(
+    pool: Pool,
+    fraction: float,
+    difficulties: dict[str, Tensor],
+    *,
+    half: Tensor | None = None,
+    number: int | None = None,
+) -> list[Group]:
+    """The hardest, the easiest and, if there are enough, the hardest wrong points by each difficulty."""
+    sizes = _sizes(pool, fraction)
+    kinds: dict[GroupKind, tuple[_Chooser, Tensor]] = {
+        "hard": (pool.hardest, pool.correct),
+        "easy": (pool.easiest, pool.correct),
+    }
+    if pool.has_wrong(sizes):
+        kinds["wrong"] = (pool.hardest, ~pool.correct)
+    groups = []
+    for name, difficulty in difficulties.items():
+        for kind, (chosen, among) in kinds.items():
+            if half is None:
+                rows = chosen(difficulty, sizes, among=among)
+            else:
+                rows = chosen(difficulty, pool.halved(sizes, among & half), among=among & half)
+            groups.append(Group(kind, fraction, name, rows, number))
+    return groups
+
+
+def _sizes(pool: Pool, fraction: float) -> Tensor:
+    sizes = pool.sizes(fraction)
+    assert sizes is not None
+    return sizes
+
+
+class _Chooser(Protocol):
+    """Rows of some of the points, by their difficulty: so many of each stratum."""
+
+    def __call__(self, difficulty: Tensor, sizes: Tensor, *, among: Tensor) -> Tensor: ...

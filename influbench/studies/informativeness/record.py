@@ -68,7 +68,11 @@ class ProblemInformativeness(Record):
 
 
 class InformativenessRecord(Record):
-    """The findings of `influbench study informativeness`. `settings` is the plan's [informativeness]."""
+    """The findings of `influbench study informativeness`. `settings` is the plan's [informativeness].
+
+    `false_discovery_rate` is the rate at which the claims were tested together; it is None in the findings of an
+    earlier version, which judged each claim by its own interval.
+    """
 
     schema_name: Literal["influbench.informativeness/1"] = Field(default="influbench.informativeness/1", alias="schema")
     plan: str
@@ -77,3 +81,4 @@ class InformativenessRecord(Record):
     settings: dict[str, Any]
     problems: tuple[ProblemInformativeness, ...]
     claims: tuple[Claim, ...]
+    false_discovery_rate: float | None = None

@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from influbench.report.claims import claims_table, value_of
+from influbench.report.claims import claims_table, in_summary, value_of
 from influbench.report.numbers import count, decimal, share
 from influbench.report.tables import new_table, on_one_line, on_two_lines
 from influbench.results import Claim, Statistic
@@ -29,7 +29,9 @@ _NOTE = (
     "predicted: the drop that an estimator of influence predicts. alone: networks trained on the group only. hard, "
     "easy: correct points only, by the named difficulty; random: also correct points; wrong: the hardest points with "
     "a wrong label. All trainings of a seed share initial parameters and batches. In brackets: the 95% interval over "
-    "seeds, test points and the points that a group happens to contain."
+    "seeds, test points and, for drops, the points that a group happens to contain; the intervals of networks trained "
+    "alone are for these groups. Claims are tested together, so one whose interval only just excludes 0 may be "
+    "undecided."
 )
 
 
@@ -48,6 +50,9 @@ def report(record: InformativenessRecord, *, width: int) -> Iterator[RenderableT
         yield Text()
         yield _claims([claim for claim in record.claims if claim.problem == problem.problem])
     yield Text()
+    if record.claims:
+        yield Padding(Text(in_summary(record.claims, record.false_discovery_rate)), (0, 2))
+        yield Text()
     yield Padding(Text(_NOTE, style="dim"), (0, 2))
 
 

@@ -27,7 +27,7 @@ class Outcomes:
 
     whole: dict[str, Tensor]  # (n_seeds, n_test) float64
     without: dict[str, Tensor]  # (n_seeds, n_groups, n_test)
-    alone: dict[str, Tensor]  # (n_seeds, n_groups, n_test)
+    alone: dict[str, Tensor]  # (n_seeds, n_whole_groups, n_test); groups of halves, which come last, have none
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +45,16 @@ class Retraining(Trainings[Outcomes]):
 
     @cached_property
     def weights(self) -> Tensor:
-        """Weights of train points by network, (1 + 2 n_groups, n_train): 1 for those it is trained on, 0 for others."""
-        alone = torch.zeros(len(self.groups), len(self.trainer.data.train))
-        for of_group, group in zip(alone, self.groups, strict=True):
+        """Weights of train points, 1 for those a network is trained on and 0 for others, (n_networks, n_train).
+
+        One network for all points comes first, then one for the points without each group, then one for each group
+        alone. No network is trained on the group of a half alone.
+        """
+        inside = torch.zeros(len(self.groups), len(self.trainer.data.train))
+        for of_group, group in zip(inside, self.groups, strict=True):
             of_group[group.rows] = 1
-        return torch.cat([torch.ones(1, alone.shape[1]), 1 - alone, alone])
+        whole = torch.tensor([group.half is None for group in self.groups])
+        return torch.cat([torch.ones(1, inside.shape[1]), 1 - inside, inside[whole]])
 
     @cached_property
     def folder(self) -> str:
@@ -60,7 +65,7 @@ class Retraining(Trainings[Outcomes]):
         return [f"seed-{number:04d}" for number in range(self.n_seeds)]
 
     def compute(self, name: str) -> dict[str, Tensor]:
-        """Each measure of one seed's networks on the test points, (1 + 2 n_groups, n_test)."""
+        """Each measure of one seed's networks on the test points, (n_networks, n_test)."""
         seed, test = self._seed(int(name.rpartition("-")[2])), self.trainer.data.test
         stacks = []
         for weights in self.weights.split(self.trainer.stack_width):

@@ -23,11 +23,14 @@ class Informativeness(Study[InformativenessRecord]):
     Groups of train points are removed and the network is retrained; it is also trained on each group alone.
 
     The settings are in the plan's [informativeness]. Groups hold each of `fractions` of the train points;
-    `random_groups` of each size are the reference. Every estimator in `difficulty` orders the points by its
+    `random_groups` of each size are the reference. The groups of the size `decided_at` are also chosen, at half their
+    size, from `halves` random halves of the points: the variance between these shows how much an effect depends on the
+    points that happen to be in a group. Every estimator in `difficulty` orders the points by its
     memorization, the mean of `difficulty_repeats` runs; `influence` is the estimator that predicts the influence of a
     group's points. With `balanced_classes`, all groups of a size have the same class counts. Claims are about groups of
-    the fraction `decided_at`: supported where the 95% interval lies above `supported_above`, not supported where it
-    lies below `refuted_below`, in the problem's measure per removed example.
+    the fraction `decided_at`: supported where the difference is above `supported_above`, not supported where it is
+    below `refuted_below`, in the problem's measure per removed example; all claims are tested together, at a false
+    discovery rate of 5%.
     """
 
     record = InformativenessRecord
@@ -36,6 +39,7 @@ class Informativeness(Study[InformativenessRecord]):
     fractions: ProperFractions = (0.02, 0.05, 0.1, 0.2)
     decided_at: ProperFraction = 0.1
     random_groups: Annotated[int, Field(ge=2)] = 10
+    halves: Annotated[int, Field(ge=4, multiple_of=2)] = 10
     difficulty: Names = ("turn_over_dropout[n_masks=8]", "subset", "learning_time")
     difficulty_repeats: Annotated[int, Field(ge=1)] = 8
     influence: str = "subset[n_models=512]"
