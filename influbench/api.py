@@ -656,6 +656,7 @@ class Problem(ABC):
     measure: MeasureName
     seed: int  # this estimator's own stream; derive from it with influbench.seeds.derive
     draw: int  # 0 in the estimator's first run on this problem, 1 in the next; each run has its own seed
+    has_run: bool  # True if replicate 0 is the very training whose effects are asked for; see Judge.runs_handed_over
     dtype: torch.dtype
     device: torch.device
 

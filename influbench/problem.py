@@ -41,7 +41,8 @@ class Meter:
 class TrainingProblem(Problem):
     """A problem as one estimator sees it. `seed` is the estimator's stream, `bank_seed` the stream of the shared bank.
 
-    `resources` decide where banks are stored and trained; `bank` needs them.
+    `resources` decide where banks are stored and trained; `bank` needs them. With `run_seed`, replicate 0 is the
+    training of this seed, which is handed to the estimator.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class TrainingProblem(Problem):
         seed: int,
         draw: int = 0,
         bank_seed: int | None = None,
+        run_seed: int | None = None,
         resources: Resources | None = None,
     ) -> None:
         self.data, self.model = trainer.data, trainer.model
@@ -60,6 +62,7 @@ class TrainingProblem(Problem):
         self.meter = Meter(per_training=trainer.recipe.epochs * len(trainer.data.train))
         self._trainer, self._bank_seed = trainer, bank_seed
         self._resources = resources
+        self.has_run, self._run_seed = run_seed is not None, run_seed
 
     @property
     def sites(self) -> Mapping[str, int]:
@@ -163,6 +166,8 @@ class TrainingProblem(Problem):
         return self._trainer.update(parameters, state, Batch(batch, weights))
 
     def _training_seed(self, replicate: int) -> int:
+        if self._run_seed is not None and replicate == 0:
+            return self._run_seed
         return derive(self.seed, "replicate", replicate)
 
 

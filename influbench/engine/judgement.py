@@ -61,10 +61,19 @@ class Bench:
         """The yardsticks that scores are held against, by column."""
         return {key: measured.yardstick for key, measured in self._measured.items()}
 
-    def cell(self, estimator: str, name: str, estimates: Sequence[Estimate], *, draws: bool) -> Cell:
+    def cell(
+        self,
+        estimator: str,
+        name: str,
+        estimates: Sequence[Estimate],
+        *,
+        draws: bool,
+        handed: Mapping[int, Estimate] | Obstacle | None = None,
+    ) -> Cell:
         """The agreement of the estimates, one for each repeat, in each column that they have scores for.
 
-        With `draws`, another repeat would give other scores.
+        With `draws`, another repeat would give other scores. `handed` are the estimates with a run in hand, by the
+        truth's seed, or the reason why there are none; columns of runs that are handed over have no others.
         """
         notes = tuple(dict.fromkeys(note for estimate in estimates for note in estimate.notes))
         empty = Cell(estimator=estimator, name=name, status="ok", draws=draws, n_repeats=len(estimates), notes=notes)
@@ -72,7 +81,10 @@ class Bench:
             return empty.model_copy(update={"status": "failed", "reason": reason})
         columns = {}
         for key, measured in self._measured.items():
-            agreement = self._agreement(measured, name, estimates, draws=draws)
+            if measured.seat.runs and isinstance(handed, Obstacle):
+                columns[key] = Agreement(n=measured.yardstick.n_pairs, failure=handed.reason)
+                continue
+            agreement = self._agreement(measured, name, _seen(measured, estimates, handed), draws=draws)
             if agreement is not None:
                 columns[key] = agreement
         if not columns:
@@ -82,15 +94,20 @@ class Bench:
 
     @property
     def derived(self) -> frozenset[str]:
-        """Columns whose scores are derived from the estimates by a rule of the judge."""
-        return frozenset(key for key, measured in self._measured.items() if measured.seat.derives_scores)
+        """Columns whose scores are derived by a rule of the judge, or from estimates with a run in hand."""
+        return frozenset(
+            key for key, measured in self._measured.items() if measured.seat.derives_scores or measured.seat.runs
+        )
 
-    def held_apart(self, estimates: Sequence[Estimate]) -> dict[str, list[Tensor]]:
-        """Scores that judges derive from the estimates by rules of their own, ready to be compared, by column."""
+    def held_apart(
+        self, estimates: Sequence[Estimate], handed: Mapping[int, Estimate] | Obstacle | None = None
+    ) -> dict[str, list[Tensor]]:
+        """The scores of the `derived` columns, ready to be compared."""
         found = {}
         for key in self.derived:
             measured = self._measured[key]
-            held = attempt(measured.seat.supplied, lambda: self._held(measured, estimates))  # noqa: B023
+            seen = _seen(measured, estimates, handed)
+            held = attempt(measured.seat.supplied, lambda: self._held(measured, seen))  # noqa: B023
             if not isinstance(held, Obstacle) and held is not None:
                 found[key] = held
         return found
@@ -163,7 +180,7 @@ class Bench:
         """The scores of every repeat, ready to be compared; None if the estimates lack scores for this column."""
         found = [measured.seat.held(estimate, measured.column, measured.yardstick) for estimate in estimates]
         held = [one for one in found if one is not None]
-        return held if len(held) == len(found) else None
+        return held if held and len(held) == len(found) else None
 
 
 class Trace:
@@ -191,6 +208,15 @@ class Trace:
             TracePoint(step=step, trust=bench.trust(), cells=tuple(self._cells[step]))
             for step, bench in self._benches.items()
         )
+
+
+def _seen(
+    measured: _Measured, estimates: Sequence[Estimate], handed: Mapping[int, Estimate] | Obstacle | None
+) -> Sequence[Estimate]:
+    """The estimates that a column compares; none where it needs runs in hand and there are none."""
+    if not measured.seat.runs:
+        return estimates
+    return [handed[run] for run in measured.seat.runs] if isinstance(handed, Mapping) else []
 
 
 def recorded(column: str, found: Iterable[Difference]) -> list[Comparison]:
@@ -251,6 +277,7 @@ def _column_record(measured: _Measured) -> ColumnRecord:
         rows=column.rows,
         chart=column.chart,
         headline=column.headline,
+        has_run=bool(measured.seat.runs),
         n_effective=yardstick.n_effective,
         silence=yardstick.silence,
         n_rows=yardstick.fewest_rows,

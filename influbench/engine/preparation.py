@@ -1,6 +1,6 @@
 """From a plan's words to things that can run, with every mistake found before the first training."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -47,7 +47,8 @@ T = TypeVar("T")
 class Candidate:
     """One estimator, ready to run on one problem, or what keeps it from that.
 
-    It is given one view of the problem for each repeat, with seeds of its own; a run uses the first `n_draws`.
+    It is given one view of the problem for each repeat, with seeds of its own; a run uses the first `n_draws`. `handed`
+    are further views, by the truth's seed whose run they hand over.
     """
 
     selector: Selector
@@ -56,6 +57,7 @@ class Candidate:
     problems: list[TrainingProblem]
     n_draws: int
     obstacle: Obstacle | None
+    handed: Mapping[int, TrainingProblem]
 
     @property
     def draws(self) -> list[TrainingProblem]:
@@ -227,6 +229,7 @@ def _problem(
     judged = TruthProblem(ground_truth, labels.wrong)
     seats = _seats(problem, judged, judges, registry, pristine)
     asked = {column.quantity for seat in seats for column in seat.columns}
+    runs = sorted({run for seat in seats for run in seat.runs})
     candidates = []
     for selector, estimator, missing in estimators:
         supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
@@ -238,7 +241,8 @@ def _problem(
             counted = _n_draws(supplied, estimator, plan)
             obstacle, n_draws = (counted, 1) if isinstance(counted, Obstacle) else (None, counted)
         views = [_view(plan, trainer, selector, repeat, resources) for repeat in range(max(plan.repeats, n_draws))]
-        candidates.append(Candidate(selector, supplied, estimator, views, n_draws, obstacle))
+        handed = {run: _view(plan, trainer, selector, run, resources, run_seed=ground_truth.seed(run)) for run in runs}
+        candidates.append(Candidate(selector, supplied, estimator, views, n_draws, obstacle, handed))
     return Prepared(problem, judged, labels, seats, candidates)
 
 
@@ -297,14 +301,23 @@ def _n_draws(who: str, estimator: Estimator, plan: Plan) -> int | Obstacle:
     return stored
 
 
-def _view(plan: Plan, trainer: Trainer, selector: Selector, repeat: int, resources: Resources) -> TrainingProblem:
-    """The problem as one repeat of an estimator sees it."""
+def _view(
+    plan: Plan,
+    trainer: Trainer,
+    selector: Selector,
+    repeat: int,
+    resources: Resources,
+    *,
+    run_seed: int | None = None,
+) -> TrainingProblem:
+    """The problem as one repeat of an estimator sees it, with the run of `run_seed` in its hands if there is one."""
     of_repeat = ("repeat", repeat) if repeat else ()
     return TrainingProblem(
         trainer,
         seed=derive(plan.seed, "estimator", selector.name, *of_repeat),
         draw=repeat,
         bank_seed=derive(plan.seed, "bank", "estimator", *of_repeat),
+        run_seed=run_seed,
         resources=resources,
     )
 

@@ -1,6 +1,6 @@
 """Runs a plan: what the judges train first, then every estimator against it. The one place that orders the steps."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -109,7 +109,8 @@ def _run_problem(
     trace = Trace(benches) if len(benches) > 1 else None
     cells: list[Cell] = []
     for number, candidate in enumerate(prepared.candidates):
-        selector, meters = str(candidate.selector), tuple(view.meter for view in candidate.draws)
+        views = (*candidate.draws, *candidate.handed.values())
+        selector, meters = str(candidate.selector), tuple(view.meter for view in views)
         yield EstimatorStarted(selector, number, len(prepared.candidates), meters)
         cells.append(_run_estimator(prepared, candidate, bench, trace, target))
         yield EstimatorDone(selector, cells[-1])
@@ -167,14 +168,28 @@ def _run_estimator(
         return unjudged(candidate.selector.name, name, obstacle).model_copy(update=cost)
     repeats = _different(repeats) if estimator.draws else repeats
     estimates = [of_repeat[-1] for of_repeat in repeats]
-    cell = bench.cell(candidate.selector.name, name, estimates, draws=estimator.draws)
+    handed = _with_runs(candidate.supplied, estimator, candidate.handed)
+    cell = bench.cell(candidate.selector.name, name, estimates, draws=estimator.draws, handed=handed)
     if cell.status == "failed":
         return cell.model_copy(update={**cost, "reason": f"{candidate.supplied}: {cell.reason}"})
-    scores = score_tensors(prepared.trainer.data, estimates, bench.held_apart(estimates))
+    scores = score_tensors(prepared.trainer.data, estimates, bench.held_apart(estimates, handed))
     place = target.write_scores(prepared.plan.name, name, scores)
     if trace and all(len(of_repeat) == len(trace.steps) for of_repeat in repeats):
         trace.add(candidate.selector.name, name, repeats, draws=estimator.draws)
     return cell.model_copy(update={**cost, "scores": place})
+
+
+def _with_runs(
+    who: str, estimator: Estimator, problems: Mapping[int, TrainingProblem]
+) -> Mapping[int, Estimate] | Obstacle:
+    """The estimates with one of the truth's runs in hand, by its seed; or what went wrong. They are not charged."""
+    found = {}
+    for run, problem in problems.items():
+        estimates = _estimate(who, estimator, problem, ())
+        if isinstance(estimates, Obstacle):
+            return estimates
+        found[run] = estimates[-1]
+    return found
 
 
 def _different(repeats: list[list[Estimate]]) -> list[list[Estimate]]:

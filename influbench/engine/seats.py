@@ -30,6 +30,7 @@ class Seat:
     problem: JudgedProblem
     columns: Sequence[Column] = ()
     works: Sequence[Work[Any]] = ()
+    runs: Sequence[int] = ()  # the truth's seeds whose runs are handed to the estimators
     obstacle: Obstacle | None = None
     pristine: Pristine | None = None
 
@@ -100,7 +101,10 @@ def seated(name: str, supplied: str, judge: Judge, problem: JudgedProblem, *, pr
         with empty.apart("trainings"):
             works = tuple(judge.trainings(problem))
             _check_works(works)
-        return replace(empty, columns=columns, works=works)
+        with empty.apart("runs_handed_over"):
+            runs = tuple(judge.runs_handed_over(problem))
+        _check_runs(runs, problem.n_seeds)
+        return replace(empty, columns=columns, works=works, runs=runs)
     except Exception as error:
         return replace(empty, obstacle=failure(supplied, error))
 
@@ -122,6 +126,12 @@ def _checked_reason(reason: object) -> str:
     if not isinstance(reason, str) or not reason.strip():
         raise JudgeError(f"unsupported returned {reason!r}, expected a sentence or None")
     return printable(reason)
+
+
+def _check_runs(runs: Sequence[object], n_seeds: int) -> None:
+    for run in runs:
+        if not isinstance(run, int) or isinstance(run, bool) or not 0 <= run < n_seeds:
+            raise JudgeError(f"runs_handed_over returned {run!r}, expected seeds of the truth, from 0 to {n_seeds - 1}")
 
 
 def _check_columns(columns: Sequence[object]) -> None:

@@ -48,8 +48,9 @@ def score_tensors(
         for quantity, values in (("influence", estimate.influence), ("memorization", estimate.memorization)):
             if values is not None:
                 scores[f"{quantity}{suffix}"] = values.to(data.train.inputs.dtype)
-        for key, held in held_apart.items():
-            scores[f"{_OWN}{key}{suffix}"] = held[repeat]
+    for key, held in held_apart.items():
+        for repeat, values in enumerate(held):
+            scores[f"{_OWN}{key}{f'@{repeat}' if repeat else ''}"] = values
     return {**_ids(data), **scores}
 
 
@@ -66,14 +67,16 @@ def held_scores(
 
 
 def yardstick_arrays(yardsticks: Mapping[str, Yardstick], dtype: torch.dtype, derived: Collection[str]) -> Arrays:
-    """Every yardstick with the mean of its truth, for `read_yardstick`. No truth is stored twice.
+    """Every yardstick that scores can have a value with, and the mean of its truth, for `read_yardstick`.
 
-    `derived` are the columns whose scores follow a rule of the judge.
+    No truth is stored twice. `derived` are the columns whose scores follow a rule of the judge.
     """
     tensors: dict[str, Tensor] = {}
     notes: dict[str, str] = {}
     for key, yardstick in yardsticks.items():
-        mean = yardstick.mean.to(dtype)
+        if yardstick.silence is not None:
+            continue
+        mean = (yardstick.effects if yardstick.paired else yardstick.mean).to(dtype)
         same = [name for name, stored in tensors.items() if name.endswith("/truth") and torch.equal(stored, mean)]
         notes[key] = yardstick.statistic
         notes[f"{key}/scores"] = _DERIVED if key in derived else ""
@@ -82,6 +85,8 @@ def yardstick_arrays(yardsticks: Mapping[str, Yardstick], dtype: torch.dtype, de
             tensors[f"{key}/truth"] = mean
         if yardstick.weights is not None:
             tensors[f"{key}/weights"] = yardstick.weights
+        if yardstick.stakes is not None:
+            tensors[f"{key}/stakes"] = yardstick.stakes
         for number, block in enumerate(yardstick.blocks):
             tensors[f"{key}/rows/{number:05d}"] = block.rows
             tensors[f"{key}/columns/{number:05d}"] = block.columns
@@ -89,15 +94,24 @@ def yardstick_arrays(yardsticks: Mapping[str, Yardstick], dtype: torch.dtype, de
 
 
 def read_yardstick(arrays: Arrays, key: str) -> Yardstick | None:
-    """One yardstick, with the mean truth as its only seed; None where the column is not stored."""
+    """One yardstick, with the mean truth as its only seed unless it is paired; None where the column is not stored."""
     statistic = statistic_named(arrays.notes.get(key))
     if statistic is None:
         return None
     tensors = arrays.tensors
     rows = sorted(name for name in tensors if name.startswith(f"{key}/rows/"))
     blocks = [Block(tensors[name], tensors[name.replace("/rows/", "/columns/")]) for name in rows]
-    truth = tensors[arrays.notes[f"{key}/truth"]].double()[None]
-    return Yardstick(truth, blocks, statistic, weights=tensors.get(f"{key}/weights"), noisy=False)
+    truth = tensors[arrays.notes[f"{key}/truth"]].double()
+    paired = truth.ndim == 3
+    return Yardstick(
+        truth if paired else truth[None],
+        blocks,
+        statistic,
+        weights=tensors.get(f"{key}/weights"),
+        noisy=False,
+        paired=paired,
+        known_stakes=tensors.get(f"{key}/stakes"),
+    )
 
 
 def has_derived_scores(arrays: Arrays, key: str) -> bool:

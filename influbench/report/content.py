@@ -221,6 +221,11 @@ def _legend(result: Result) -> Iterator[Note]:
             "One seed of the truth: a single retraining, compared with the mean of the other seeds; the mean over "
             "seeds, with its interval over points and seeds. It is not an estimator and has no letters."
         )
+    if any(column.has_run for column in result.columns):
+        yield Note(
+            "this run: the estimators were handed the run whose effects they predict. These columns are not comparable "
+            "with the others."
+        )
     if result.comparisons:
         yield Note(
             "Letters: estimators that share one in a column cannot be distinguished there; those that share none can "

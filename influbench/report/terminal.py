@@ -140,6 +140,8 @@ def _agreement_table(result: Result, columns: Sequence[ColumnRecord], *, wide: b
     if wide:
         table.add_column("status", no_wrap=True)
     for one in result.one_seed:
+        if not any(column.key in one.columns for column in columns):
+            continue
         row = Name(content.one_seed_name(result, one))
         figures = [_of_one_seed(one.columns.get(column.key), wide=wide) for column in columns]
         table.add_row(row, *figures, *_cost(one, wide=wide), *([""] if wide else []))

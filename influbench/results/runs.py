@@ -69,7 +69,8 @@ class ColumnRecord(Record):
     `n_rows` counts what a statistic is taken over (`rows`: train points, subsets, ...), in the smallest block;
     `n_columns` counts the test points that it is averaged over, null where it is one statistic; `n_effective` is the
     number of test points of equal weight that they amount to, null where all weigh the same. A column that is not in
-    the `headline` is shown with the details. `silence` says why no estimator has a value here, if none can.
+    the `headline` is shown with the details. With `has_run`, estimators were handed the run whose effects they predict.
+    `silence` says why no estimator has a value here, if none can.
     """
 
     key: str
@@ -84,6 +85,7 @@ class ColumnRecord(Record):
     n_effective: float | None = None
     chart: bool = True
     headline: bool = True
+    has_run: bool = False
     silence: str | None = None
 
     @property

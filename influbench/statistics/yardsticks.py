@@ -115,8 +115,7 @@ class Yardstick:
     of the table. With `weights` (n_rows, n_train), rows are sets of train points and scores are summed over each set.
     Known flags are a truth of one seed that is not `noisy`: they do not have a reliability or a ceiling. If it is
     `paired`, each of the "seeds" is a truth of its own, with which only the estimator's repeat of the same number is
-    compared. `signal` (n_rows, n_columns) is what the columns weigh by in "weighted_spearman", and the largest possible
-    effect in "captured"; it follows from the effects unless it is given.
+    compared. `known_stakes` are `stakes` that do not follow from the effects, as where these are means over seeds.
     """
 
     effects: Tensor
@@ -125,7 +124,7 @@ class Yardstick:
     weights: Tensor | None = None
     noisy: bool = True
     paired: bool = False
-    signal: Tensor | None = None
+    known_stakes: Tensor | None = None
 
     @property
     def measurement(self) -> Measurement:
@@ -151,12 +150,21 @@ class Yardstick:
         return self.effects.shape[2]
 
     @property
+    def stakes(self) -> Tensor | None:
+        """Cells (n_rows, n_columns) whose sums are what test points count by: signal, or the largest possible effect.
+
+        None where all test points count alike, or where each paired truth has its own.
+        """
+        if self.paired:
+            return None
+        if self.statistic == "captured":
+            return None if self.most is None else self.most.cells
+        return self.weights_of_columns
+
+    @property
     def n_effective(self) -> float | None:
         """The number of equal columns that these amount to; None if all weigh the same, or none has a weight."""
-        cells = self.weights_of_columns
-        if self.statistic == "captured" and self.most is not None:
-            cells = self.most.cells
-        weights = None if cells is None else cells.sum(0).clamp_min(0)
+        weights = None if self.stakes is None else self.stakes.sum(0).clamp_min(0)
         return None if weights is None or not bool(weights.any()) else effective_number(weights)
 
     def held(self, scores: Tensor) -> Tensor:
@@ -173,8 +181,8 @@ class Yardstick:
     def most(self) -> Largest | None:
         """The largest possible effect, for "captured"; None if it is not known or not clearly above 0."""
         k = n_highest(TOP_SHARE, self.effects.shape[1])
-        if self.signal is not None:
-            return Largest(k, self.signal, self.effects.new_zeros(1))
+        if self.known_stakes is not None:
+            return Largest(k, self.known_stakes, self.effects.new_zeros(1))
         if not self.noisy:
             return known_largest(self.mean, k)
         return largest(self.effects, k) if is_told_from_noise(self.effects) else None
@@ -184,8 +192,8 @@ class Yardstick:
         """Cells whose sums weigh the columns; None if all columns weigh the same."""
         if self.statistic != "weighted_spearman":
             return None
-        if self.signal is not None:
-            return self.signal
+        if self.known_stakes is not None:
+            return self.known_stakes
         if not self.noisy:
             return self.mean.square()
         return signal(self.effects) if is_told_from_noise(self.effects) else torch.zeros_like(self.mean)
@@ -232,7 +240,7 @@ class Yardstick:
         counts = max(one.n_undefined for one in found), max(one.n_silent for one in found)
         if len(defined) < len(found):
             return Agreement(None, None, *counts)
-        few_draws = draws and len(repeats) < FEWEST_DRAWS
+        few_draws = (draws or self.paired) and len(repeats) < FEWEST_DRAWS
         mean, ceiling = replace(repeated(defined), few_draws=few_draws), self.reliability.ceiling
         if ceiling is None:
             return Agreement(mean, None, *counts)
@@ -245,11 +253,7 @@ class Yardstick:
 
     @cached_property
     def _each_alone(self) -> list["Yardstick"]:
-        signals = [None] * len(self.effects) if self.signal is None else list(self.signal)
-        return [
-            replace(self, effects=effect[None], paired=False, signal=signal)
-            for effect, signal in zip(self.effects, signals, strict=True)
-        ]
+        return [replace(self, effects=effect[None], paired=False) for effect in self.effects]
 
     def details(self, repeats: Sequence[Tensor]) -> Details:
         """Other views of the agreement, each the mean over repeats."""

@@ -129,7 +129,7 @@ def _scores_fit(subject: _Subject) -> None:
             held = seat.held(_estimate(seat, column), column, yardstick)
             if held is None:
                 raise ContractError(f"on {kind}, it takes no scores for {column.key!r} from an estimate that has some")
-            if yardstick.agreement([held]).value is None:
+            if yardstick.agreement([held] * max(1, len(seat.runs))).value is None:
                 raise ContractError(
                     f"on {kind}, random scores have no value in {column.key!r}", "rank at least three rows"
                 )
