@@ -32,22 +32,30 @@ def fit_lines(fit: Fit | None) -> Iterator[RenderableType]:
 
 
 def fit_warnings(fit: Fit) -> Iterator[str]:
-    """A sentence about networks that hardly learned the train points, and one if they are no use on the test points."""
-    if fit.statistic == "R2":
-        for which, value, _ in _by_split(fit):
-            if value is not None and value <= 0:
-                yield f"R2 on the {which} points is {decimal(value)}: always answering their mean is as good. {_ADVICE}"
-        return
+    """A sentence about networks that hardly learned the train points, and one about chance on the test points."""
+    found = list(_r2_warnings(fit) if fit.statistic == "R2" else _accuracy_warnings(fit))
+    if found:
+        *first, last = found
+        yield from (*first, f"{last} {_ADVICE}")
+
+
+def _accuracy_warnings(fit: Fit) -> Iterator[str]:
     if _hardly_learned(fit):
         yield (
             f"The networks hardly learned: their accuracy on the train points is {decimal(fit.train)}, and always "
-            f"answering the most frequent label gives {decimal(fit.train_majority)}. {_ADVICE}"
+            f"answering the most frequent label gives {decimal(fit.train_majority)}."
         )
     if not _is_above_chance(fit):
         yield (
             f"Accuracy on the test points, {decimal(fit.test)}, is not clearly above chance: always answering the most "
-            f"frequent label gives {decimal(fit.test_majority)}. {_ADVICE}"
+            f"frequent label gives {decimal(fit.test_majority)}."
         )
+
+
+def _r2_warnings(fit: Fit) -> Iterator[str]:
+    for which, value, _ in _by_split(fit):
+        if value is not None and value <= 0:
+            yield f"R2 on the {which} points is {decimal(value)}: always answering their mean is as good."
 
 
 def _hardly_learned(fit: Fit) -> bool:

@@ -6,7 +6,12 @@ import pytest
 
 from influbench.report.content import facts, notes
 from influbench.report.fit import fit_in_words, fit_warnings
-from influbench.results import Fit
+from influbench.results import Fit, Record
+from influbench.studies.decomposition.record import Decomposed, DecompositionRecord
+from influbench.studies.running import print_study
+from tests.report.printing import text_of
+from tests.report.test_dynamics import STUDY as DYNAMICS
+from tests.report.test_informativeness import STUDY as INFORMATIVENESS
 from tests.report.test_terminal import RESULT
 
 GOOD = Fit(
@@ -98,3 +103,27 @@ def test_it_is_in_the_header_and_among_the_notes() -> None:
     assert facts(with_fit(of_regression(0.5, 0.4)))["R2"].startswith("train .50")  # type: ignore[arg-type]
     found = [note.tone for note in notes(with_fit(barely)) if note.text in set(fit_warnings(barely))]  # type: ignore[arg-type]
     assert found == ["warning", "warning"]
+
+
+DECOMPOSED = Decomposed(
+    problem="digits", estimator="turn_over_dropout", sealed_share=1, n_trainings=2, influence=(), memorization=()
+)
+DECOMPOSITION = DecompositionRecord(plan="test", seed=0, n_seeds=2, decomposed=(DECOMPOSED,))
+
+
+@pytest.mark.parametrize(
+    ("study", "field"),
+    [(DYNAMICS, "problems"), (INFORMATIVENESS, "problems"), (DECOMPOSITION, "decomposed")],
+    ids=["dynamics", "informativeness", "decomposition"],
+)
+def test_it_is_below_the_name_of_each_problem_of_a_study(study: Record, field: str) -> None:
+    def printed(fit: Fit | None) -> str:
+        problems = [one.model_copy(update={"fit": fit}) for one in getattr(study, field)]
+        shown = study.model_copy(update={field: tuple(problems)})
+        return text_of(lambda console: print_study(console, shown), 160)
+
+    n_problems, barely = len(getattr(study, field)), changed(test=0.5)
+    assert printed(GOOD).count(f"  accuracy of ordinary trainings: {fit_in_words(GOOD)}\n") == n_problems
+    assert "ordinary trainings: train" not in printed(None)
+    (warning,) = fit_warnings(barely)
+    assert " ".join(printed(barely).split()).count(warning) == n_problems
