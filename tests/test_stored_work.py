@@ -11,6 +11,7 @@ from influbench.studies.dynamics.difficulty import LearningTimes
 from influbench.studies.dynamics.masked_networks import MaskedNetworks
 from influbench.studies.informativeness.groups import Group
 from influbench.studies.informativeness.retraining import Retraining
+from influbench.truth.fit import OrdinaryTrainings
 from influbench.truth.leave_one_out import GroundTruth
 from tests.problems import trainer
 from tests.training.test_fingerprint import Fixed
@@ -24,6 +25,7 @@ MASKED = TurnOverDropout(n_masks=4, p=0.5, antithetic=True)
     ("work", "folder"),
     [
         (GroundTruth(OF, 1, (3,)), "truth/6025e751effaca8f3f35e4de22885520"),
+        (OrdinaryTrainings.of(GroundTruth(OF, 1)), "fits/868067890340a6ac0c8f25ac65c65e22"),
         (SubsetBank(OF, 1, n_models=3, ratio=0.5), "banks/284c4c97d6e310b311e7bacc9fce820f"),
         (SubsetBank(OF, 1, n_models=3, ratio=0.5, repeat=1), "banks/429d8e022391d05f804c4aedc0e31588"),
         (Retraining(OF, 1, [Group("random", 0.5, None, torch.arange(2))]), "groups/bd7de28a1610a990a8a0b6130c69f373"),

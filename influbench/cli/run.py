@@ -134,13 +134,17 @@ def _print_report(directory: Path, result: "Results") -> None:
 
 def _print_forecasts(forecasts: "list[Forecast]", refused: "list[Failure]", *, as_json: bool) -> None:
     import json
-    from dataclasses import asdict
 
     from influbench.report.console import Console
     from influbench.report.forecast import print_forecasts
 
     if as_json:
-        problems = {"problems": [asdict(forecast) for forecast in forecasts]}
+        problems = {"problems": [_as_json(forecast) for forecast in forecasts]}
         click.echo(json.dumps({**problems, "failures": [failure.model_dump() for failure in refused]}, indent=2))
     else:
         print_forecasts(Console(), forecasts, refused)
+
+
+def _as_json(forecast: "Forecast") -> dict[str, object]:
+    fit = forecast.fit
+    return {**vars(forecast), "fit": None if fit is None else fit.model_dump()}

@@ -247,7 +247,7 @@ def _checked_scores(scores: Tensor | None, quantity: str, expected: dict[str, in
         raise EstimateError(
             f"returned {quantity} of shape {tuple(scores.shape)}, expected ({names}) = {shape}{transposed}"
         )
-    copied = scores.detach().to("cpu", torch.float64, copy=True)  # the estimator may go on writing into its own
+    copied = scores.detach().to("cpu", torch.float64, copy=True)  # the estimator may keep writing into its own
     if unusable := int((~copied.isfinite()).sum()):
         raise EstimateError(f"returned {quantity} with {unusable} of {copied.numel()} scores not finite")
     return copied

@@ -8,11 +8,11 @@ from influbench.engine.preparation import Prepared
 from influbench.engine.seats import Seat, attempt
 from influbench.engine.trainings import Finished, Trained
 from influbench.plan import Plan
-from influbench.results import JudgeRecord, LabelNoise, ProblemRecord
+from influbench.results import Fit, JudgeRecord, LabelNoise, ProblemRecord
 
 
-def problem_record(plan: Plan, prepared: Prepared) -> ProblemRecord:
-    """The problem, with the key that problems of the same trainings share."""
+def problem_record(plan: Plan, prepared: Prepared, fit: Fit | None = None) -> ProblemRecord:
+    """The problem, with the key that problems of the same trainings share, and how well the networks fit."""
     trainer, labels = prepared.trainer, prepared.labels
     return ProblemRecord(
         name=prepared.plan.name,
@@ -33,13 +33,14 @@ def problem_record(plan: Plan, prepared: Prepared) -> ProblemRecord:
         n_steps=trainer.n_steps,
         dtype=plan.problem.dtype,
         device=str(trainer.device),
+        fit=fit,
     )
 
 
 def about(plan: Plan, prepared: Prepared) -> dict[str, object]:
     """A description of a stored truth, for people."""
     record = problem_record(plan, prepared).model_dump(mode="json")
-    del record["key"]
+    del record["key"], record["fit"]
     return {"problem": record.pop("name"), "root_seed": plan.seed, "steps": list(plan.truth.steps), **record}
 
 

@@ -44,7 +44,16 @@ class WorkExtended:
 
 @dataclass(frozen=True)
 class TrainingsDone:
-    """Everything that the judges train is there; the estimators come next."""
+    """Everything that the judges train is there."""
+
+
+@dataclass(frozen=True)
+class AccuracyMeasured:
+    """The accuracy of one seed's ordinary training is known; the estimators come next."""
+
+    n_done: int
+    n_seeds: int
+    warning: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,4 +102,4 @@ class RunDone:
 
 
 JudgeEvent = ProblemStarted | ShardDone | WorkExtended | TrainingsDone
-Event = JudgeEvent | EstimatorStarted | EstimatorDone | ProblemDone | ProblemFailed | RunDone
+Event = JudgeEvent | AccuracyMeasured | EstimatorStarted | EstimatorDone | ProblemDone | ProblemFailed | RunDone

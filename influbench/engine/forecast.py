@@ -20,6 +20,7 @@ from influbench.results import Failure, Forecast
 from influbench.store.cache import Cache
 from influbench.store.truths import ExportedTruth
 from influbench.training.loop import Trainer
+from influbench.truth.fit import OrdinaryTrainings
 
 _BYTES_PER_SHARD_HEADER = 2048
 
@@ -61,6 +62,7 @@ def _of_problem(prepared: Prepared, resources: Resources, exported: ExportedTrut
         disk_bytes=n_values * bytes_per_value + len(missing) * _BYTES_PER_SHARD_HEADER,
         stack_width=trainer.stack_width,
         path=trainer.network.path(trainer.device),
+        fit=OrdinaryTrainings.of(prepared.judged.ground_truth).stored(resources.cache),
     )
 
 

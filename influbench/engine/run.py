@@ -1,6 +1,6 @@
 """Runs a plan: what the judges train first, then every estimator against it. The one place that orders the steps."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -9,6 +9,7 @@ from influbench.api import Estimate, Estimator
 from influbench.engine.described import about, judge_record, problem_record
 from influbench.engine.estimating import estimated, same_scores
 from influbench.engine.events import (
+    AccuracyMeasured,
     EstimatorDone,
     EstimatorStarted,
     Event,
@@ -28,9 +29,12 @@ from influbench.plan import ALL, Plan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, installed
 from influbench.resources import Resources
-from influbench.results import Cell, Failure, Result, Results
+from influbench.results import Cell, Failure, Fit, Result, Results
+from influbench.shards import gather, in_order
 from influbench.store.run_directory import RunDirectory, new_directory
 from influbench.store.truths import Truths
+from influbench.truth.fit import OrdinaryTrainings
+from influbench.truth.leave_one_out import GroundTruth
 
 
 def run(
@@ -102,8 +106,10 @@ def _run_problem(
     if any(work.folder == ground_truth.folder for seat in prepared.seats for work in seat.works):
         Truths(resources.cache).describe(ground_truth.key, about(plan, prepared))
     trained = yield from train_for(prepared.seats, resources, problem=name)
-    write_truth(target, name, data, prepared.labels, trained.result_in(ground_truth.folder))
+    truth = trained.finished_in(ground_truth.folder)
+    write_truth(target, name, data, prepared.labels, truth.result if truth else None)
     benches = _benches(prepared, trained)
+    fit = yield from _fit(replace(ground_truth, n_seeds=truth.result.n_seeds) if truth else ground_truth, resources)
     bench = benches[prepared.trainer.n_steps]
     target.write_yardsticks(name, yardstick_arrays(bench.yardsticks, prepared.trainer.dtype, bench.derived))
     trace = Trace(benches) if len(benches) > 1 else None
@@ -118,7 +124,7 @@ def _run_problem(
     judges = tuple(judge_record(seat, trained, benches) for seat in prepared.seats)
     yield ProblemDone(
         Result(
-            problem=problem_record(plan, prepared),
+            problem=problem_record(plan, prepared, fit),
             judges=judges,
             columns=bench.columns(),
             trust=bench.trust(),
@@ -129,6 +135,15 @@ def _run_problem(
             trace=trace.points() if trace else (),
         )
     )
+
+
+def _fit(ground_truth: GroundTruth, resources: Resources) -> Generator[AccuracyMeasured, None, Fit]:
+    """The accuracy of the truth's ordinary trainings. No estimator is charged for them."""
+    work, shards = OrdinaryTrainings.of(ground_truth), []
+    for shard in gather(work, resources):
+        shards.append(shard)
+        yield AccuracyMeasured(len(shards), len(work.names), shard.warning)
+    return work.assemble(in_order(shards))
 
 
 def _benches(prepared: Prepared, trained: Trained) -> dict[int, Bench]:

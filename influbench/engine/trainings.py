@@ -38,12 +38,12 @@ class Trained:
         """The results alone."""
         return {name: [one.result for one in finished] for name, finished in self.by_judge.items()}
 
-    def result_in(self, folder: str) -> Any:
-        """The result of the work that is stored in this folder of the cache; None if no judge asked for it."""
+    def finished_in(self, folder: str) -> Finished | None:
+        """The work that is stored in this folder of the cache; None if no judge asked for it."""
         for finished in self.by_judge.values():
             for one in finished:
                 if one.work.folder == folder:
-                    return one.result
+                    return one
         return None
 
 

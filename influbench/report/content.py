@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from influbench.api import Recipe
+from influbench.report.fit import fit_in_words, fit_warnings
 from influbench.report.numbers import DASH, count, seconds
 from influbench.results import FEWEST_DRAWS, Agreement, Cell, ColumnRecord, JudgeRecord, OneSeed, Result, Trust
 
@@ -26,6 +27,8 @@ def facts(result: Result) -> dict[str, str]:
     """The facts about training and judges, by a word for each."""
     problem = result.problem
     rows = {"problem": f"{problem.dataset}, {problem.model}", "training": _training(result)}
+    if problem.fit is not None:
+        rows[problem.fit.statistic] = fit_in_words(problem.fit)
     for judge in result.judges:
         if judge.status == "ok":
             rows[judge.name] = judge.estimand + _cost(judge)
@@ -175,6 +178,8 @@ def _of_estimators(result: Result) -> Iterator[Note]:
 
 
 def _limits(result: Result) -> Iterator[Note]:
+    if result.problem.fit is not None:
+        yield from (Note(sentence, "warning") for sentence in fit_warnings(result.problem.fit))
     trusts = [(column, result.trust[column.key]) for column in result.columns if column.key in result.trust]
     if any(trust.n_seeds == 1 for _, trust in trusts):
         yield Note(

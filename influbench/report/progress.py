@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.text import Text
 
 from influbench.engine.events import (
+    AccuracyMeasured,
     EstimatorDone,
     EstimatorStarted,
     Event,
@@ -87,8 +88,17 @@ class _Bars(Progress):
                 n_done=event.n_done,
                 n=event.n_shards,
             )
-            if event.warning:
-                self.console.print(Text(f"warning: {event.warning}"))
+            self._warn(event.warning)
+        elif isinstance(event, AccuracyMeasured):
+            self.update(
+                self._judges,
+                description=f"accuracy{self._which}",
+                total=event.n_seeds,
+                completed=event.n_done,
+                n_done=event.n_done,
+                n=event.n_seeds,
+            )
+            self._warn(event.warning)
         elif isinstance(event, WorkExtended) and not self.disable:
             self.console.print(Text(event.standing))
         elif isinstance(event, EstimatorStarted):
@@ -106,6 +116,10 @@ class _Bars(Progress):
             self._running = None
         elif isinstance(event, ProblemFailed):
             self.console.print(Text(f"{event.failure.status}: {event.failure.problem}: {event.failure.reason}"))
+
+    def _warn(self, warning: str | None) -> None:
+        if warning:
+            self.console.print(Text(f"warning: {warning}"))
 
     def _sync(self) -> None:
         """Take over how far the running estimator has come."""

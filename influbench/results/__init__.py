@@ -20,6 +20,7 @@ from influbench.results.explanations import (
     Side,
     Strongest,
 )
+from influbench.results.fits import Fit
 from influbench.results.forecasts import Forecast
 from influbench.results.records import UNKNOWN, Record, Statistic, Status, to_json
 from influbench.results.runs import (
@@ -60,6 +61,7 @@ __all__ = [
     "Effect",
     "ExplanationRecord",
     "Failure",
+    "Fit",
     "Forecast",
     "JudgeRecord",
     "LabelNoise",

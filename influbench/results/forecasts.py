@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
+from influbench.results.fits import Fit
+
 
 @dataclass(frozen=True)
 class Forecast:
-    """The cost of what a problem's judges train, before it is trained. Seconds and bytes are predictions."""
+    """The cost of what a problem's judges train, before it is trained. Seconds and bytes are predictions.
+
+    `fit` is the accuracy of the truth's ordinary trainings if it is stored already.
+    """
 
     problem: str
     n_trainings: int
@@ -16,3 +21,4 @@ class Forecast:
     disk_bytes: int
     stack_width: int
     path: str
+    fit: Fit | None = None

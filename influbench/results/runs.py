@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from influbench.api import Quantity
+from influbench.results.fits import Fit
 from influbench.results.records import UNKNOWN, Record, Statistic, Status
 
 FEWEST_DRAWS = 4
@@ -23,7 +24,8 @@ class LabelNoise(Record):
 class ProblemRecord(Record):
     """The problem: what was trained, on what.
 
-    Problems with one `key` are the same, down to the bytes of data and initial parameters.
+    Problems with one `key` are the same, down to the bytes of data and initial parameters. `fit` is the accuracy of the
+    truth's ordinary trainings; null in results of an influbench that did not measure it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ProblemRecord(Record):
     n_steps: int
     dtype: str
     device: str
+    fit: Fit | None = None
 
 
 class CurvePoint(Record):

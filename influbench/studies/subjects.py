@@ -14,8 +14,10 @@ from influbench.plan import Plan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, parse_selector
 from influbench.resources import Progress, Resources
+from influbench.results import Fit
 from influbench.seeds import derive
 from influbench.shards import trained
+from influbench.truth.fit import OrdinaryTrainings
 
 T = TypeVar("T")
 
@@ -97,6 +99,12 @@ def estimate_of(candidate: Candidate, repeat: int) -> Estimate:
     except Exception as error:
         raise PluginError(in_words(error, who)) from error
     return estimate
+
+
+def fit_of(subject: Subject) -> Fit:
+    """The accuracy of ordinary trainings with the seeds of the plan's truth, trained now if they are not stored."""
+    work = OrdinaryTrainings.of(subject.prepared.judged.ground_truth)
+    return subject.trained(work, what=f"accuracy on {subject.name}")
 
 
 def with_masks_of_units(candidate: Candidate) -> TurnOverDropout:

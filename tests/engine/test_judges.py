@@ -221,7 +221,7 @@ def test_a_judge_has_trainings_of_its_own_that_are_stored_and_reused(tmp_path: P
     judge = judge_of(result, "doubt[n=3]")
     assert (judge.n_trainings, judge.n_shards, judge.n_shards_reused) == (3, 3, 3)
     assert (result.trust["doubt"].n_seeds, result.column("doubt").n_columns) == (3, None)
-    stored = sorted((tmp_path / "cache" / "fits").rglob("seed-*.safetensors"))
+    stored = sorted((tmp_path / "cache" / "fits").rglob("seed-??.safetensors"))
     doubts = -torch.stack([read_arrays(path).tensors["p_correct"].double() for path in stored]).mean(0)
     for cell in result.cells:
         scores = read_arrays(tmp_path / "again" / str(cell.scores)).tensors["memorization"]

@@ -1,6 +1,7 @@
 """The engine: statuses, boundaries, and nothing lost."""
 
 import random
+import re
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,8 +13,8 @@ from pydantic import TypeAdapter
 from sklearn.metrics import roc_auc_score
 
 from influbench.api import Executor, Spec
-from influbench.engine import run
-from influbench.engine.events import EstimatorDone, Event, ProblemFailed, RunDone, ShardDone
+from influbench.engine import forecast, run
+from influbench.engine.events import AccuracyMeasured, EstimatorDone, Event, ProblemFailed, RunDone, ShardDone
 from influbench.engine.preparation import resolved
 from influbench.errors import DataError, ModelError, PlanError, PluginError, TrainingError, UsageError
 from influbench.executors.here import Here
@@ -720,3 +721,40 @@ def test_a_trace_is_judged_by_the_truth_of_each_step(tmp_path: Path) -> None:
     assert len(set(values)) == 3
     assert traced.trace[-1].trust == traced.trust
     assert traced.trace[0].trust["influence"] != traced.trust["influence"]
+
+
+def test_the_accuracy_of_the_truths_trainings_is_in_the_result(tmp_path: Path) -> None:
+    of = plan(["random", "tracin[n_checkpoints=1]"])
+    events = events_of(of, tmp_path)
+    assert [(event.n_done, event.n_seeds) for event in events if isinstance(event, AccuracyMeasured)] == [
+        (1, 2),
+        (2, 2),
+    ]
+    result = result_in(events)
+    fit = result.problem.fit
+    assert fit is not None
+    assert (fit.statistic, fit.n_seeds, fit.n_test) == ("accuracy", 2, result.problem.n_test)
+    assert fit.train is not None
+    assert 0 <= fit.train <= 1
+    assert read_result(tmp_path / "out").results[0].problem.fit == fit
+    assert re.search(r"\n  accuracy +train [.\d]+ \(sd", printed(result, 120))
+    assert cell_of(result, "tracin[n_checkpoints=1]").training_equivalents == 1
+    assert judge_of(result, "leave_one_out").n_trainings == 42
+    (told,), _ = forecast(of, resources=stored_in(tmp_path / "cache"), registry=registry())
+    assert told.fit == fit
+    (told,), _ = forecast(of.changed(n_seeds=3), resources=stored_in(tmp_path / "cache"), registry=registry())
+    assert told.fit is None
+
+
+def test_the_accuracy_is_of_as_many_seeds_as_the_truth_grew_to(tmp_path: Path) -> None:
+    of = plan(["random"]).changed(n_seeds=2, reliability=0.9999, max_seeds=4)
+    result = result_of(of, tmp_path)
+    assert result.problem.fit is not None
+    assert result.problem.fit.n_seeds == result.trust["influence"].n_seeds == 4
+
+
+def test_networks_that_barely_learned_are_a_warning(tmp_path: Path) -> None:
+    of = plan(["random"])
+    slow = of.model_copy(update={"training": of.training.model_copy(update={"learning_rate": 1e-9})})
+    text = printed(result_of(slow, tmp_path), 200)
+    assert "is not clearly above chance" in text

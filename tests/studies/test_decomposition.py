@@ -135,6 +135,9 @@ def test_the_study_covers_every_problem_and_estimator(tmp_path: Path) -> None:
     ]
     assert all(one.n_trainings == 2 * 21 for one in study.decomposed)
     assert [bool(one.memorization) for one in study.decomposed] == [True, True, False, False]
+    fits = [one.fit for one in study.decomposed]
+    assert [fit.statistic for fit in fits if fit is not None] == ["accuracy", "accuracy", "R2", "R2"]
+    assert fits[0] == fits[1]
     for name, reason in (
         ("random", "random has no masks of units"),
         ("turn_over_dropout[units=member]", "has no masks"),

@@ -137,9 +137,10 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: Path) -> None:
         attempt()
     n_allowed = 100
     assert attempt() == whole
-    assert len(computed) == len(set(computed)) == 4
-    assert {name.split()[0] for name in computed} == {"LearningTimes", "MaskedNetworks", "GroundTruth"}
-    n_allowed = 4
+    assert len(computed) == len(set(computed)) == 6
+    works = {"LearningTimes", "MaskedNetworks", "GroundTruth", "OrdinaryTrainings"}
+    assert {name.split()[0] for name in computed} == works
+    n_allowed = 6
     assert attempt() == whole
 
 
@@ -150,6 +151,8 @@ def test_without_leaving_out_nothing_is_trained_for_it(tmp_path: Path) -> None:
         assert problem.agreement == {}
         assert all(group.left_out is None for group in problem.by_label)
         assert problem.left_out_overlap.value is None
+        assert problem.fit is not None
+        assert problem.fit.n_seeds == 2
     assert not (tmp_path / "study" / "truth").exists()
 
 

@@ -451,7 +451,7 @@ class _Stopping:
         for item in items:
             if len(self.done) == self.n:
                 raise KeyboardInterrupt
-            self.done.append(item)
+            self.done.append(f"{type(shared).__name__} {item}")
             yield item, function(shared, item)
 
     def close(self) -> None:
@@ -463,7 +463,9 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: Path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         study(of, tmp_path, first)
     found = study(of, tmp_path, second)
-    assert (first.done, second.done) == (["seed-0000", "seed-0001", "seed-0002"], ["seed-0003"])
+    assert first.done == [f"Retraining seed-000{number}" for number in range(3)]
+    for_accuracy = [f"OrdinaryTrainings seed-000{number}" for number in range(4)]
+    assert second.done == ["Retraining seed-0003", *for_accuracy]
 
     def nothing(*_: object, **__: object) -> None:
         raise AssertionError("everything is stored")
@@ -508,6 +510,8 @@ def test_the_rules_and_the_settings_are_in_the_result(tmp_path: Path) -> None:
     told = json.loads(found.model_dump_json(by_alias=True))
     assert told["settings"]["supported_above"] == 0.5
     assert told["settings"]["fractions"] == [0.1]
+    assert told["problems"][0]["fit"]["statistic"] == "accuracy"
+    assert told["problems"][0]["fit"]["n_seeds"] == told["n_seeds"]
     assert {claim["id"] for claim in told["claims"]} == {"more than random", "more than easy"}
 
 

@@ -6,12 +6,13 @@ from influbench.api import Subject, Truth
 from influbench.engine.preparation import Candidate
 from influbench.estimators.turn_over_dropout.sealing import sealing
 from influbench.plan import Plan
+from influbench.results import Fit
 from influbench.statistics.correlation import whole_table, within_classes
 from influbench.statistics.yardsticks import Yardstick
 from influbench.studies.decomposition.record import Decomposed, DecompositionRecord, Estimand, Term
 from influbench.studies.decomposition.retraining import MaskedRetraining
 from influbench.studies.decomposition.terms import Halves, against_effects, in_shares
-from influbench.studies.subjects import with_masks_of_units
+from influbench.studies.subjects import fit_of, with_masks_of_units
 
 
 def check(subjects: Sequence[Subject]) -> None:
@@ -25,12 +26,12 @@ def found(plan: Plan, subjects: Sequence[Subject]) -> DecompositionRecord:
     """The terms of the scores of each turn-over dropout on each problem."""
     decomposed = []
     for subject in subjects:
-        truth = subject.truth()
+        truth, fit = subject.truth(), fit_of(subject)
         for candidate in subject.prepared.candidates:
             estimator, seed = with_masks_of_units(candidate), candidate.problems[0].seed
             retraining = MaskedRetraining(subject.prepared.trainer, estimator, seed)
             halves = subject.trained(retraining, what=f"{candidate.selector} on {subject.name}")
-            decomposed.append(_decomposed(subject.name, candidate, retraining, *halves, truth))
+            decomposed.append(_decomposed(subject.name, candidate, retraining, *halves, truth, fit))
     return DecompositionRecord(plan=plan.name, seed=plan.seed, n_seeds=plan.truth.seeds, decomposed=tuple(decomposed))
 
 
@@ -41,6 +42,7 @@ def _decomposed(
     influence: Halves,
     memorization: Halves | None,
     truth: Truth,
+    fit: Fit,
 ) -> Decomposed:
     view, estimator = candidate.problems[0], retraining.estimator
     train, test = view.data.train, view.data.test
@@ -64,4 +66,5 @@ def _decomposed(
         influence=in_shares(influence.all, everywhere, truth.influence.mean(0)),
         memorization=terms_of_memorization,
         estimands=estimands,
+        fit=fit,
     )

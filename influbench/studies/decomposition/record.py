@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from influbench.results.fits import Fit
 from influbench.results.records import Record, Statistic
 
 
@@ -24,7 +25,10 @@ class Estimand(Record):
 
 
 class Decomposed(Record):
-    """The terms of an estimator's scores on one problem; influbench.studies.decomposition.terms defines them."""
+    """The terms of an estimator's scores on one problem; influbench.studies.decomposition.terms defines them.
+
+    `fit` is the accuracy of ordinary trainings.
+    """
 
     problem: str
     estimator: str
@@ -33,6 +37,7 @@ class Decomposed(Record):
     influence: tuple[Term, ...]
     memorization: tuple[Term, ...]
     estimands: dict[str, tuple[Estimand, ...]] = Field(default_factory=dict)
+    fit: Fit | None = None
 
 
 class DecompositionRecord(Record):

@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from influbench.report.fit import fit_lines
 from influbench.report.numbers import count, decimal, interval
 from influbench.report.tables import new_table, on_two_lines
 from influbench.results import Statistic
@@ -37,6 +38,7 @@ def report(record: DecompositionRecord) -> Iterator[RenderableType]:
         yield Padding(Text(f"{one.problem}: {one.estimator}", style="bold"), (0, 2))
         sealed = "all parameters" if one.sealed_share == 1 else f"{100 * one.sealed_share:.4g}% of the parameters"
         yield Padding(Text(f"{count(one.n_trainings, 'training')}; {sealed} sealed"), (0, 2))
+        yield from fit_lines(one.fit)
         yield Text()
         yield _table(one)
         if one.estimands:

@@ -25,7 +25,7 @@ from influbench.studies.dynamics.learning import CLAIMS, TRUE, WRONG, Labels, Le
 from influbench.studies.dynamics.masked_networks import MaskedNetworks, PointCurves
 from influbench.studies.dynamics.record import DynamicsRecord, MemorizationAt, ProblemDynamics
 from influbench.studies.dynamics.study import Dynamics
-from influbench.studies.subjects import with_masks_of_units
+from influbench.studies.subjects import fit_of, with_masks_of_units
 from influbench.studies.verdicts import FALSE_DISCOVERY_RATE, Question, decided
 from influbench.truth.leave_one_out import GroundTruth
 
@@ -148,6 +148,7 @@ class _Training:
             left_out_overlap=learning.left_out_overlap(),
             agreement={} if left_out is None else self._agreement(course, left_out),
             notes=tuple(dict.fromkeys(notes)),
+            fit=fit_of(self.subject),
         )
         return of_problem, learning.questions(self.name, steps_per_epoch=self.steps_per_epoch)
 

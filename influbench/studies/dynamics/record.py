@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from influbench.results.claims import Claim
+from influbench.results.fits import Fit
 from influbench.results.records import Record, Statistic
 
 
@@ -43,6 +44,7 @@ class ProblemDynamics(Record):
 
     `left_out_overlap` is the statistic of the claim `simultaneous`, measured by leaving points out. The keys of
     `agreement` name the points that it is over. `notes` say which claims could not be tested, and why.
+    `fit` is the accuracy of ordinary trainings.
     """
 
     problem: str
@@ -56,6 +58,7 @@ class ProblemDynamics(Record):
     left_out_overlap: Statistic
     agreement: dict[str, tuple[MemorizationAt, ...]]
     notes: tuple[str, ...]
+    fit: Fit | None = None
 
 
 class DynamicsRecord(Record):

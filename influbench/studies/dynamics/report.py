@@ -10,6 +10,7 @@ from rich.text import Text
 
 from influbench.report.claims import claims_table, in_summary, value_of
 from influbench.report.curves import SEVERAL, Chart, drawn
+from influbench.report.fit import fit_lines
 from influbench.report.numbers import DASH, count, decimal
 from influbench.report.tables import new_table, on_one_line, on_two_lines
 from influbench.results import Claim, Statistic, Verdict
@@ -41,6 +42,7 @@ def report(record: DynamicsRecord, *, width: int) -> Iterator[RenderableType]:
         yield Text()
         yield Padding(Text(problem.problem, style="bold"), (0, 2))
         yield Padding(Text(_size(problem, record.n_seeds)), (0, 2))
+        yield from fit_lines(problem.fit)
         for part in _parts(problem, wide=width >= _WIDE):
             yield Text()
             yield part

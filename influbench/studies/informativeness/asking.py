@@ -17,7 +17,7 @@ from influbench.studies.informativeness.record import InformativenessRecord, Pro
 from influbench.studies.informativeness.retraining import ACCURACY, Retraining
 from influbench.studies.informativeness.scores import Scores
 from influbench.studies.informativeness.study import Informativeness
-from influbench.studies.subjects import candidate_of
+from influbench.studies.subjects import candidate_of, fit_of
 from influbench.studies.verdicts import FALSE_DISCOVERY_RATE, Question, decided
 
 
@@ -99,6 +99,7 @@ def _studied(settings: Informativeness, plan: Plan, subject: Subject) -> tuple[P
         random=effects.random(),
         by_difficulty=effects.by_difficulty(),
         agreement=agreement(difficulties, pool.correct),
+        fit=fit_of(subject),
     )
     return record, Questions(subject.name, effects, settings, has_wrong=n_wrong > 0).all()
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from influbench.results.claims import Claim
+from influbench.results.fits import Fit
 from influbench.results.records import Record, Statistic
 
 AGREEMENT = "difficulties agree"  # the claim whose value is a share of statements, not an effect
@@ -52,7 +53,10 @@ class DifficultyPair(Record):
 
 
 class ProblemInformativeness(Record):
-    """The findings on one problem. `whole` and `accuracy` are measures of networks trained on all train points."""
+    """The findings on one problem. `whole` and `accuracy` are measures of networks trained on all train points.
+
+    `fit` is the accuracy of the same trainings with the seeds of the plan's truth.
+    """
 
     problem: str
     measure: str
@@ -65,6 +69,7 @@ class ProblemInformativeness(Record):
     random: tuple[GroupEffect, ...]
     by_difficulty: tuple[ByDifficulty, ...]
     agreement: tuple[DifficultyPair, ...]
+    fit: Fit | None = None
 
 
 class InformativenessRecord(Record):

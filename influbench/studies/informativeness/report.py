@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from influbench.report.claims import claims_table, in_summary, value_of
+from influbench.report.fit import fit_lines
 from influbench.report.numbers import count, decimal, share
 from influbench.report.tables import new_table, on_one_line, on_two_lines
 from influbench.results import Claim, Statistic
@@ -42,6 +43,7 @@ def report(record: InformativenessRecord, *, width: int) -> Iterator[RenderableT
         yield Text()
         yield Padding(Text(problem.problem, style="bold"), (0, 2))
         yield Padding(_summary(problem, record.n_seeds), (0, 2))
+        yield from fit_lines(problem.fit)
         yield Text()
         yield _groups(problem, decided_at, wide=wide)
         yield Text()
