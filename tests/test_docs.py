@@ -234,7 +234,7 @@ def test_the_docs_quote_the_comparison_of_the_stored_suite(page: str) -> None:
     folder = ROOT / "benchmarks" / "results" / "suite"
     compared = ComparedRuns.model_validate_json((folder / "comparison.json").read_text())
     shown = rendered(lambda console: print_comparison(console, compared))
-    quoted = re.search(r"```\n( +influence +influence\n +Who agrees.*?)\n```", (ROOT / page).read_text(), re.DOTALL)
+    quoted = re.search(r"```\n( +influence +influence\n[^`]*Who agrees[^`]*?)\n```", (ROOT / page).read_text())
     assert quoted is not None
     assert quoted[1] in shown
     results = read_result(folder)

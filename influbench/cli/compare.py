@@ -19,10 +19,10 @@ import click
 def compare_command(runs: tuple[Path, ...], estimators: tuple[str, ...], as_json: bool) -> None:
     """Compare estimators over the problems of several RUNS, which are directories that `influbench run` wrote.
 
-    Means are over all problems of all runs, with one interval for these problems and one for problems on other data
-    sets. If two runs hold the same problem and an estimator has different scores in them, it is shown twice, as
-    NAME@RUN: two versions of it. All differences are on the same points and against the same truth, the one with the
-    most seeds.
+    Means are over all problems of all runs; they say who agrees better on these problems and, with enough data sets,
+    on other ones. If two runs hold the same problem and an estimator has different scores in them, it is shown twice,
+    as NAME@RUN: two versions of it. All differences are on the same points and against the same truth, the one with
+    the most seeds.
     """
     from influbench.reading.comparison import compare
     from influbench.report.comparison import print_comparison
