@@ -12,9 +12,9 @@ from influbench.results import Statistic
 class Student:
     """A value whose error, divided by its standard error, has Student's t distribution.
 
-    `value` is None if the statistic is not defined, and `standard_error` is None if its error is not known: then there
-    is no interval, and a test does not find anything. With `logarithmic`, the error is of the logarithm of the value,
-    so that the interval of a positive value is positive.
+    `value` is None if the statistic is not defined, and `standard_error` is None if its error is not known: then it
+    does not have an interval, and a test does not find anything. With `logarithmic`, the error is of the logarithm of
+    the value, so that the interval of a positive value is positive.
     """
 
     value: float | None

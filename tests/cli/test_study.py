@@ -106,11 +106,12 @@ def test_dynamics_are_printed_and_written(influbench: Influbench, dynamics_plan:
     found = json.loads((tmp_path / "out" / "result.json").read_text())
     assert json.loads(influbench(*words, "--json").stdout) == found
     study = DynamicsRecord.model_validate(found)
-    assert (study.n_seeds, study.settings["apart_below"], study.settings["together_above"]) == (1, 0.05, 0.25)
+    assert (study.n_seeds, study.settings["apart_below"], study.settings["together_above"]) == (1, 0.05, 0.4)
     assert [claim.id for claim in study.claims][:1] == ["simultaneous"]
     for claim in study.claims:
         assert claim.statement in ran.stdout
-    assert {"id", "statement", "problem", "value", "low", "high", "rule", "verdict"} == found["claims"][0].keys()
+    fields = {"id", "statement", "problem", "value", "low", "high", "rule", "p_value", "verdict"}
+    assert fields == found["claims"][0].keys()
 
 
 def test_another_estimator_and_processes_can_be_named(influbench: Influbench, dynamics_plan: Path) -> None:
@@ -174,7 +175,8 @@ def test_informativeness_is_printed_and_written(influbench: Influbench, groups_p
     assert json.loads(again.stdout) == json.loads((tmp_path / "out" / "result.json").read_text())
     told = json.loads(again.stdout)
     assert told["settings"]["fractions"] == [0.1, 0.2]
-    assert {"id", "statement", "problem", "value", "low", "high", "rule", "verdict"} == told["claims"][0].keys()
+    fields = {"id", "statement", "problem", "value", "low", "high", "rule", "p_value", "verdict"}
+    assert fields == told["claims"][0].keys()
     more = influbench("study", "informativeness", groups_plan, "--json", "--seeds", "3", "--workers", "2")
     assert json.loads(more.stdout)["n_seeds"] == 3
 

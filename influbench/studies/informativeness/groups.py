@@ -184,6 +184,6 @@ def _sizes(pool: Pool, fraction: float) -> Tensor:
 
 
 class _Chooser(Protocol):
-    """Rows of some of the points, by their difficulty: so many of each stratum."""
+    """Rows of some of the points, by their difficulty: this many of each stratum."""
 
     def __call__(self, difficulty: Tensor, sizes: Tensor, *, among: Tensor) -> Tensor: ...
