@@ -5,7 +5,7 @@ function of the statistic at each cell (the infinitesimal jackknife, Efron 1982)
 (columns) are both random, and cells that share either are dependent, so the variance is the variance of two-way
 clusters, rows + columns - cells (Cameron, Gelbach, Miller 2011). The truth's seeds and an estimator's repeats are
 further, independent sources of chance. Each is linearized in the same way, and the variances add up; so does the
-variance of the error of an extrapolation.
+variance of the error of an extrapolation. The degrees of freedom are fewer where few points carry most of the variance.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,9 +43,7 @@ class Estimation:
 
     def degrees_of_freedom(self) -> float:
         """The degrees of freedom of this standard error (Satterthwaite 1946); infinite if it is 0."""
-        parts = self._variances() or []
-        uncertain = sum(variance**2 / freedom for variance, freedom in parts)
-        return sum(variance for variance, _ in parts) ** 2 / uncertain if uncertain else inf
+        return _satterthwaite(self._variances() or [])
 
     def apply(self, function: Callable[[float], float], slope: float) -> "Estimation":
         """The statistic `function(value)`, by the delta method with this slope at the value."""
@@ -85,18 +83,21 @@ class Estimation:
         further = [*([] if self.by_seed is None else [self.by_seed]), *self.by_repeat]
         if min(sizes) < 2 or any(len(part) < 2 for part in further):
             return None
-        of_points = (self._variance_over_points(), min(sizes) - 1)
-        return [of_points, (self.by_extrapolation**2, inf)] + [
+        return [self._of_points(), (self.by_extrapolation**2, inf)] + [
             (_corrected(part, len(part)), len(part) - 1) for part in further
         ]
 
-    def _variance_over_points(self) -> float:
+    def _of_points(self) -> tuple[float, float]:
+        """The variance over points, with the degrees of freedom that its rows and columns have together."""
         rows = _corrected(self.contributions.sum(1), self.n_rows)
+        of_rows = (rows, _effective_freedom(self.contributions.sum(1), self.n_rows))
         if self.n_columns is None:
-            return rows
+            return of_rows
         columns = _corrected(self.contributions.sum(0), self.n_columns)
+        of_columns = (columns, _effective_freedom(self.contributions.sum(0), self.n_columns))
         cells = _corrected(self.contributions.flatten(), self.n_rows * self.n_columns)
-        return max(rows + columns - cells, rows, columns)
+        variance = max(rows + columns - cells, rows, columns)
+        return variance, _satterthwaite([of_rows, of_columns], variance)
 
 
 def combined(value: float, parts: Sequence[tuple[float, Estimation]]) -> Estimation:
@@ -136,6 +137,25 @@ def _total(tensors: Sequence[Tensor]) -> Tensor:
     for tensor in tensors[1:]:
         total = total + tensor
     return total
+
+
+def _satterthwaite(parts: Sequence[tuple[float, float]], total: float | None = None) -> float:
+    """The degrees of freedom of a sum of variances, each with its own; `total` if it is not just their sum."""
+    uncertain = sum(variance**2 / freedom for variance, freedom in parts)
+    total = sum(variance for variance, _ in parts) if total is None else total
+    return total**2 / uncertain if uncertain else inf
+
+
+def _effective_freedom(sums: Tensor, n: int) -> float:
+    """The degrees of freedom of the variance of n points: n - 1, or fewer if few of them carry most of it.
+
+    The effective number of points is (sum of squares)^2 / sum of fourth powers. It is in proportion to what n normal
+    values are expected to have, 3 (n - 1) / (n (n + 1)) for the inverse.
+    """
+    squares = sums.square()
+    concentration = float(squares.square().sum() / squares.sum().square())
+    usual = 3 * (n - 1) / (n * (n + 1))
+    return (n - 1) * min(1.0, usual / concentration) if concentration > 0 else n - 1
 
 
 def _corrected(sums: Tensor, n: int) -> float:
