@@ -16,13 +16,13 @@ from pathlib import Path
 
 import click
 
-from benchmarks.calibration import agreement, pairs, trust
+from benchmarks.calibration import agreement, pairs, retrieval, trust
 from benchmarks.calibration.simulation import Case, Outcome, outcomes, simulated
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 
 CHUNK = 50  # simulations that one process does at a time
-TOPICS = (agreement, pairs, trust)
+TOPICS = (agreement, pairs, retrieval, trust)
 
 
 def every_case() -> Iterator[Case]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ class Columns:
 
     values: Tensor  # (n_columns,) nan where undefined, as a correlation is if either column is constant
     influence: Tensor  # (n_rows, n_columns) influence function of the statistic at each row; 0 where undefined
+    unseen: Tensor | None = None  # (n_columns,) variance that it does not show, at an end of the scale; 0 if undefined
 
 
 ColumnStatistic = Callable[[Tensor, Tensor], Columns]
@@ -79,18 +81,20 @@ def mean_over_columns(of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequenc
     if not n_defined:
         return ColumnMean(None, values, variances)
     mean = values.nanmean()
-    contributions = torch.zeros(x.shape, dtype=torch.float64)
+    contributions, unseen = torch.zeros(x.shape, dtype=torch.float64), 0.0
     taking_part = torch.zeros(len(x), dtype=torch.bool)
     for block, columns in of_blocks:
         excess = (columns.values - mean).nan_to_num(0.0)
         cells = (columns.influence + excess) / (len(block.rows) * n_defined)
         contributions[block.rows[:, None], block.columns] = cells
         taking_part[block.rows] |= bool((~columns.values.isnan()).any())
+        unseen += 0.0 if columns.unseen is None else float(columns.unseen.sum())
     estimation = Estimation(
         float(mean),
         contributions,
         n_rows=int(taking_part.sum()),
         n_columns=n_defined if sampled_columns else None,
+        unseen=sqrt(unseen) / n_defined,
     )
     return ColumnMean(estimation, values, variances)
 

@@ -10,6 +10,7 @@ variance of the error of an extrapolation. The degrees of freedom are fewer wher
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from math import atanh, inf, sqrt, tanh
 
 from scipy import stats
@@ -25,7 +26,8 @@ class Estimation:
     `n_rows` and `n_columns` count the rows and columns that take part; `n_columns` is None if the columns are not a
     sample. `by_seed` is None if the seeds are fixed: then the estimand is the value for these seeds.
     `by_extrapolation` is a standard error that cannot be estimated from a sample, with its sign: the error is common to
-    all statistics.
+    all statistics. `unseen` is the standard error of what the contributions cannot show, because they are 0 or nearly so
+    at an end of the scale; it is as correlated between statistics as the contributions are.
     """
 
     value: float
@@ -35,6 +37,7 @@ class Estimation:
     by_seed: Tensor | None = None  # (n_seeds,)
     by_repeat: tuple[Tensor, ...] = ()  # (n_repeats,) for each estimator that takes part
     by_extrapolation: float = 0.0
+    unseen: float = 0.0
 
     def standard_error(self) -> float | None:
         """The standard error over points, seeds and repeats; None if there is only one of any of them."""
@@ -66,6 +69,23 @@ class Estimation:
         z, half = atanh(self.value), half / (1 - self.value**2)
         return Statistic(value=self.value, low=tanh(z - half), high=tanh(z + half))
 
+    def share_interval(self) -> Statistic:
+        """The value of a share with its 95% interval, by Wilson's score method (1927), so that it stays within [0, 1].
+
+        The method needs a number of independent trials. It is the number that gives this standard error, for a value
+        that is at least one standard error from 0 and from 1.
+        """
+        half = self._half_width()
+        if half is None:
+            return Statistic(value=self.value, low=None, high=None)
+        error = min(self.standard_error() or 0.0, 0.5)
+        inner = min(max(self.value, error), 1 - error)
+        per_trial = half**2 / (inner * (1 - inner)) if half else 0.0  # squared t quantile over the number of trials
+        center = (self.value + per_trial / 2) / (1 + per_trial)
+        width = sqrt(per_trial * self.value * (1 - self.value) + per_trial**2 / 4) / (1 + per_trial)
+        low, high = min(self.value, center - width), max(self.value, center + width)
+        return Statistic(value=self.value, low=max(0.0, low), high=min(1.0, high))
+
     def interval(self) -> Statistic:
         """The value with its symmetric 95% interval."""
         half = self._half_width()
@@ -83,7 +103,7 @@ class Estimation:
         further = [*([] if self.by_seed is None else [self.by_seed]), *self.by_repeat]
         if min(sizes) < 2 or any(len(part) < 2 for part in further):
             return None
-        return [self._of_points(), (self.by_extrapolation**2, inf)] + [
+        return [self._of_points(), (self.by_extrapolation**2 + self.unseen**2, inf)] + [
             (_corrected(part, len(part)), len(part) - 1) for part in further
         ]
 
@@ -117,6 +137,7 @@ def combined(value: float, parts: Sequence[tuple[float, Estimation]]) -> Estimat
         by_seed=_total(of_seeds) if of_seeds else None,
         by_repeat=tuple(slope * repeats for slope, part in parts for repeats in part.by_repeat),
         by_extrapolation=sum(slope * part.by_extrapolation for slope, part in parts),
+        unseen=_unseen(parts),
     )
 
 
@@ -130,6 +151,23 @@ def repeated(parts: Sequence[Estimation]) -> Estimation:
     mean = mean_estimation(parts)
     values = parts[0].contributions.new_tensor([part.value for part in parts])
     return mean if len(parts) < 2 else replace(mean, by_repeat=((values - mean.value) / len(parts),))
+
+
+def _unseen(parts: Sequence[tuple[float, Estimation]]) -> float:
+    """The standard error of a sum that the contributions cannot show; in the worst case without any contributions."""
+    sizes = [slope * part.unseen for slope, part in parts]
+    variance = sum(size**2 for size in sizes)
+    for (size, (_, part)), (other_size, (_, other)) in combinations(zip(sizes, parts, strict=True), 2):
+        if size and other_size:
+            worst = float(size * other_size > 0)
+            variance += 2 * size * other_size * _correlation(part.contributions, other.contributions, worst)
+    return sqrt(max(0.0, variance))
+
+
+def _correlation(first: Tensor, second: Tensor, if_none: float) -> float:
+    """The correlation of two statistics by their contributions; `if_none` where one of them does not have any."""
+    scale = float(first.norm() * second.norm())
+    return float((first * second).sum()) / scale if scale else if_none
 
 
 def _total(tensors: Sequence[Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import hypot
 
 import torch
 
@@ -29,6 +30,7 @@ def mean_over_problems(groups: Sequence[Sequence[Estimation]]) -> Estimation:
         n_rows=sum(table.n_rows for table in tables),
         n_columns=sum(n_columns) if n_columns else None,
         by_repeat=tuple(repeats for table in tables for repeats in table.by_repeat),
+        unseen=hypot(*(table.unseen for table in tables)),
     )
 
 

@@ -7,6 +7,8 @@ from influbench.statistics.correlation import Columns, ColumnStatistic
 from influbench.statistics.estimation import Estimation
 from influbench.statistics.ranks import rank, weight_above
 
+FEWEST_OF_CLASS = 10  # positives, and negatives, that an area under the ROC curve needs
+
 
 def overlap(k: int) -> ColumnStatistic:
     """Share of the truth's k highest that are among the scores' k highest, (found - k/n) / (1 - k/n): 0 by chance.
@@ -28,7 +30,11 @@ def overlap(k: int) -> ColumnStatistic:
 
 
 def auroc(x: Tensor, y: Tensor) -> Columns:
-    """Area under the ROC curve: the probability that a row with y = 1 scores above one with y = 0, ties by half."""
+    """Area under the ROC curve: the probability that a row with y = 1 scores above one with y = 0, ties by half.
+
+    Undefined with fewer than ten rows of either class, where no interval can be relied on. Each class is a sample of its
+    own (DeLong, DeLong, Clarke-Pearson 1988), and the variance is at least the variance by Hanley and McNeil (1982).
+    """
     n, ranked = len(x), rank(x)
     positive = y.T.double()
     n_positive = positive.sum(1, keepdim=True)
@@ -36,10 +42,38 @@ def auroc(x: Tensor, y: Tensor) -> Columns:
     negatives_below = 1 - n * weight_above(ranked, 1 - positive) / n_negative
     positives_above = n * weight_above(ranked, positive) / n_positive
     values = (positive * negatives_below).sum(1, keepdim=True) / n_positive
-    of_positive, of_negative = (negatives_below - values) * n / n_positive, (positives_above - values) * n / n_negative
+    of_positive = (negatives_below - values) * _by_class(n_positive, n)
+    of_negative = (positives_above - values) * _by_class(n_negative, n)
     influence = torch.where(positive > 0, of_positive, of_negative)
-    defined = ((n_positive > 0) & (n_negative > 0))[:, 0]
-    return Columns(torch.where(defined, values[:, 0], torch.nan), influence.where(defined[:, None], 0.0).T)
+    defined = (n_positive >= FEWEST_OF_CLASS) & (n_negative >= FEWEST_OF_CLASS)
+    influence = influence.where(defined, 0.0)
+    shown = influence.square().sum(1, keepdim=True) / (n * (n - 1))
+    unseen = (_hanley_mcneil(values, n_positive, n_negative) - shown).clamp_min(0).where(defined, 0.0)
+    return Columns(torch.where(defined, values, torch.nan)[:, 0], influence.T, unseen[:, 0])
+
+
+def _by_class(n_class: Tensor, n: int) -> Tensor:
+    """The factor from a deviation to its influence on the mean of a class.
+
+    With it, the variance n / (n - 1) times the sum over all rows is the sum of n_class / (n_class - 1) times the sum
+    over each class.
+    """
+    return n / n_class * (n_class / (n_class - 1) * (n - 1) / n).sqrt()
+
+
+def _hanley_mcneil(values: Tensor, n_positive: Tensor, n_negative: Tensor) -> Tensor:
+    """The variance of areas whose scores are exponential in both classes.
+
+    Areas are shrunk as if one more comparison of 2 n, with n the smaller class, were undecided. An area of 1 has a
+    variance above 0 by that.
+    """
+    n_compared = 2 * torch.minimum(n_positive, n_negative)
+    area = (n_compared * values + 0.5) / (n_compared + 1)
+    two_positives, two_negatives = area / (2 - area), 2 * area.square() / (1 + area)
+    spread = area * (1 - area)
+    spread = spread + (n_positive - 1) * (two_positives - area.square())
+    spread = spread + (n_negative - 1) * (two_negatives - area.square())
+    return spread / (n_positive * n_negative)
 
 
 def sign_agreement(scores: Tensor, truth: Tensor, clear: Tensor) -> Estimation | None:

@@ -45,7 +45,7 @@ class Measurement:
         """A value of this kind with its 95% interval."""
         if estimation is None:
             return UNKNOWN
-        return _share(estimation) if self.is_share else estimation.correlation_interval()
+        return estimation.share_interval() if self.is_share else estimation.correlation_interval()
 
 
 # A new statistic for columns is a line here; stored yardsticks know it by its name.
@@ -229,18 +229,10 @@ def statistic(estimation: Estimation | None) -> Statistic:
 def _over_repeats(
     repeats: Sequence[Tensor], of: Callable[[Tensor], Estimation | None], *, share: bool = False
 ) -> Statistic:
-    """The mean over repeats with its interval; the interval of a `share` is cut off at 0 and 1."""
+    """The mean over repeats with its interval; the interval of a `share` stays within [0, 1]."""
     found = [of(scores) for scores in repeats]
     defined = [one for one in found if one is not None]
     if len(defined) < len(found):
         return UNKNOWN
     mean = repeated(defined)
-    return _share(mean) if share else mean.correlation_interval()
-
-
-def _share(estimation: Estimation) -> Statistic:
-    """The value with its interval, cut off at 0 and 1."""
-    interval = estimation.interval()
-    if interval.low is None or interval.high is None:
-        return interval
-    return Statistic(value=interval.value, low=max(0.0, interval.low), high=min(1.0, interval.high))
+    return mean.share_interval() if share else mean.correlation_interval()

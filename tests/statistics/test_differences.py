@@ -145,15 +145,20 @@ def test_differences_that_move_together_need_no_wider_intervals() -> None:
 
 
 def test_errors_in_common_of_test_points_count_too() -> None:
-    """Chance in test points alone: the tail probability is as if they were train points."""
+    """Chance in test points alone, and two estimators with the same errors: there is only one difference to get wrong."""
 
     def transposed(one: Estimation) -> Estimation:
-        return replace(one, contributions=one.contributions.T.contiguous(), n_rows=12, n_columns=one.n_rows)
+        return replace(one, contributions=one.contributions.T.contiguous(), n_rows=12, n_columns=12)
 
-    some = {name: alone(0.1 * place, place, n_rows=12) for place, name in enumerate("abcd")}
-    (found,) = tails({name: transposed(one) for name, one in some.items()})
-    (of_rows,) = tails(some)
-    assert found == pytest.approx(of_rows, rel=1e-6)
+    some = {"a": alone(0.6, 0), "b": alone(0.2, 1), "c": replace(alone(0.2, 1), value=0.3)}
+    of = {name: transposed(one) for name, one in some.items()}
+    pair = of["a"].minus(of["b"])
+    half = next(one.statistic for one in differences(of) if (one.first, one.second) == ("a", "b"))
+    error = pair.standard_error()
+    assert half.high is not None
+    assert error is not None
+    tail = 2 * stats.t.sf((half.high - 0.4) / error, pair.degrees_of_freedom())
+    assert tail == pytest.approx(0.05, rel=0.1)
 
 
 def test_pairs_are_told_with_the_higher_first_and_the_same_whatever_the_order_given() -> None:

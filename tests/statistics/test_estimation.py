@@ -56,7 +56,7 @@ def test_the_degrees_of_freedom_of_a_table_are_those_of_the_side_that_varies() -
 
 def test_the_degrees_of_freedom_of_rows_and_columns_are_satterthwaites() -> None:
     n, m = 12, 6
-    table = (3 * even(n)[:, None] / m + even(m) / n) / 1000
+    table = (even(n)[:, None] / m + even(m) / n) / 1000
     rows, columns, cells = (
         np.square(sums).sum() * size / (size - 1)
         for sums, size in ((table.sum(1).numpy(), n), (table.sum(0).numpy(), m), (table.numpy().ravel(), n * m))

@@ -87,12 +87,15 @@ def test_the_influence_of_a_row_is_the_derivative(of: ColumnStatistic, weighted,
 
 @pytest.mark.parametrize("digits", [None, 0])
 def test_the_influence_on_the_area_is_the_derivative(digits: int | None) -> None:
-    x, y = tables(17, 3, digits=digits)
+    """Each class is a sample of its own, so it has its own correction of squares by n / (n - 1)."""
+    x, y = tables(40, 3, digits=digits)
     positive = (y > 0.3).double()
     found = auroc(x, positive)
     for j in range(3):
         columns = x[:, j].numpy(), positive[:, j].numpy()
-        assert found.influence[:, j].tolist() == pytest.approx(derivative(weighted_auroc, *columns), abs=1e-6)
+        n_class = np.where(columns[1], columns[1].sum(), 40 - columns[1].sum())
+        expected = derivative(weighted_auroc, *columns) * np.sqrt(n_class / (n_class - 1) * 39 / 40)
+        assert found.influence[:, j].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
 
 
 def overlap_of_three(x: Tensor, y: Tensor) -> Columns:
@@ -112,7 +115,7 @@ def test_where_a_column_is_constant_nothing_has_influence(of: ColumnStatistic) -
 
 
 def test_where_all_or_none_are_positive_nothing_has_influence() -> None:
-    x, y = tables(10, 3)
+    x, y = tables(40, 3)
     positive = (y > 0).double()
     positive[:, 0], positive[:, 1] = 1.0, 0.0
     found = auroc(x, positive)

@@ -1,5 +1,7 @@
 """Top k, AUROC and signs, against brute force."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from scipy import stats
@@ -37,9 +39,57 @@ def test_auroc_equals_scikit_learns(digits: int | None) -> None:
         assert values[j].item() == pytest.approx(roc_auc_score(positive[:, j], x[:, j]), abs=1e-12)
     assert auroc(x, torch.zeros(40, 5)).values.isnan().all()
     assert auroc(x, torch.ones(40, 5)).values.isnan().all()
-    for single in (torch.arange(40)[:, None] == 7, torch.arange(40)[:, None] != 7):
-        value = auroc(x[:, :1], single.double()).values.item()
-        assert value == pytest.approx(roc_auc_score(single[:, 0], x[:, 0]), abs=1e-12)
+
+
+def flagged(n_positive: int, n: int) -> torch.Tensor:
+    return (torch.arange(n)[:, None] < n_positive).double()
+
+
+def test_auroc_needs_ten_of_each_class() -> None:
+    x, _ = tables(40, 1)
+    for n_positive, defined in ((9, False), (10, True), (30, True), (31, False)):
+        found = auroc(x, flagged(n_positive, 40))
+        assert bool(found.values.isnan()) is not defined
+        assert bool(found.influence.any()) is defined
+    perfect = auroc(flagged(9, 40), flagged(9, 40)).unseen
+    assert perfect is not None
+    assert not perfect.any()
+
+
+def test_the_variance_of_auroc_is_of_each_class_alone() -> None:
+    """The variance by DeLong, DeLong, Clarke-Pearson (1988), written out, and of a difference with its covariance."""
+    n_positive, n = 12, 40
+    y, x = flagged(n_positive, n), torch.randn(n, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    placements = []
+    for scores in x.T:
+        above = (scores[:n_positive, None] > scores[n_positive:]).double()
+        placements.append((above.mean(1), above.mean(0)))
+    (p, q), (r, s) = placements
+    of_first = p.var() / n_positive + q.var() / (n - n_positive)
+    of_difference = (p - r).var() / n_positive + (q - s).var() / (n - n_positive)
+    first, second = (mean_over_columns(auroc, x[:, [k]], y, whole_table(n, 1)).estimation for k in (0, 1))
+    assert first is not None
+    assert second is not None
+    shown = replace(first, unseen=0.0)
+    assert shown.standard_error() == pytest.approx(float(of_first) ** 0.5, rel=1e-12)
+    difference = shown.minus(replace(second, unseen=0.0))
+    assert difference.standard_error() == pytest.approx(float(of_difference) ** 0.5, rel=1e-12)
+
+
+def test_a_perfect_auroc_has_the_variance_of_hanley_and_mcneil_nearly_at_1() -> None:
+    """10 of 50 without an error: the area as if one comparison of 21 were undecided, in the formula of 1982."""
+    area = 20.5 / 21
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = (area * (1 - area) + 9 * (q1 - area**2) + 39 * (q2 - area**2)) / 400
+    found = mean_over_columns(auroc, flagged(10, 50), flagged(10, 50), whole_table(50, 1)).estimation
+    assert found is not None
+    assert found.value == 1
+    assert found.standard_error() == pytest.approx(variance**0.5, rel=1e-12)
+    interval = found.share_interval()
+    assert interval.high == 1
+    assert interval.low is not None
+    assert 0.5 < interval.low < 0.95
+    assert found.minus(found).standard_error() == pytest.approx((2 * variance) ** 0.5, rel=1e-12)
 
 
 @pytest.mark.parametrize("of", [overlap(20), auroc])
