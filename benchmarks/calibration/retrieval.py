@@ -1,4 +1,4 @@
-"""Shares: the area under the ROC curve (AUROC), its differences, the overlap of the top k, and the agreement in sign."""
+"""Shares: areas under the ROC curve (AUROC) and their differences, overlaps of the top k, and agreements in sign."""
 
 from collections.abc import Iterator
 from functools import cache, partial
@@ -7,11 +7,14 @@ from math import sqrt
 import torch
 from torch import Generator, Tensor
 
-from benchmarks.calibration.draws import normal
+from benchmarks.calibration.draws import normal, two_way
 from benchmarks.calibration.simulation import Case
 from influbench.results import UNKNOWN, Statistic
+from influbench.seeds import derive
+from influbench.statistics.correlation import mean_over_columns, whole_table
 from influbench.statistics.differences import differences
 from influbench.statistics.estimation import Estimation
+from influbench.statistics.retrieval import overlap, overlap_interval, sign_agreement
 from influbench.statistics.yardsticks import flags
 
 SIZES = ((30, 300), (10, 100), (20, 50))  # positives of all
@@ -34,6 +37,13 @@ def cases() -> Iterator[Case]:
             yield Case(f"AUROC {first:g} minus AUROC {second:g}, {size}", simulate)
     for n in (100, 300):
         yield Case(f"AUROC 0.961, about 10 of {n}", partial(random_number, n=n, expected=0.961))
+    for n, m in ((100, 1), (300, 1), (100, 10), (100, 40)):
+        for rho in (0.0, 0.8, 0.99):
+            yield Case(f"top 5%, correlated {rho:g}, {n} x {m}", partial(top, n=n, m=m, rho=rho))
+    for m, per_column in ((1, 15), (10, 2), (10, 15), (40, 15)):
+        for expected in (0.6, 0.9, 0.99):
+            simulate = partial(signs, m=m, per_column=per_column, expected=expected)
+            yield Case(f"signs {expected:g}, {per_column} clear of 100, {m} test points", simulate)
 
 
 def areas(
@@ -75,6 +85,35 @@ def difference(
     (one,) = differences(found)
     sign = 1 if one.first == "a" else -1
     return [(one.statistic, sign * (expected[0] - expected[1]))]
+
+
+def top(generator: Generator, n: int, m: int, *, rho: float) -> list[tuple[Statistic, float]]:
+    """The overlap of the top 5% of two tables, with the correlation rho in rows and in cells."""
+    found = mean_over_columns(overlap(n // 20), *_two_tables(generator, n, m, rho), whole_table(n, m)).estimation
+    return [(UNKNOWN if found is None else overlap_interval(found, 1 / 20), expected_overlap(n, rho))]
+
+
+def signs(generator: Generator, m: int, *, per_column: int, expected: float) -> list[tuple[Statistic, float]]:
+    """The share of signs that agree, where half of the chance is common to all test points of a train point."""
+    n = 100
+    clear = torch.rand(n, m, generator=generator).argsort(0) < per_column
+    latent = (normal(generator, n, 1) + normal(generator, n, m)) / sqrt(2)
+    bound = float(torch.special.ndtri(torch.tensor(expected, dtype=torch.float64)))
+    found = sign_agreement((latent < bound).double() * 2 - 1, torch.ones(n, m), clear)
+    return [(_interval(found), expected)]
+
+
+def _two_tables(generator: Generator, n: int, m: int, rho: float) -> tuple[Tensor, Tensor]:
+    x, noise = (two_way(generator, n, m, rows=1.0, columns=1.0, cells=1.0) for _ in range(2))
+    return x, rho * x + sqrt(1 - rho**2) * noise
+
+
+@cache
+def expected_overlap(n: int, rho: float) -> float:
+    """The overlap of the top 5%, the mean over 20,000 columns."""
+    generator = Generator().manual_seed(derive(0, "calibration", "known overlap", n, str(rho)))
+    x, noise = normal(generator, n, 20_000), normal(generator, n, 20_000)
+    return float(overlap(n // 20)(x, rho * x + sqrt(1 - rho**2) * noise).values.mean())
 
 
 def rounded(scores: Tensor, step: float) -> Tensor:

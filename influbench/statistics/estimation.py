@@ -26,8 +26,8 @@ class Estimation:
     `n_rows` and `n_columns` count the rows and columns that take part; `n_columns` is None if the columns are not a
     sample. `by_seed` is None if the seeds are fixed: then the estimand is the value for these seeds.
     `by_extrapolation` is a standard error that cannot be estimated from a sample, with its sign: the error is common to
-    all statistics. `unseen` is the standard error of what the contributions cannot show, because they are 0 or nearly so
-    at an end of the scale; it is as correlated between statistics as the contributions are.
+    all statistics. `unseen` is the standard error of what the contributions cannot show, because they are 0 or nearly
+    so at an end of the scale; it is as correlated between statistics as the contributions are.
     """
 
     value: float

@@ -1,13 +1,16 @@
 """Statistics of how well scores find the train points that matter: the top k, the clear proponents, the sign."""
 
+from math import sqrt
+
 import torch
 from torch import Tensor
 
+from influbench.results import Statistic
 from influbench.statistics.correlation import Columns, ColumnStatistic
 from influbench.statistics.estimation import Estimation
 from influbench.statistics.ranks import rank, weight_above
 
-FEWEST_OF_CLASS = 10  # positives, and negatives, that an area under the ROC curve needs
+FEWEST_OF_CLASS = 10  # positives, and negatives, that an area under the ROC curve needs; pairs that signs need
 
 
 def overlap(k: int) -> ColumnStatistic:
@@ -24,16 +27,32 @@ def overlap(k: int) -> ColumnStatistic:
         values = torch.where(defined, (found - share) / (1 - share), torch.nan)
         at_x, at_y = _mean_near_threshold(x, b, k), _mean_near_threshold(y, a, k)
         influence = a * b / share - found - (at_x * (a - share) + at_y * (b - share)) / share
-        return Columns(values, (influence / (1 - share)).where(defined, 0.0))
+        shown = influence.square().sum(0) / (len(x) * (len(x) - 1))
+        unseen = (_binomial(found, k, k) - shown).clamp_min(0)
+        return Columns(
+            values,
+            (influence / (1 - share)).where(defined, 0.0),
+            (unseen / (1 - share) ** 2).where(defined, 0.0),
+        )
 
     return of
+
+
+def overlap_interval(estimation: Estimation, share: float) -> Statistic:
+    """An overlap with its 95% interval, by way of the share of the truth's k highest that are found."""
+    found = estimation.apply(lambda value: share + (1 - share) * value, 1 - share).share_interval()
+    if found.low is None or found.high is None:
+        return Statistic(value=estimation.value, low=None, high=None)
+    return Statistic(
+        value=estimation.value, low=(found.low - share) / (1 - share), high=(found.high - share) / (1 - share)
+    )
 
 
 def auroc(x: Tensor, y: Tensor) -> Columns:
     """Area under the ROC curve: the probability that a row with y = 1 scores above one with y = 0, ties by half.
 
-    Undefined with fewer than ten rows of either class, where no interval can be relied on. Each class is a sample of its
-    own (DeLong, DeLong, Clarke-Pearson 1988), and the variance is at least the variance by Hanley and McNeil (1982).
+    Undefined with fewer than ten rows of either class, where no interval can be relied on. Each class is a sample of
+    its own (DeLong, DeLong, Clarke-Pearson 1988), and the variance is at least Hanley and McNeil's (1982).
     """
     n, ranked = len(x), rank(x)
     positive = y.T.double()
@@ -77,18 +96,32 @@ def _hanley_mcneil(values: Tensor, n_positive: Tensor, n_negative: Tensor) -> Te
 
 
 def sign_agreement(scores: Tensor, truth: Tensor, clear: Tensor) -> Estimation | None:
-    """Share of the `clear` pairs whose score has the sign of the truth; a score of 0 counts half."""
+    """Share of the `clear` pairs whose score has the sign of the truth; a score of 0 counts half.
+
+    None with fewer than ten clear pairs.
+    """
     n_clear = int(clear.sum())
-    if not n_clear:
+    if n_clear < FEWEST_OF_CLASS:
         return None
     agreeing = (1 + scores.sign() * truth.sign()) / 2
-    value = float(agreeing[clear].mean())
+    value = agreeing[clear].mean()
+    n_rows, n_columns = int(clear.any(1).sum()), int(clear.any(0).sum())
+    contributions = (agreeing - value).where(clear, 0.0) / n_clear
+    n_independent = min(n_rows, n_columns) if clear.shape[1] > 1 else n_rows
+    unseen = float(_binomial(value, n_independent, n_clear) - contributions.square().sum())
     return Estimation(
-        value,
-        (agreeing - value).where(clear, 0.0) / n_clear,
-        n_rows=int(clear.any(1).sum()),
-        n_columns=int(clear.any(0).sum()) if clear.shape[1] > 1 else None,
+        float(value),
+        contributions,
+        n_rows=n_rows,
+        n_columns=n_columns if clear.shape[1] > 1 else None,
+        unseen=sqrt(max(0.0, unseen)),
     )
+
+
+def _binomial(share: Tensor, n_independent: int, n: int) -> Tensor:
+    """The variance of a share of n, shrunk as if one more of the independent ones were undecided: never 0."""
+    shrunk = (n_independent * share + 0.5) / (n_independent + 1)
+    return shrunk * (1 - shrunk) / n
 
 
 def membership(table: Tensor, k: int) -> Tensor:

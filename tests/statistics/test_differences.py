@@ -145,7 +145,7 @@ def test_differences_that_move_together_need_no_wider_intervals() -> None:
 
 
 def test_errors_in_common_of_test_points_count_too() -> None:
-    """Chance in test points alone, and two estimators with the same errors: there is only one difference to get wrong."""
+    """Chance in test points alone, and two estimators with the same errors: there is only one difference."""
 
     def transposed(one: Estimation) -> Estimation:
         return replace(one, contributions=one.contributions.T.contiguous(), n_rows=12, n_columns=12)

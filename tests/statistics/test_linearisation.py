@@ -235,22 +235,22 @@ def test_the_overlap_of_all_points_is_not_defined() -> None:
 
 
 def test_signs_that_agree_have_the_linearisation_of_a_mean() -> None:
-    truth, scores = tables(8, 5)
-    clear = torch.zeros(8, 5, dtype=torch.bool)
-    clear[1:3, :2] = True
-    clear[6, :4] = True
+    truth, scores = tables(30, 5)
+    clear = torch.zeros(30, 5, dtype=torch.bool)
+    clear[1:13, :2] = True
+    clear[20, :4] = True
     scores[2, 1] = 0.0
     found = sign_agreement(scores, truth, clear)
     agreeing = (1 + np.sign(scores.numpy()) * np.sign(truth.numpy())) / 2
     value = agreeing[clear.numpy()].mean()
-    expected = np.where(clear.numpy(), (agreeing - value) / 8, 0)
+    expected = np.where(clear.numpy(), (agreeing - value) / 28, 0)
     assert found is not None
     assert found.value == pytest.approx(value, abs=1e-12)
     torch.testing.assert_close(found.contributions, torch.from_numpy(expected))
-    assert (found.n_rows, found.n_columns) == (3, 4)
+    assert (found.n_rows, found.n_columns) == (13, 4)
     single = sign_agreement(scores[:, :1], truth[:, :1], clear[:, :1])
     assert single is not None
-    assert (single.n_rows, single.n_columns) == (3, None)
-    two = sign_agreement(scores[:3, :2], truth[:3, :2], clear[:3, :2])
+    assert (single.n_rows, single.n_columns) == (13, None)
+    two = sign_agreement(scores[:13, :2], truth[:13, :2], clear[:13, :2])
     assert two is not None
-    assert (two.n_rows, two.n_columns) == (2, 2)
+    assert (two.n_rows, two.n_columns) == (12, 2)

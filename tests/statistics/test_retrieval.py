@@ -8,7 +8,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from influbench.statistics.correlation import mean_over_columns, whole_table
-from influbench.statistics.retrieval import auroc, overlap, sign_agreement
+from influbench.statistics.estimation import Estimation
+from influbench.statistics.retrieval import auroc, overlap, overlap_interval, sign_agreement
 from influbench.statistics.significance import clear_effects, share_significant
 from tests.statistics.test_correlation import tables
 
@@ -110,16 +111,56 @@ def test_their_linearisation_agrees_with_leaving_rows_out(of) -> None:  # type: 
 
 
 def test_signs_agree_among_clear_pairs_only() -> None:
-    truth = torch.tensor([[1.0, -1.0], [2.0, 3.0]])
-    scores = torch.tensor([[1.0, 1.0], [0.0, -9.0]])
-    clear = torch.tensor([[True, True], [True, False]])
+    truth = torch.tensor([[1.0, -1.0], [2.0, 3.0]]).repeat(4, 1)
+    scores = torch.tensor([[1.0, 1.0], [0.0, -9.0]]).repeat(4, 1)
+    clear = torch.tensor([[True, True], [True, False]]).repeat(4, 1)
     found = sign_agreement(scores, truth, clear)
     assert found is not None
     assert found.value == pytest.approx((1 + 0 + 0.5) / 3)
-    assert sign_agreement(scores, truth, torch.zeros(2, 2, dtype=torch.bool)) is None
     neither = sign_agreement(scores, 0 * truth, clear)
     assert neither is not None
     assert neither.value == 0.5
+
+
+def test_signs_of_fewer_than_ten_clear_pairs_have_no_value() -> None:
+    scores = torch.ones(40, 1, dtype=torch.float64)
+    assert sign_agreement(scores, scores, flagged(9, 40) > 0) is None
+    ten = sign_agreement(scores, scores, flagged(10, 40) > 0)
+    assert ten is not None
+    assert ten.standard_error() == pytest.approx((10.5 / 11 * 0.5 / 11 / 10) ** 0.5, rel=1e-12)
+    interval = ten.share_interval()
+    assert interval.low is not None
+    assert 0.6 < interval.low < interval.high == 1
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_overlap_of_all_or_none_has_an_interval(sign: int) -> None:
+    truth = torch.arange(200, dtype=torch.float64)[:, None]
+    found = mean_over_columns(overlap(10), sign * truth, truth, whole_table(200, 1)).estimation
+    assert found is not None
+    interval = overlap_interval(found, 10 / 200)
+    lowest, highest = -0.05 / 0.95, 1.0
+    assert interval.low is not None
+    assert interval.high is not None
+    if sign > 0:
+        assert 0.4 < interval.low < 0.9
+        assert interval.high == pytest.approx(highest)
+    else:
+        assert interval.low == pytest.approx(lowest)
+        assert 0.1 < interval.high < 0.5
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    """7 of 10 by the formula of 1927, with a t quantile and the variance n / (n - 1) of a sample."""
+    values = torch.tensor([1.0] * 7 + [0.0] * 3, dtype=torch.float64)
+    found = Estimation(0.7, ((values - 0.7) / 10)[:, None], 10, None)
+    n = 0.7 * 0.3 / found.standard_error() ** 2  # type: ignore[operator]
+    assert n == pytest.approx(9)
+    z = stats.t.ppf(0.975, found.degrees_of_freedom())
+    center = (0.7 + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * (0.7 * 0.3 / n + z**2 / (4 * n**2)) ** 0.5
+    interval = found.share_interval()
+    assert (interval.low, interval.high) == (pytest.approx(center - half), pytest.approx(center + half))
 
 
 def test_effects_are_clear_where_seeds_agree() -> None:
