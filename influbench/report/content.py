@@ -8,7 +8,8 @@ from influbench.api import Recipe
 from influbench.report.numbers import DASH, count, seconds
 from influbench.results import Cell, ColumnRecord, JudgeRecord, Result, Trust
 
-FEW = 10  # points; with fewer, intervals are not to be relied on
+FEW = 10  # train points or subsets; with fewer, intervals are not to be relied on
+FEW_TEST_POINTS = 20  # with fewer, hardly any difference is clear
 _NO_VALUE = -2.0  # sorts below every correlation and share
 
 Tone = Literal["plain", "warning", "failure"]
@@ -48,9 +49,9 @@ def in_order(result: Result) -> list[Cell]:
 
 
 def few(column: ColumnRecord) -> str:
-    """The points that the column rests on, if they are fewer than ten; empty otherwise."""
-    sizes = [(column.n_rows, column.rows), (column.n_columns, "test points")]
-    return " and ".join(f"{n} {noun}" for n, noun in sizes if n is not None and n < FEW)
+    """The points that the column rests on, if they are fewer than ten, or twenty test points; empty otherwise."""
+    sizes = [(column.n_rows, column.rows, FEW), (column.n_columns, "test points", FEW_TEST_POINTS)]
+    return " and ".join(f"{n} {noun}" for n, noun, enough in sizes if n is not None and n < enough)
 
 
 def seeds_needed(trust: Trust) -> str:
@@ -157,9 +158,23 @@ def _limits(result: Result) -> Iterator[Note]:
             )
     for column in result.columns:
         if points := few(column):
-            yield Note(f"! {column.name}: only {points}; do not rely on intervals from fewer than ten.", "warning")
+            yield Note(f"! {column.name}: only {points}; {_too_few(column)}.", "warning")
+    if (n := result.problem.n_duplicates) > 0:
+        points = count(result.problem.n_train, "train point")
+        yield Note(
+            f"{n:,} of {points} {'equals' if n == 1 else 'equal'} an earlier one in input and label. Intervals take train "
+            "points as independent, so they are too narrow where many are equal.",
+            "warning",
+        )
     if result.problem.n_classes is None:
         yield Note("Regression has neither classes to look within nor a memorization score.")
+
+
+def _too_few(column: ColumnRecord) -> str:
+    """The consequence of too few points."""
+    if column.n_rows < FEW:
+        return f"do not rely on intervals from fewer than ten {column.rows}"
+    return "with fewer than twenty test points, intervals are wide and hardly any difference is clear"
 
 
 def _legend(result: Result) -> Iterator[Note]:

@@ -19,7 +19,8 @@ class LabelNoise(Record):
 class ProblemRecord(Record):
     """The problem: what was trained, on what.
 
-    Problems with one `key` are the same, down to the bytes of data and initial parameters.
+    Problems with one `key` are the same, down to the bytes of data and initial parameters. `n_duplicates` counts train
+    points that equal an earlier one, in input and label.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ProblemRecord(Record):
     model: str
     n_train: int
     n_test: int
+    n_duplicates: int = 0
     n_classes: int | None
     n_parameters: int
     measure: str
