@@ -38,6 +38,14 @@ def simulated_outcome(name: str, n: int) -> Outcome:
         ", 6 data sets, sd 0.15",
         "resampled mean, noise of seeds, 4 seeds, 30 examples",
         "resampled mean, noise of both and cells, 8 seeds, 30 examples",
+        "pairs of 6 estimators, 5 test points, own effects",
+        "pairs of 6 estimators, 10 test points, lognormal",
+        "AUROC 0.961, 30 of 300",
+        "AUROC 0.993, 10 of 100, with ties",
+        "AUROC, 5% of positives like negatives, 20 of 50",
+        "AUROC 0.993 minus AUROC 0.9, 10 of 100",
+        "top 5%, correlated 0.99, 100 x 1",
+        "signs 0.99, 15 clear of 100, 10 test points",
     ],
 )
 def test_intervals_cover_what_they_claim_to(name: str) -> None:
@@ -76,6 +84,12 @@ def test_at_the_threshold_what_is_learned_at_once_is_hardly_ever_supported() -> 
             found, _ = curves(Generator().manual_seed(number), n_seeds=8, n=30, ratio=of)[0]
             supported += found.low is not None and found.low > Dynamics().together_above
         assert fewest <= supported <= most, of
+
+
+def test_an_area_with_fewer_than_ten_positives_is_undefined() -> None:
+    found = simulated_outcome("AUROC 0.961, about 10 of 100", 60)
+    assert 10 < found.undefined < 50  # a binomial number with the mean 10 is below 10 in 45%
+    assert found.coverage >= 0.9
 
 
 def test_an_interval_that_misses_is_counted() -> None:

@@ -16,13 +16,23 @@ from pathlib import Path
 
 import click
 
-from benchmarks.calibration import agreement, draws_of_estimators, groups, one_seed, over_problems, resampling, trust
+from benchmarks.calibration import (
+    agreement,
+    draws_of_estimators,
+    groups,
+    one_seed,
+    over_problems,
+    pairs,
+    resampling,
+    retrieval,
+    trust,
+)
 from benchmarks.calibration.simulation import Case, Outcome, outcomes, simulated
 from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 
 CHUNK = 50  # simulations that one process does at a time
-TOPICS = (agreement, draws_of_estimators, one_seed, over_problems, trust, resampling, groups)
+TOPICS = (agreement, pairs, retrieval, draws_of_estimators, one_seed, over_problems, trust, resampling, groups)
 
 
 def every_case() -> Iterator[Case]:

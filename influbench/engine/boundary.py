@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from hashlib import blake2b
 from numbers import Integral
 
 import torch
@@ -33,6 +34,13 @@ def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:
             "test on points that are not trained on"
         )
     return Data(train, test, n_classes)
+
+
+def n_duplicates(split: Split) -> int:
+    """The number of examples that equal an earlier one, in inputs and label."""
+    inputs, labels = split.inputs.cpu().flatten(1).numpy(), split.labels.cpu().numpy()
+    different = {blake2b(row.tobytes() + label.tobytes()).digest() for row, label in zip(inputs, labels, strict=True)}
+    return len(split) - len(different)
 
 
 def _checked_n_classes(n_classes: object, name: str) -> int | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from influbench.api import Column, Judge, JudgedProblem
+from influbench.statistics.retrieval import FEWEST_OF_CLASS
 from influbench.statistics.yardsticks import Yardstick, flags
 
 WRONG_LABELS = Column("wrong_labels", "wrong labels\n(AUROC)", "memorization")
@@ -18,9 +19,14 @@ class WrongLabels(Judge):
     """
 
     def unsupported(self, problem: JudgedProblem) -> str | None:
-        if problem.wrong.all() or not problem.wrong.any():
-            which = "every" if problem.wrong.all() else "no"
+        n_wrong, n = int(problem.wrong.sum()), len(problem.wrong)
+        if n_wrong in (0, n):
+            which = "every" if n_wrong else "no"
             return f"{which} train label is known to be wrong; ask with random_labels above 0 and below 1"
+        fewest, which = min((n_wrong, "wrong"), (n - n_wrong, "right"))
+        if fewest < FEWEST_OF_CLASS:
+            verb = "is" if fewest == 1 else "are"
+            return f"only {fewest} of {n:,} train labels {verb} {which}; an AUROC needs ten on either side"
         return None
 
     def columns(self, problem: JudgedProblem) -> Sequence[Column]:

@@ -9,7 +9,8 @@ from influbench.report.fit import fit_in_words, fit_warnings
 from influbench.report.numbers import DASH, count, seconds
 from influbench.results import FEWEST_DRAWS, Agreement, Cell, ColumnRecord, JudgeRecord, OneSeed, Result, Trust
 
-FEW = 10  # points; with fewer, intervals are not to be relied on
+FEW = 10  # train points or subsets; with fewer, intervals are not to be relied on
+FEW_TEST_POINTS = 20  # with fewer, hardly any difference is clear
 _NO_VALUE = -2.0  # sorts below every correlation and share
 
 Tone = Literal["plain", "warning", "failure"]
@@ -51,9 +52,9 @@ def in_order(result: Result) -> list[Cell]:
 
 
 def few(column: ColumnRecord) -> str:
-    """The points that the column rests on, if they are fewer than ten; empty otherwise."""
-    sizes = [(column.n_rows, column.rows), (column.n_columns, "test points")]
-    return " and ".join(f"{n} {noun}" for n, noun in sizes if n is not None and n < FEW)
+    """The points that the column rests on, if they are fewer than ten, or twenty test points; empty otherwise."""
+    sizes = [(column.n_rows, column.rows, FEW), (column.n_columns, "test points", FEW_TEST_POINTS)]
+    return " and ".join(f"{n} {noun}" for n, noun, enough in sizes if n is not None and n < enough)
 
 
 def one_seed_name(result: Result, one: OneSeed) -> str:
@@ -197,7 +198,14 @@ def _limits(result: Result) -> Iterator[Note]:
             yield Note(f"Nothing can be said about {column.name}: {column.silence}.", "warning")
     for column in result.columns:
         if points := few(column):
-            yield Note(f"! {column.name}: only {points}; do not rely on intervals from fewer than ten.", "warning")
+            yield Note(f"! {column.name}: only {points}; {_too_few(column)}.", "warning")
+    if (n := result.problem.n_duplicates) > 0:
+        points = count(result.problem.n_train, "train point")
+        yield Note(
+            f"{n:,} of {points} {'equals' if n == 1 else 'equal'} an earlier one in input and label. Intervals take train "
+            "points as independent, so they are too narrow where many are equal.",
+            "warning",
+        )
     if result.problem.n_classes is None:
         yield Note("Regression has neither classes to look within nor a memorization score.")
 
@@ -206,6 +214,13 @@ def _few_draws(result: Result) -> Iterator[Note]:
     names = [cell.name for cell in result.cells if cell.status == "ok" and cell.has_few_draws]
     if names:
         yield Note(few_draws(names), "warning")
+
+
+def _too_few(column: ColumnRecord) -> str:
+    """The consequence of too few points."""
+    if column.n_rows < FEW:
+        return f"do not rely on intervals from fewer than ten {column.rows}"
+    return "with fewer than twenty test points, intervals are wide and hardly any difference is clear"
 
 
 def _legend(result: Result) -> Iterator[Note]:

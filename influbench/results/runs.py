@@ -24,8 +24,9 @@ class LabelNoise(Record):
 class ProblemRecord(Record):
     """The problem: what was trained, on what.
 
-    Problems with one `key` are the same, down to the bytes of data and initial parameters. `fit` is the accuracy of the
-    truth's ordinary trainings; null in results of an influbench that did not measure it.
+    Problems with one `key` are the same, down to the bytes of data and initial parameters. `n_duplicates` counts train
+    points that equal an earlier one, in input and label. `fit` is the accuracy of the truth's ordinary trainings; null
+    in results of an influbench that did not measure it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ProblemRecord(Record):
     model: str
     n_train: int
     n_test: int
+    n_duplicates: int = 0
     n_classes: int | None
     n_parameters: int
     measure: str

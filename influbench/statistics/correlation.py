@@ -19,6 +19,7 @@ class Columns:
 
     values: Tensor  # (n_columns,) nan where undefined, as a correlation is if either column is constant
     influence: Tensor  # (n_rows, n_columns) influence function of the statistic at each row; 0 where undefined
+    unseen: Tensor | None = None  # (n_columns,) variance that it does not show, at an end of the scale; 0 if undefined
 
 
 ColumnStatistic = Callable[[Tensor, Tensor], Columns]
@@ -71,7 +72,7 @@ def mean_over_columns(
     `weights` (n_train, n_test) makes it a weighted mean. Their sums over the rows of each block weigh the columns;
     being sums over rows that are a sample, they are uncertain, too. They must not be negative in sum.
     """
-    values, variances, influence = _by_column(of, x, y, blocks)
+    values, variances, influence, unseen = _by_column(of, x, y, blocks)
     silent = values.isnan() & _varying(y, blocks) & ~_varying(x, blocks)
     values = values.masked_fill(silent, 0.0)
     cells = _weight_cells(values, blocks, weights, n_rows=len(x))
@@ -86,14 +87,18 @@ def mean_over_columns(
         contributions,
         n_rows=int((cells != 0).any(1).sum()),
         n_columns=int((cells != 0).any(0).sum()) if x.shape[1] > 1 else None,
+        unseen=float((cells.sum(0).square() * unseen).sum().sqrt()) / total,
     )
     return ColumnMean(estimation, values, variances, int(silent.sum()))
 
 
-def _by_column(of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequence[Block]) -> tuple[Tensor, Tensor, Tensor]:
-    """Values and their variances over rows, (n_columns,) each, and the influence of each cell on its column."""
+def _by_column(
+    of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequence[Block]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Values and their variances over rows, (n_columns,) each, each cell's influence on its column, and `unseen`."""
     values = torch.full((x.shape[1],), torch.nan, dtype=torch.float64)
     variances, influence = values.clone(), torch.zeros(x.shape, dtype=torch.float64)
+    unseen = torch.zeros(x.shape[1], dtype=torch.float64)
     for block in blocks:
         if len(block.rows) < FEWEST:
             continue
@@ -101,7 +106,9 @@ def _by_column(of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequence[Block
         values[block.columns] = columns.values
         variances[block.columns] = columns.influence.square().sum(0) / len(block.rows) ** 2
         influence[block.rows[:, None], block.columns] = columns.influence / len(block.rows)
-    return values, variances, influence
+        if columns.unseen is not None:
+            unseen[block.columns] = columns.unseen
+    return values, variances, influence, unseen
 
 
 def _varying(table: Tensor, blocks: Sequence[Block]) -> Tensor:

@@ -1,16 +1,19 @@
 """All pairwise differences of estimators, judged on the same points, with simultaneous intervals.
 
-The intervals of all pairs hold at once with a probability of 95%. Their half-width in standard errors is the 95%
-quantile of the largest |difference| / standard error over all pairs if no estimators differ (Hothorn, Bretz, Westfall
-2008). That quantile comes from normal draws with the correlation of the differences. Since standard errors are
-estimates as well, the quantile is replaced by the quantile of Student's t with the same tail probability and with the
-fewest degrees of freedom of any pair. With few degrees of freedom, this is above the quantile of the multivariate t, so
-the intervals are conservative.
+The intervals of all pairs hold at once with a probability of 95%. The half-width of each is the quantile of Student's t
+with the degrees of freedom of its own standard error, at a tail probability that is common to all pairs. This is the 5%
+quantile of the smallest p value of any pair if no estimators differ (the balanced version of Hothorn, Bretz, Westfall
+2008). It comes from draws of all differences together with their standard errors, both with the correlation of the
+differences: standard errors are roots of sums of squares of as many further draws as there are degrees of freedom (the
+diagonal of a Wishart matrix). A standard error that is common to all pairs, as in the multivariate t, would be too
+optimistic, because every pair has its own. Where degrees of freedom differ, the draws have the fewest of any pair: the
+fewer, the lower the common tail probability.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from math import sqrt
 
 import torch
 from scipy import stats
@@ -21,6 +24,7 @@ from influbench.seeds import derive
 from influbench.statistics.estimation import Estimation
 
 _N_DRAWS = 20_000
+_MOST_FREEDOM = 50  # of the standard errors that are drawn; with more, the tail probability is the same up to the draws
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ def differences(estimations: Mapping[str, Estimation]) -> list[Difference]:
     ordered = sorted(estimations, key=lambda name: -estimations[name].value)
     pairs = [_pair(first, second, estimations) for first, second in combinations(ordered, 2)]
     known = [pair for pair in pairs if pair.error]
-    critical = _largest_t(known) if known else 0.0
-    return [Difference(pair.first, pair.second, _with_interval(pair.value, pair.error, critical)) for pair in pairs]
+    tail = _common_tail(known) if known else 0.05
+    return [Difference(pair.first, pair.second, _with_interval(pair, tail)) for pair in pairs]
 
 
 def _pair(first: str, second: str, estimations: Mapping[str, Estimation]) -> _Pair:
@@ -90,8 +94,25 @@ def letters(names: list[str], found: list[Difference]) -> dict[str, str]:
     return {name: "".join(_letter(number) for number, group in enumerate(groups) if name in group) for name in names}
 
 
-def _largest_t(pairs: list[_Pair]) -> float:
-    """Half-width of a simultaneous 95% interval in standard errors: a normal quantile, converted to Student's t."""
+def _common_tail(pairs: list[_Pair]) -> float:
+    """The two-sided tail probability of each pair at which some pair is wrong in 5% of draws."""
+    root = _root_of_correlation(pairs)
+    freedom = max(1, min(_MOST_FREEDOM, round(min(pair.degrees_of_freedom for pair in pairs))))
+    generator = torch.Generator().manual_seed(derive(0, "differences"))
+
+    def drawn() -> Tensor:
+        return torch.randn(_N_DRAWS, root.shape[1], generator=generator, dtype=torch.float64) @ root.T
+
+    squared_differences = drawn().square()
+    variances = torch.zeros_like(squared_differences)
+    for _ in range(freedom):
+        variances += drawn().square() / freedom
+    largest = (squared_differences / variances).max(dim=1).values.quantile(0.95)
+    return float(2 * stats.t.sf(sqrt(largest), freedom))
+
+
+def _root_of_correlation(pairs: list[_Pair]) -> Tensor:
+    """A matrix (n_pairs, rank) whose product with its transpose is the correlation of the differences."""
     rows = torch.stack([pair.rows for pair in pairs])
     columns = [pair.columns for pair in pairs if pair.columns is not None]
     covariance = rows @ rows.T
@@ -100,18 +121,15 @@ def _largest_t(pairs: list[_Pair]) -> float:
     scale = covariance.diagonal().clamp_min(1e-300).sqrt()
     correlation = (covariance / scale[:, None] / scale).fill_diagonal_(1.0)
     eigenvalues, vectors = torch.linalg.eigh(correlation)
-    root = vectors * eigenvalues.clamp_min(0).sqrt()
-    generator = torch.Generator().manual_seed(derive(0, "differences"))
-    normal = torch.randn(_N_DRAWS, len(pairs), generator=generator, dtype=torch.float64) @ root.T
-    largest = normal.abs().max(dim=1).values.quantile(0.95)
-    tail = 1 - stats.norm.cdf(float(largest))
-    return float(stats.t.ppf(1 - tail, min(pair.degrees_of_freedom for pair in pairs)))
+    present = eigenvalues > 1e-9 * len(pairs)
+    return vectors[:, present] * eigenvalues[present].sqrt()
 
 
-def _with_interval(value: float, error: float | None, critical: float) -> Statistic:
-    if error is None:
-        return Statistic(value=value, low=None, high=None)
-    return Statistic(value=value, low=value - critical * error, high=value + critical * error)
+def _with_interval(pair: _Pair, tail: float) -> Statistic:
+    if pair.error is None:
+        return Statistic(value=pair.value, low=None, high=None)
+    half = float(stats.t.isf(tail / 2, pair.degrees_of_freedom)) * pair.error
+    return Statistic(value=pair.value, low=pair.value - half, high=pair.value + half)
 
 
 def _is_within(group: set[str], place: int, groups: list[set[str]]) -> bool:

@@ -8,6 +8,7 @@ within each problem, so it is not added a second time.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import hypot
 
 import torch
 from torch import Tensor
@@ -39,6 +40,7 @@ def mean_over_problems(groups: Sequence[Sequence[Estimation]]) -> Estimation:
         n_columns=sum(n_columns) if n_columns else None,
         by_repeat=tuple(repeats for table in tables for repeats in table.by_repeat),
         few_draws=any(table.few_draws for table in tables),
+        unseen=hypot(*(table.unseen for table in tables)),
     )
 
 

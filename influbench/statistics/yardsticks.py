@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import torch
@@ -32,7 +32,7 @@ from influbench.statistics.correlation import (
 from influbench.statistics.estimation import Estimation, repeated
 from influbench.statistics.one_seed import captured_by_one_seed, correlation_of_one_seed
 from influbench.statistics.reliability import Reliability, deleted_seed_contributions, reliability
-from influbench.statistics.retrieval import auroc, overlap, sign_agreement
+from influbench.statistics.retrieval import auroc, overlap, overlap_interval, sign_agreement
 from influbench.statistics.signal import FEWEST_SEEDS, effective_number, is_told_from_noise, signal
 from influbench.statistics.significance import clear_effects, share_significant
 
@@ -57,7 +57,7 @@ class Measurement:
         if estimation is None:
             return UNKNOWN
         if self.is_share:
-            return _share(estimation)
+            return estimation.share_interval()
         return estimation.correlation_interval() if self.is_correlation else estimation.interval()
 
 
@@ -265,15 +265,17 @@ class Yardstick:
             kendall=self._by(kendall, repeats),
             pearson=self._by(pearson, repeats),
             top_k=k,
-            top_k_overlap=self._by(overlap(k), repeats),
+            top_k_overlap=self._by(overlap(k), repeats, interval=partial(overlap_interval, share=k / n_train)),
             n_clear=None if clear is None else int(clear.sum()),
             sign_agreement=UNKNOWN
             if clear is None
-            else _over_repeats(repeats, lambda scores: sign_agreement(scores, self.mean, clear), share=True),
+            else _over_repeats(
+                repeats, lambda scores: sign_agreement(scores, self.mean, clear), Estimation.share_interval
+            ),
             n_proponents=None if proponents is None else int(proponents.sum()),
             proponents_auroc=UNKNOWN
             if proponents is None
-            else self._by(auroc, repeats, truth=proponents.double(), share=True),
+            else self._by(auroc, repeats, truth=proponents.double(), interval=Estimation.share_interval),
         )
 
     def _over_test_points(self, repeats: Sequence[Tensor]) -> dict[str, object]:
@@ -300,11 +302,16 @@ class Yardstick:
         return {"n_most": n_most, "among_most": among._by(spearman, [scores[most] for scores in repeats])}
 
     def _by(
-        self, of: ColumnStatistic, repeats: Sequence[Tensor], *, truth: Tensor | None = None, share: bool = False
+        self,
+        of: ColumnStatistic,
+        repeats: Sequence[Tensor],
+        *,
+        truth: Tensor | None = None,
+        interval: Callable[[Estimation], Statistic] = Estimation.correlation_interval,
     ) -> Statistic:
         against = self.mean if truth is None else truth
         return _over_repeats(
-            repeats, lambda scores: mean_over_columns(of, scores, against, self.blocks).estimation, share=share
+            repeats, lambda scores: mean_over_columns(of, scores, against, self.blocks).estimation, interval
         )
 
     def _by_seed(self, repeats: Sequence[Tensor]) -> Tensor:
@@ -356,24 +363,15 @@ def statistic(estimation: Estimation | None) -> Statistic:
 
 
 def _over_repeats(
-    repeats: Sequence[Tensor], of: Callable[[Tensor], Estimation | None], *, share: bool = False
+    repeats: Sequence[Tensor],
+    of: Callable[[Tensor], Estimation | None],
+    interval: Callable[[Estimation], Statistic] = Estimation.correlation_interval,
 ) -> Statistic:
-    """The mean over repeats with its interval; the interval of a `share` is cut off at 0 and 1."""
+    """The mean over repeats with its interval; unknown unless it is defined for all."""
     found = [of(scores) for scores in repeats]
     defined = [one for one in found if one is not None]
-    if len(defined) < len(found):
-        return UNKNOWN
-    mean = repeated(defined)
-    return _share(mean) if share else mean.correlation_interval()
+    return UNKNOWN if len(defined) < len(found) else interval(repeated(defined))
 
 
 def _is_constant(scores: Tensor) -> bool:
     return bool((scores == scores[:1]).all())
-
-
-def _share(estimation: Estimation) -> Statistic:
-    """The value with its interval, cut off at 0 and 1."""
-    interval = estimation.interval()
-    if interval.low is None or interval.high is None:
-        return interval
-    return Statistic(value=interval.value, low=max(0.0, interval.low), high=min(1.0, interval.high))

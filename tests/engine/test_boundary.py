@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from influbench.api import Data, Estimate, Split
-from influbench.engine.boundary import Pristine, checked_data, checked_estimate
+from influbench.engine.boundary import Pristine, checked_data, checked_estimate, n_duplicates
 from influbench.errors import DataError, EstimateError
 from influbench.problem import TrainingProblem
 from tests.problems import blobs, problem
@@ -139,3 +139,10 @@ def test_what_a_data_set_keeps_of_its_data_is_its_own() -> None:
     assert not data.train.inputs.requires_grad
     for name, tensor in vars(data.train).items():
         assert tensor.data_ptr() != getattr(kept.train, name).data_ptr()
+
+
+def test_examples_that_equal_an_earlier_one_in_inputs_and_label_are_counted() -> None:
+    inputs = torch.tensor([[[1.0], [2.0]], [[1.0], [2.0]], [[1.0], [2.0]], [[2.0], [1.0]], [[1.0], [2.0]]])
+    labels = torch.tensor([0, 0, 1, 0, 0])
+    assert n_duplicates(Split(inputs, labels, torch.arange(5))) == 2
+    assert n_duplicates(Split(inputs, torch.arange(5), torch.arange(5))) == 0

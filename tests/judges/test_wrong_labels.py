@@ -9,7 +9,7 @@ from influbench.judges.wrong_labels import WRONG_LABELS, WrongLabels
 from influbench.statistics.yardsticks import Yardstick
 from tests.problems import judged, trainer
 
-WRONG = torch.tensor([3, 4, 11, 19])
+WRONG = torch.tensor([0, 3, 4, 7, 8, 11, 12, 15, 16, 19])
 FLAGS = torch.zeros(20, dtype=torch.bool).index_fill(0, WRONG, value=True)
 
 
@@ -61,10 +61,24 @@ def test_without_both_kinds_of_labels_there_is_nothing_to_find(wrong: torch.Tens
     assert WrongLabels().unsupported(judged(trainer(), wrong=FLAGS)) is None
 
 
+@pytest.mark.parametrize(
+    ("n_wrong", "n", "reason"),
+    [
+        (1, 30, "only 1 of 30 train labels is wrong; an AUROC needs ten on either side"),
+        (9, 30, "only 9 of 30 train labels are wrong; an AUROC needs ten on either side"),
+        (10, 30, None),
+        (20, 30, None),
+        (26, 30, "only 4 of 30 train labels are right; an AUROC needs ten on either side"),
+    ],
+)
+def test_an_area_needs_ten_labels_of_each_kind(n_wrong: int, n: int, reason: str | None) -> None:
+    assert WrongLabels().unsupported(judged(trainer(), wrong=torch.arange(n) < n_wrong)) == reason
+
+
 def test_an_estimate_without_memorization_has_nothing_to_find_them_by() -> None:
     assert WrongLabels().scores(Estimate(torch.zeros(20, 8)), WRONG_LABELS) is None
 
 
 def test_the_estimand_counts_them() -> None:
     told = WrongLabels().estimand(judged(trainer(), wrong=FLAGS), [])
-    assert told == "4 of 20 train labels, which were drawn at random"
+    assert told == "10 of 20 train labels, which were drawn at random"

@@ -238,8 +238,30 @@ def test_few_points_are_marked_in_the_table_and_named_below() -> None:
     assert text.count("all points !") == text.count("within class !") == 2
     assert "memorization !" not in text
     words = " ".join(text.split())
-    assert "! influence all points: only 9 test points; do not rely on intervals from fewer than ten." in words
-    assert "! influence within class: only 4 train points in a class and 9 test points;" in words
+    assert "! influence all points: only 9 test points; with fewer than twenty test points, intervals are wide" in words
+    assert (
+        "! influence within class: only 4 train points in a class and 9 test points; do not rely on intervals from fewer "
+        "than ten train points in a class." in words
+    )
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns", "few"), [(10, 20, False), (9, 20, True), (10, 19, True)])
+def test_ten_train_points_and_twenty_test_points_are_not_few(n_rows: int, n_columns: int, few: bool) -> None:
+    update = {"n_rows": n_rows, "n_columns": n_columns}
+    columns = (RESULT.columns[0].model_copy(update=update), *RESULT.columns[1:])
+    assert ("!" in printed(RESULT.model_copy(update={"columns": columns}), 80)) is few
+
+
+def test_duplicated_train_points_are_counted_in_a_note() -> None:
+    def words(n: int) -> str:
+        problem = RESULT.problem.model_copy(update={"n_duplicates": n})
+        return " ".join(printed(RESULT.model_copy(update={"problem": problem}), 80).split())
+
+    assert "equal an earlier one" not in words(0)
+    assert "1 of 300 train points equals an earlier one in input and label." in words(1)
+    assert "1,200 of 300 train points equal an earlier one in input and label. Intervals take train points" in words(
+        1200
+    )
 
 
 @pytest.mark.parametrize("width", [80, 160])

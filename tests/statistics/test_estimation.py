@@ -36,23 +36,59 @@ def test_the_interval_of_a_mean_is_students() -> None:
     assert (interval.low, interval.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
 
 
-def test_the_degrees_of_freedom_of_a_table_are_those_of_its_shorter_side() -> None:
-    """Of 50 train points and 5 test points: 4, which makes the interval wider than 49 would."""
-    for n_rows, n_columns in ((50, 5), (5, 50)):
-        found = Estimation(0.1, noise(n_rows, n_columns) / 1000, n_rows, n_columns)
-        error = found.standard_error()
+def even(n: int) -> Tensor:
+    """Values +1 and -1 of equal size, of n - 1 degrees of freedom; n is even."""
+    return torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(n // 2)
+
+
+def test_the_degrees_of_freedom_of_a_table_are_those_of_the_side_that_varies() -> None:
+    for n_rows, n_columns in ((50, 6), (6, 50)):
+        rows, columns = even(n_rows)[:, None] / n_columns, even(n_columns) / n_rows
+        of_rows = Estimation(0.1, (rows + 0 * columns) / 1000, n_rows, n_columns)
+        of_columns = Estimation(0.1, (0 * rows + columns) / 1000, n_rows, n_columns)
+        assert of_rows.degrees_of_freedom() == pytest.approx(n_rows - 1)
+        assert of_columns.degrees_of_freedom() == pytest.approx(n_columns - 1)
+        interval, error = of_columns.interval(), of_columns.standard_error()
         assert error is not None
-        assert found.degrees_of_freedom() == pytest.approx(4)
-        interval = found.interval()
-        assert interval.high == pytest.approx(0.1 + stats.t.ppf(0.975, 4) * error, rel=1e-12)
-        assert interval.low == pytest.approx(0.1 - stats.t.ppf(0.975, 4) * error, rel=1e-12)
+        assert interval.high == pytest.approx(0.1 + stats.t.ppf(0.975, n_columns - 1) * error, rel=1e-12)
+        assert interval.low == pytest.approx(0.1 - stats.t.ppf(0.975, n_columns - 1) * error, rel=1e-12)
+
+
+def test_the_degrees_of_freedom_of_rows_and_columns_are_satterthwaites() -> None:
+    n, m = 12, 6
+    table = (even(n)[:, None] / m + even(m) / n) / 1000
+    rows, columns, cells = (
+        np.square(sums).sum() * size / (size - 1)
+        for sums, size in ((table.sum(1).numpy(), n), (table.sum(0).numpy(), m), (table.numpy().ravel(), n * m))
+    )
+    total = rows + columns - cells
+    assert total > max(rows, columns)
+    expected = total**2 / (rows**2 / (n - 1) + columns**2 / (m - 1))
+    assert Estimation(0.1, table, n, m).degrees_of_freedom() == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_point_that_carries_most_leaves_few_degrees_of_freedom() -> None:
+    """One value against 39 equal ones: its square is nearly all, so that the effective number of points is one."""
+    sums = torch.full((40, 1), -1 / 39, dtype=torch.float64).index_fill(0, torch.tensor(0), 1.0)
+    concentration = (1 + 39 / 39**4) / (1 + 39 / 39**2) ** 2
+    found = Estimation(0.1, sums, 40, None)
+    assert found.degrees_of_freedom() == pytest.approx(39 * 3 * 39 / (40 * 41) / concentration, rel=1e-9)
+    assert Estimation(0.1, 7 * sums, 40, None).degrees_of_freedom() == pytest.approx(found.degrees_of_freedom())
+
+
+@pytest.mark.parametrize("n", [3, 5, 20])
+def test_normal_values_are_expected_to_have_all_their_degrees_of_freedom(n: int) -> None:
+    values = np.random.default_rng(n).normal(size=(100_000, n))
+    squares = np.square(values - values.mean(1, keepdims=True))
+    concentration = np.mean(np.square(squares).sum(1) / np.square(squares.sum(1)))
+    assert 3 * (n - 1) / (n * (n + 1)) == pytest.approx(concentration, rel=0.01)
 
 
 def test_what_is_combined_has_the_fewest_rows_and_columns_of_its_parts() -> None:
     few, many = Estimation(0.5, noise(30, 20), 7, 20), Estimation(0.5, noise(30, 20, seed=1), 30, 6)
     for found in (few.minus(many), many.minus(few), few.over(many), mean_estimation([few, many])):
         assert (found.n_rows, found.n_columns) == (7, 6)
-        assert found.degrees_of_freedom() == pytest.approx(5)
+        assert found.degrees_of_freedom() < 5
     one = Estimation(0.5, noise(30, 1), 30, None)
     assert one.minus(one).n_columns is None
     assert one.minus(few).n_columns == 20

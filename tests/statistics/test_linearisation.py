@@ -87,12 +87,15 @@ def test_the_influence_of_a_row_is_the_derivative(of: ColumnStatistic, weighted,
 
 @pytest.mark.parametrize("digits", [None, 0])
 def test_the_influence_on_the_area_is_the_derivative(digits: int | None) -> None:
-    x, y = tables(17, 3, digits=digits)
+    """Each class is a sample of its own, so it has its own correction of squares by n / (n - 1)."""
+    x, y = tables(40, 3, digits=digits)
     positive = (y > 0.3).double()
     found = auroc(x, positive)
     for j in range(3):
         columns = x[:, j].numpy(), positive[:, j].numpy()
-        assert found.influence[:, j].tolist() == pytest.approx(derivative(weighted_auroc, *columns), abs=1e-6)
+        n_class = np.where(columns[1], columns[1].sum(), 40 - columns[1].sum())
+        expected = derivative(weighted_auroc, *columns) * np.sqrt(n_class / (n_class - 1) * 39 / 40)
+        assert found.influence[:, j].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
 
 
 def overlap_of_three(x: Tensor, y: Tensor) -> Columns:
@@ -112,7 +115,7 @@ def test_where_a_column_is_constant_nothing_has_influence(of: ColumnStatistic) -
 
 
 def test_where_all_or_none_are_positive_nothing_has_influence() -> None:
-    x, y = tables(10, 3)
+    x, y = tables(40, 3)
     positive = (y > 0).double()
     positive[:, 0], positive[:, 1] = 1.0, 0.0
     found = auroc(x, positive)
@@ -232,22 +235,22 @@ def test_the_overlap_of_all_points_is_not_defined() -> None:
 
 
 def test_signs_that_agree_have_the_linearisation_of_a_mean() -> None:
-    truth, scores = tables(8, 5)
-    clear = torch.zeros(8, 5, dtype=torch.bool)
-    clear[1:3, :2] = True
-    clear[6, :4] = True
+    truth, scores = tables(30, 5)
+    clear = torch.zeros(30, 5, dtype=torch.bool)
+    clear[1:13, :2] = True
+    clear[20, :4] = True
     scores[2, 1] = 0.0
     found = sign_agreement(scores, truth, clear)
     agreeing = (1 + np.sign(scores.numpy()) * np.sign(truth.numpy())) / 2
     value = agreeing[clear.numpy()].mean()
-    expected = np.where(clear.numpy(), (agreeing - value) / 8, 0)
+    expected = np.where(clear.numpy(), (agreeing - value) / 28, 0)
     assert found is not None
     assert found.value == pytest.approx(value, abs=1e-12)
     torch.testing.assert_close(found.contributions, torch.from_numpy(expected))
-    assert (found.n_rows, found.n_columns) == (3, 4)
+    assert (found.n_rows, found.n_columns) == (13, 4)
     single = sign_agreement(scores[:, :1], truth[:, :1], clear[:, :1])
     assert single is not None
-    assert (single.n_rows, single.n_columns) == (3, None)
-    two = sign_agreement(scores[:3, :2], truth[:3, :2], clear[:3, :2])
+    assert (single.n_rows, single.n_columns) == (13, None)
+    two = sign_agreement(scores[:13, :2], truth[:13, :2], clear[:13, :2])
     assert two is not None
-    assert (two.n_rows, two.n_columns) == (2, 2)
+    assert (two.n_rows, two.n_columns) == (12, 2)

@@ -1,12 +1,15 @@
 """Top k, AUROC and signs, against brute force."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from influbench.statistics.correlation import mean_over_columns, whole_table
-from influbench.statistics.retrieval import auroc, overlap, sign_agreement
+from influbench.statistics.estimation import Estimation
+from influbench.statistics.retrieval import auroc, overlap, overlap_interval, sign_agreement
 from influbench.statistics.significance import clear_effects, share_significant
 from tests.statistics.test_correlation import tables
 
@@ -37,9 +40,57 @@ def test_auroc_equals_scikit_learns(digits: int | None) -> None:
         assert values[j].item() == pytest.approx(roc_auc_score(positive[:, j], x[:, j]), abs=1e-12)
     assert auroc(x, torch.zeros(40, 5)).values.isnan().all()
     assert auroc(x, torch.ones(40, 5)).values.isnan().all()
-    for single in (torch.arange(40)[:, None] == 7, torch.arange(40)[:, None] != 7):
-        value = auroc(x[:, :1], single.double()).values.item()
-        assert value == pytest.approx(roc_auc_score(single[:, 0], x[:, 0]), abs=1e-12)
+
+
+def flagged(n_positive: int, n: int) -> torch.Tensor:
+    return (torch.arange(n)[:, None] < n_positive).double()
+
+
+def test_auroc_needs_ten_of_each_class() -> None:
+    x, _ = tables(40, 1)
+    for n_positive, defined in ((9, False), (10, True), (30, True), (31, False)):
+        found = auroc(x, flagged(n_positive, 40))
+        assert bool(found.values.isnan()) is not defined
+        assert bool(found.influence.any()) is defined
+    perfect = auroc(flagged(9, 40), flagged(9, 40)).unseen
+    assert perfect is not None
+    assert not perfect.any()
+
+
+def test_the_variance_of_auroc_is_of_each_class_alone() -> None:
+    """The variance by DeLong, DeLong, Clarke-Pearson (1988), written out, and of a difference with its covariance."""
+    n_positive, n = 12, 40
+    y, x = flagged(n_positive, n), torch.randn(n, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    placements = []
+    for scores in x.T:
+        above = (scores[:n_positive, None] > scores[n_positive:]).double()
+        placements.append((above.mean(1), above.mean(0)))
+    (p, q), (r, s) = placements
+    of_first = p.var() / n_positive + q.var() / (n - n_positive)
+    of_difference = (p - r).var() / n_positive + (q - s).var() / (n - n_positive)
+    first, second = (mean_over_columns(auroc, x[:, [k]], y, whole_table(n, 1)).estimation for k in (0, 1))
+    assert first is not None
+    assert second is not None
+    shown = replace(first, unseen=0.0)
+    assert shown.standard_error() == pytest.approx(float(of_first) ** 0.5, rel=1e-12)
+    difference = shown.minus(replace(second, unseen=0.0))
+    assert difference.standard_error() == pytest.approx(float(of_difference) ** 0.5, rel=1e-12)
+
+
+def test_a_perfect_auroc_has_the_variance_of_hanley_and_mcneil_nearly_at_1() -> None:
+    """10 of 50 without an error: the area as if one comparison of 21 were undecided, in the formula of 1982."""
+    area = 20.5 / 21
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = (area * (1 - area) + 9 * (q1 - area**2) + 39 * (q2 - area**2)) / 400
+    found = mean_over_columns(auroc, flagged(10, 50), flagged(10, 50), whole_table(50, 1)).estimation
+    assert found is not None
+    assert found.value == 1
+    assert found.standard_error() == pytest.approx(variance**0.5, rel=1e-12)
+    interval = found.share_interval()
+    assert interval.high == 1
+    assert interval.low is not None
+    assert 0.5 < interval.low < 0.95
+    assert found.minus(found).standard_error() == pytest.approx((2 * variance) ** 0.5, rel=1e-12)
 
 
 @pytest.mark.parametrize("of", [overlap(20), auroc])
@@ -60,16 +111,56 @@ def test_their_linearisation_agrees_with_leaving_rows_out(of) -> None:  # type: 
 
 
 def test_signs_agree_among_clear_pairs_only() -> None:
-    truth = torch.tensor([[1.0, -1.0], [2.0, 3.0]])
-    scores = torch.tensor([[1.0, 1.0], [0.0, -9.0]])
-    clear = torch.tensor([[True, True], [True, False]])
+    truth = torch.tensor([[1.0, -1.0], [2.0, 3.0]]).repeat(4, 1)
+    scores = torch.tensor([[1.0, 1.0], [0.0, -9.0]]).repeat(4, 1)
+    clear = torch.tensor([[True, True], [True, False]]).repeat(4, 1)
     found = sign_agreement(scores, truth, clear)
     assert found is not None
     assert found.value == pytest.approx((1 + 0 + 0.5) / 3)
-    assert sign_agreement(scores, truth, torch.zeros(2, 2, dtype=torch.bool)) is None
     neither = sign_agreement(scores, 0 * truth, clear)
     assert neither is not None
     assert neither.value == 0.5
+
+
+def test_signs_of_fewer_than_ten_clear_pairs_have_no_value() -> None:
+    scores = torch.ones(40, 1, dtype=torch.float64)
+    assert sign_agreement(scores, scores, flagged(9, 40) > 0) is None
+    ten = sign_agreement(scores, scores, flagged(10, 40) > 0)
+    assert ten is not None
+    assert ten.standard_error() == pytest.approx((10.5 / 11 * 0.5 / 11 / 10) ** 0.5, rel=1e-12)
+    interval = ten.share_interval()
+    assert interval.low is not None
+    assert 0.6 < interval.low < interval.high == 1
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_overlap_of_all_or_none_has_an_interval(sign: int) -> None:
+    truth = torch.arange(200, dtype=torch.float64)[:, None]
+    found = mean_over_columns(overlap(10), sign * truth, truth, whole_table(200, 1)).estimation
+    assert found is not None
+    interval = overlap_interval(found, 10 / 200)
+    lowest, highest = -0.05 / 0.95, 1.0
+    assert interval.low is not None
+    assert interval.high is not None
+    if sign > 0:
+        assert 0.4 < interval.low < 0.9
+        assert interval.high == pytest.approx(highest)
+    else:
+        assert interval.low == pytest.approx(lowest)
+        assert 0.1 < interval.high < 0.5
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    """7 of 10 by the formula of 1927, with a t quantile and the variance n / (n - 1) of a sample."""
+    values = torch.tensor([1.0] * 7 + [0.0] * 3, dtype=torch.float64)
+    found = Estimation(0.7, ((values - 0.7) / 10)[:, None], 10, None)
+    n = 0.7 * 0.3 / found.standard_error() ** 2  # type: ignore[operator]
+    assert n == pytest.approx(9)
+    z = stats.t.ppf(0.975, found.degrees_of_freedom())
+    center = (0.7 + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * (0.7 * 0.3 / n + z**2 / (4 * n**2)) ** 0.5
+    interval = found.share_interval()
+    assert (interval.low, interval.high) == (pytest.approx(center - half), pytest.approx(center + half))
 
 
 def test_effects_are_clear_where_seeds_agree() -> None:
