@@ -58,12 +58,14 @@ def within_classes(train_labels: Tensor, test_labels: Tensor) -> list[Block]:
     ]
 
 
-def mean_over_columns(of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequence[Block]) -> ColumnMean:
+def mean_over_columns(
+    of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequence[Block], weights: Tensor | None = None
+) -> ColumnMean:
     """Mean over test points of a statistic over the train points of the test point's block.
 
     `x` and `y` are (n_train, n_test). A test point with fewer than three train points in its block, or for which the
     statistic is undefined, is not part of the mean. If a table has one column (memorization), only its rows are a
-    sample.
+    sample. With `weights` (n_train, n_test), it is the weighted mean; the means of their columns are the weights.
     """
     values = torch.full((x.shape[1],), torch.nan, dtype=torch.float64)
     variances = values.clone()
@@ -78,13 +80,19 @@ def mean_over_columns(of: ColumnStatistic, x: Tensor, y: Tensor, blocks: Sequenc
     n_defined, sampled_columns = int((~values.isnan()).sum()), x.shape[1] > 1
     if not n_defined:
         return ColumnMean(None, values, variances)
-    mean = values.nanmean()
+    mean, share = values.nanmean(), values.new_full(values.shape, 1 / n_defined)
     contributions = torch.zeros(x.shape, dtype=torch.float64)
+    if weights is not None:
+        defined = ~values.isnan()
+        total = weights.mean(0)[defined].sum()
+        share = weights.mean(0) / total
+        mean = (share * values)[defined].sum()
+        contributions = weights * (values - mean).nan_to_num(0.0) / (len(x) * total)
     taking_part = torch.zeros(len(x), dtype=torch.bool)
     for block, columns in of_blocks:
-        excess = (columns.values - mean).nan_to_num(0.0)
-        cells = (columns.influence + excess) / (len(block.rows) * n_defined)
-        contributions[block.rows[:, None], block.columns] = cells
+        excess = (columns.values - mean).nan_to_num(0.0) if weights is None else 0.0
+        cells = (columns.influence + excess) * share[block.columns] / len(block.rows)
+        contributions[block.rows[:, None], block.columns] += cells
         taking_part[block.rows] |= bool((~columns.values.isnan()).any())
     estimation = Estimation(
         float(mean),
