@@ -1,14 +1,15 @@
 """The words of a run's report as plain records: rows, marks and notes. Terminal, notebook and exports draw them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from influbench.api import Recipe
-from influbench.report.numbers import DASH, count, seconds
+from influbench.report.numbers import DASH, count, decimal, seconds
 from influbench.results import Cell, ColumnRecord, JudgeRecord, Result, Trust
 
 FEW = 10  # points; with fewer, intervals are not to be relied on
+UNLIKE = 2.0  # times the median norm of the seeds, or one over it: a seed whose effects are unlike the others'
 _NO_VALUE = -2.0  # sorts below every correlation and share
 
 Tone = Literal["plain", "warning", "failure"]
@@ -55,7 +56,7 @@ def few(column: ColumnRecord) -> str:
 
 def seeds_needed(trust: Trust) -> str:
     """ "2, 8, > 8": seeds for each reliability that the record has."""
-    if trust.reliability.value is None:
+    if trust.reliability.value is None or not trust.seeds_needed:
         return DASH
     most = max([point.n_seeds for point in trust.curve], default=trust.n_seeds)
     return ", ".join(f"> {most}" if n is None else str(n) for n in trust.seeds_needed.values())
@@ -149,17 +150,48 @@ def _limits(result: Result) -> Iterator[Note]:
             "One seed cannot show its own noise, so reliability and ceiling are unknown. Use at least two seeds.",
             "warning",
         )
+    if few_seeds := [trust.n_seeds for _, trust in trusts if trust.n_seeds > 1 and _is_without_interval(trust)]:
+        yield Note(
+            f"{max(few_seeds)} seeds are too few for intervals of reliability, ceiling, and share of the ceiling. Use "
+            "at least four seeds.",
+            "warning",
+        )
     for column, trust in trusts:
-        if trust.n_seeds > 1 and (trust.ceiling.low is None or trust.ceiling.low <= 0):
+        if trust.n_seeds > 1 and not _has_signal(trust):
             yield Note(
-                f"The truth may be noise alone: its ceiling for {column.name} is not clearly above 0. Add seeds.",
+                f"Nothing can be said about {column.name}: the truth cannot be distinguished from noise. Add seeds. "
+                "Agreements, letters, and differences there are about the truth of these seeds alone.",
                 "warning",
             )
+    yield from _unlike_seeds(trusts)
     for column in result.columns:
         if points := few(column):
             yield Note(f"! {column.name}: only {points}; do not rely on intervals from fewer than ten.", "warning")
     if result.problem.n_classes is None:
         yield Note("Regression has neither classes to look within nor a memorization score.")
+
+
+def _is_without_interval(trust: Trust) -> bool:
+    return trust.reliability.value is not None and abs(trust.reliability.value) < 1 and trust.reliability.low is None
+
+
+def _has_signal(trust: Trust) -> bool:
+    """True if the truth can be distinguished from noise; earlier versions stored ceilings of all truths."""
+    return trust.ceiling.value is not None and (trust.ceiling.low is None or trust.ceiling.low > 0)
+
+
+def _unlike_seeds(trusts: Sequence[tuple[ColumnRecord, Trust]]) -> Iterator[Note]:
+    unlike = [
+        f"{decimal(min(trust.norms))} to {decimal(max(trust.norms))} ({column.name})"
+        for column, trust in trusts
+        if trust.norms and (max(trust.norms) > UNLIKE or min(trust.norms) < 1 / UNLIKE)
+    ]
+    if unlike:
+        yield Note(
+            f"The seeds differ: the norms of their effects, over the median norm, are {', '.join(unlike)}. A few seeds "
+            "may decide what the truth is.",
+            "warning",
+        )
 
 
 def _legend(result: Result) -> Iterator[Note]:

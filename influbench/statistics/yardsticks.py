@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from influbench.results import UNKNOWN, Details, Statistic
+from influbench.statistics.between_seeds import deleted_seed_contributions
 from influbench.statistics.correlation import (
     Block,
     ColumnStatistic,
@@ -22,7 +23,7 @@ from influbench.statistics.correlation import (
     whole_table,
 )
 from influbench.statistics.estimation import Estimation, repeated
-from influbench.statistics.reliability import Reliability, deleted_seed_contributions, reliability
+from influbench.statistics.reliability import FEWEST_SEEDS, Reliability, reliability
 from influbench.statistics.retrieval import auroc, overlap, sign_agreement
 from influbench.statistics.significance import clear_effects, share_significant
 
@@ -65,7 +66,7 @@ class Agreement:
     """The agreement of an estimator's scores with the mean truth; None if undefined."""
 
     value: Estimation | None  # with the truth of these seeds
-    of_ceiling: Estimation | None  # with the truth of many seeds: value / ceiling, with seeds as a source of chance
+    of_ceiling: Statistic  # with the expected effects: value / ceiling, with seeds as a source of chance
     n_undefined: int  # columns of the table without a value, because scores or truth are constant there
 
 
@@ -135,12 +136,12 @@ class Yardstick:
         defined = [one.estimation for one in found if one.estimation is not None]
         n_undefined = max(one.n_undefined for one in found)
         if len(defined) < len(found):
-            return Agreement(None, None, n_undefined)
-        mean, ceiling = repeated(defined), self.reliability.ceiling
-        if ceiling is None:
-            return Agreement(mean, None, n_undefined)
-        of_expected = mean if ceiling.by_seed is None else replace(mean, by_seed=self._by_seed(repeats))
-        return Agreement(mean, of_expected.over(ceiling), n_undefined)
+            return Agreement(None, UNKNOWN, n_undefined)
+        mean = repeated(defined)
+        if not self.reliability.is_clear:
+            return Agreement(mean, UNKNOWN, n_undefined)
+        of_other_seeds = mean if len(self.effects) < FEWEST_SEEDS else replace(mean, by_seed=self._by_seed(repeats))
+        return Agreement(mean, self.reliability.share_interval(of_other_seeds), n_undefined)
 
     def details(self, repeats: Sequence[Tensor]) -> Details:
         """Other views of the agreement, each the mean over repeats."""
