@@ -58,11 +58,18 @@ def calibration(only: tuple[str, ...], simulations: int, processes: int, output:
             parts = pool.map(simulated, [case] * len(starts), starts, sizes)
             for one in outcomes(case, [one for part in parts for one in part]):
                 all_outcomes.append(one)
-                click.echo(f"{one.coverage:.3f}  width {one.width:.3f}  error {one.mean_error:+.3f}  {one.name}")
+                click.echo(_line(one))
     if output:
         described = {**environment(), "command": " ".join(["python -m benchmarks.calibration", *sys.argv[1:]])}
         text = json.dumps({"environment": described, "cases": [asdict(one) for one in all_outcomes]}, indent=2)
         write_bytes(output, f"{text}\n".encode())
+
+
+def _line(one: Outcome) -> str:
+    without = f"  {one.undefined} undefined ({one.silent} without a value)" if one.undefined else ""
+    if one.coverage is None:
+        return f"  -  {one.name}{without}"
+    return f"{one.coverage:.3f}  width {one.width:.3f}  error {one.mean_error:+.3f}  {one.name}{without}"
 
 
 if __name__ == "__main__":

@@ -27,15 +27,16 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The results of a case. `width` is the median width of its intervals."""
+    """The results of a case; None if no simulation has an interval. `width` is the median width of the intervals."""
 
     name: str
     simulations: int
-    undefined: int
-    coverage: float
-    error_of_coverage: float
-    width: float
-    mean_error: float  # of the value minus the known value
+    undefined: int  # simulations without an interval
+    silent: int  # those of them without a value, too
+    coverage: float | None
+    error_of_coverage: float | None
+    width: float | None
+    mean_error: float | None  # of the value minus the known value
 
 
 def simulated(case: Case, first: int, n: int) -> list[list[tuple[Statistic, float]]]:
@@ -55,6 +56,9 @@ def outcomes(case: Case, found: list[list[tuple[Statistic, float]]]) -> list[Out
 
 def outcome(name: str, found: list[list[tuple[Statistic, float]]]) -> Outcome:
     defined = [one for one in found if all(found.low is not None for found, _ in one)]
+    silent = sum(all(found.value is None for found, _ in one) for one in found)
+    if not defined:
+        return Outcome(name, len(found), len(found), silent, None, None, None, None)
     holds = [all(_holds(interval, known) for interval, known in one) for one in defined]
     widths = [(interval.high or 0) - (interval.low or 0) for one in defined for interval, _ in one]
     errors = [(interval.value or 0) - known for one in defined for interval, known in one]
@@ -63,6 +67,7 @@ def outcome(name: str, found: list[list[tuple[Statistic, float]]]) -> Outcome:
         name,
         simulations=len(found),
         undefined=len(found) - len(defined),
+        silent=silent,
         coverage=coverage,
         error_of_coverage=sqrt(coverage * (1 - coverage) / len(holds)),
         width=median(widths),

@@ -10,7 +10,6 @@ from influbench.api import Column, Estimate, Quantity
 from influbench.engine.obstacles import Obstacle
 from influbench.engine.seats import Seat, attempt, failure
 from influbench.results import (
-    UNKNOWN,
     Agreement,
     Cell,
     ColumnRecord,
@@ -22,7 +21,7 @@ from influbench.results import (
 )
 from influbench.statistics.differences import Difference, differences, letters
 from influbench.statistics.estimation import Estimation
-from influbench.statistics.yardsticks import Yardstick, statistic
+from influbench.statistics.yardsticks import Yardstick
 
 _QUANTITIES = get_args(Quantity)
 _WANTED = (0.5, 0.8, 0.9)  # reliabilities for which the record says how many seeds they take
@@ -169,7 +168,7 @@ class Bench:
             self._agreements[measured.column.key][name] = found.value
         return Agreement(
             value=yardstick.measurement.interval(found.value),
-            of_ceiling=UNKNOWN if found.of_ceiling is None else found.of_ceiling.interval(),
+            of_ceiling=found.of_ceiling,
             n=yardstick.n_pairs,
             n_undefined=found.n_undefined,
             n_silent=found.n_silent,
@@ -287,14 +286,16 @@ def _column_record(measured: _Measured) -> ColumnRecord:
 
 def _trust(yardstick: Yardstick) -> Trust:
     known = yardstick.reliability
-    curve = dict(known.curve)
+    curve = {n: known.interval_at(n) for n in known.curve}
     if known.reliability is not None:
-        curve[known.n_seeds] = known.reliability
+        curve[known.n_seeds] = known.interval()
     return Trust(
         n_seeds=known.n_seeds,
-        reliability=statistic(known.reliability),
-        ceiling=statistic(known.ceiling),
-        single_seed_reliability=statistic(known.single_seed),
-        curve=tuple(CurvePoint(n_seeds=n, reliability=statistic(one)) for n, one in sorted(curve.items())),
-        seeds_needed={f"{wanted:g}": known.seeds_needed(wanted) for wanted in _WANTED},
+        reliability=known.interval(),
+        ceiling=known.ceiling_interval(),
+        single_seed_reliability=known.interval_at(1),
+        curve=tuple(CurvePoint(n_seeds=n, reliability=one) for n, one in sorted(curve.items())),
+        seeds_needed={f"{wanted:g}": known.seeds_needed(wanted) for wanted in _WANTED} if known.is_clear else {},
+        single_seed_reach=known.reach_interval(),
+        norms=known.norms,
     )

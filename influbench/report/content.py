@@ -6,11 +6,12 @@ from typing import Literal
 
 from influbench.api import Recipe
 from influbench.report.fit import fit_in_words, fit_warnings
-from influbench.report.numbers import DASH, count, seconds
+from influbench.report.numbers import DASH, count, decimal, seconds
 from influbench.results import FEWEST_DRAWS, Agreement, Cell, ColumnRecord, JudgeRecord, OneSeed, Result, Trust
 
 FEW = 10  # train points or subsets; with fewer, intervals are not to be relied on
 FEW_TEST_POINTS = 20  # with fewer, hardly any difference is clear
+UNLIKE = 2.0  # times the median norm of the seeds, or one over it: a seed whose effects are unlike the others'
 _NO_VALUE = -2.0  # sorts below every correlation and share
 
 Tone = Literal["plain", "warning", "failure"]
@@ -77,7 +78,7 @@ def few_draws(names: Sequence[str]) -> str:
 
 def seeds_needed(trust: Trust) -> str:
     """ "2, 8, > 8": seeds for each reliability that the record has."""
-    if trust.reliability.value is None:
+    if trust.reliability.value is None or not trust.seeds_needed:
         return DASH
     most = max([point.n_seeds for point in trust.curve], default=trust.n_seeds)
     return ", ".join(f"> {most}" if n is None else str(n) for n in trust.seeds_needed.values())
@@ -187,12 +188,20 @@ def _limits(result: Result) -> Iterator[Note]:
             "One seed cannot show its own noise, so reliability and ceiling are unknown. Use at least two seeds.",
             "warning",
         )
+    if few_seeds := [trust.n_seeds for _, trust in trusts if trust.n_seeds > 1 and _is_without_interval(trust)]:
+        yield Note(
+            f"{max(few_seeds)} seeds are too few for intervals of reliability, ceiling, and share of the ceiling. Use "
+            "at least four seeds.",
+            "warning",
+        )
     for column, trust in trusts:
-        if trust.n_seeds > 1 and (trust.ceiling.low is None or trust.ceiling.low <= 0):
+        if trust.n_seeds > 1 and column.silence is None and not _has_signal(trust):
             yield Note(
-                f"The truth may be noise alone: its ceiling for {column.name} is not clearly above 0. Add seeds.",
+                f"Nothing can be said about {column.name}: the truth cannot be distinguished from noise. Add seeds. "
+                "Agreements, letters, and differences there are about the truth of these seeds alone.",
                 "warning",
             )
+    yield from _unlike_seeds(trusts)
     for column in result.columns:
         if column.silence is not None:
             yield Note(f"Nothing can be said about {column.name}: {column.silence}.", "warning")
@@ -202,8 +211,8 @@ def _limits(result: Result) -> Iterator[Note]:
     if (n := result.problem.n_duplicates) > 0:
         points = count(result.problem.n_train, "train point")
         yield Note(
-            f"{n:,} of {points} {'equals' if n == 1 else 'equal'} an earlier one in input and label. Intervals take train "
-            "points as independent, so they are too narrow where many are equal.",
+            f"{n:,} of {points} {'equals' if n == 1 else 'equal'} an earlier one in input and label. Intervals take "
+            "train points as independent, so they are too narrow where many are equal.",
             "warning",
         )
     if result.problem.n_classes is None:
@@ -221,6 +230,29 @@ def _too_few(column: ColumnRecord) -> str:
     if column.n_rows < FEW:
         return f"do not rely on intervals from fewer than ten {column.rows}"
     return "with fewer than twenty test points, intervals are wide and hardly any difference is clear"
+
+
+def _is_without_interval(trust: Trust) -> bool:
+    return trust.reliability.value is not None and abs(trust.reliability.value) < 1 and trust.reliability.low is None
+
+
+def _has_signal(trust: Trust) -> bool:
+    """True if the truth can be distinguished from noise; earlier versions stored ceilings of all truths."""
+    return trust.ceiling.value is not None and (trust.ceiling.low is None or trust.ceiling.low > 0)
+
+
+def _unlike_seeds(trusts: Sequence[tuple[ColumnRecord, Trust]]) -> Iterator[Note]:
+    unlike = [
+        f"{decimal(min(trust.norms))} to {decimal(max(trust.norms))} ({column.name})"
+        for column, trust in trusts
+        if trust.norms and (max(trust.norms) > UNLIKE or min(trust.norms) < 1 / UNLIKE)
+    ]
+    if unlike:
+        yield Note(
+            f"The seeds differ: the norms of their effects, over the median norm, are {', '.join(unlike)}. A few seeds "
+            "may decide what the truth is.",
+            "warning",
+        )
 
 
 def _legend(result: Result) -> Iterator[Note]:

@@ -91,6 +91,8 @@ def _trust_table(result: Result, columns: Sequence[ColumnRecord]) -> Table:
         "  one seed alone": lambda trust: on_one_line(trust.single_seed_reliability),
         "  ceiling": lambda trust: on_one_line(trust.ceiling),
     }
+    if any(trust.single_seed_reach.value is not None for trust in trusts):
+        rows["  one seed can reach"] = lambda trust: on_one_line(trust.single_seed_reach)
     if any(trust.seeds_needed for trust in trusts):
         rows["  seeds for .5/.8/.9"] = _seeds_needed
     if len(seeds) > 1:

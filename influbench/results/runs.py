@@ -48,7 +48,7 @@ class ProblemRecord(Record):
 
 
 class CurvePoint(Record):
-    """Reliability of the mean over this many seeds: measured between disjoint sets of them, or one doubling beyond."""
+    """Reliability of the mean over this many seeds: measured between disjoint sets of them, or extrapolated."""
 
     n_seeds: int
     reliability: Statistic
@@ -57,7 +57,10 @@ class CurvePoint(Record):
 class Trust(Record):
     """The trust in a column's truth; see influbench.statistics.reliability.
 
-    `seeds_needed` are for a reliability of .5, .8 and .9; null if more than there are.
+    A truth whose reliability is not clearly above 0 cannot be distinguished from noise: then `ceiling`,
+    `single_seed_reach` and `seeds_needed` are unknown. `seeds_needed` are for a reliability of .5, .8 and .9; null if
+    more than there are. `single_seed_reach` is the correlation of one seed's effects with the expected effects. `norms`
+    are those of the seeds' effects, over their median.
     """
 
     n_seeds: int
@@ -66,6 +69,8 @@ class Trust(Record):
     single_seed_reliability: Statistic
     curve: tuple[CurvePoint, ...] = ()
     seeds_needed: dict[str, int | None] = Field(default_factory=dict)
+    single_seed_reach: Statistic = UNKNOWN
+    norms: tuple[float, ...] = ()
 
 
 class ColumnRecord(Record):

@@ -48,8 +48,8 @@ class Estimation:
 
     def standard_error(self) -> float | None:
         """The standard error over points, seeds and repeats; None if there is only one of any of them."""
-        parts = self._variances()
-        return None if parts is None else sqrt(sum(variance for variance, _ in parts))
+        variance = self._variance()
+        return None if variance is None else sqrt(variance)
 
     def degrees_of_freedom(self) -> float:
         """The degrees of freedom of this standard error (Satterthwaite 1946); infinite if it is 0."""
@@ -100,9 +100,33 @@ class Estimation:
             return Statistic(value=self.value, low=None, high=None)
         return Statistic(value=self.value, low=self.value - half, high=self.value + half)
 
+    def ratio_interval(self, other: "Estimation", *, freedom: float = inf) -> Statistic:
+        """The ratio of two statistics of the same table, with its 95% interval by Fieller (1940).
+
+        The interval holds each ratio q for which self - q other is not clearly different from 0. Its variance is a
+        parabola in q. The ends are unknown if `other` is not clearly different from 0. `freedom` limits the degrees of
+        freedom.
+        """
+        ratio = self.value / other.value
+        differences = [combined(0.0, [(1.0, self), (-(ratio + shift), other)]) for shift in (-1, 0, 1)]
+        below, here, above = (difference._variance() for difference in differences)
+        if below is None or here is None or above is None:
+            return Statistic(value=ratio, low=None, high=None)
+        critical = float(stats.t.ppf(0.975, min(freedom, differences[1].degrees_of_freedom()))) ** 2
+        squared = other.value**2 - critical * ((below + above) / 2 - here)
+        if squared <= 0:
+            return Statistic(value=ratio, low=None, high=None)
+        middle = critical * (above - below) / 4 / squared
+        half = sqrt(middle**2 + critical * here / squared)
+        return Statistic(value=ratio, low=ratio + middle - half, high=ratio + middle + half)
+
     def _half_width(self) -> float | None:
         error = self.standard_error()
         return None if error is None else float(stats.t.ppf(0.975, self.degrees_of_freedom())) * error
+
+    def _variance(self) -> float | None:
+        parts = self._variances()
+        return None if parts is None else sum(variance for variance, _ in parts)
 
     def _variances(self) -> list[tuple[float, float]] | None:
         """The variance and degrees of freedom of each source; None if a source has only one point, seed or repeat."""

@@ -12,10 +12,10 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from influbench.statistics.between_seeds import deleted_seed_contributions
 from influbench.statistics.captured import Largest, captured
 from influbench.statistics.correlation import Block, mean_over_columns, spearman, standard_ranks_within
 from influbench.statistics.estimation import Estimation, mean_estimation
-from influbench.statistics.reliability import deleted_seed_contributions
 from influbench.statistics.retrieval import membership
 
 FEWEST_SEEDS = 3  # when one of them is left out, there is still one to compare the other with
@@ -70,4 +70,5 @@ def _by_seed(effects: Tensor, blocks: Sequence[Block], weights: Tensor | None) -
 def _weighted_mean(products: Tensor, columns: Tensor) -> Tensor:
     """The mean of column sums, of those that are defined."""
     sums = products.sum(0)
-    return (sums.nan_to_num(0.0) * columns).sum() / columns[~sums.isnan()].sum()
+    mean: Tensor = (sums.nan_to_num(0.0) * columns).sum() / columns[~sums.isnan()].sum()
+    return mean

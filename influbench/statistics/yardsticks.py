@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from influbench.results import FEWEST_DRAWS, UNKNOWN, Details, Statistic
+from influbench.statistics.between_seeds import deleted_seed_contributions
 from influbench.statistics.captured import (
     Largest,
     captured,
@@ -31,7 +32,8 @@ from influbench.statistics.correlation import (
 )
 from influbench.statistics.estimation import Estimation, repeated
 from influbench.statistics.one_seed import captured_by_one_seed, correlation_of_one_seed
-from influbench.statistics.reliability import Reliability, deleted_seed_contributions, reliability
+from influbench.statistics.reliability import FEWEST_SEEDS as FEWEST_SEEDS_OF_SHARES
+from influbench.statistics.reliability import Reliability, reliability
 from influbench.statistics.retrieval import auroc, overlap, overlap_interval, sign_agreement
 from influbench.statistics.signal import FEWEST_SEEDS, effective_number, is_told_from_noise, signal
 from influbench.statistics.significance import clear_effects, share_significant
@@ -102,7 +104,7 @@ class Agreement:
     """
 
     value: Estimation | None  # with the truth of these seeds
-    of_ceiling: Estimation | None  # with the truth of many seeds: value / ceiling, with seeds as a source of chance
+    of_ceiling: Statistic  # with the expected effects: value / ceiling, with seeds as a source of chance
     n_undefined: int
     n_silent: int = 0
 
@@ -239,13 +241,14 @@ class Yardstick:
         defined = [one.estimation for one in found if one.estimation is not None]
         counts = max(one.n_undefined for one in found), max(one.n_silent for one in found)
         if len(defined) < len(found):
-            return Agreement(None, None, *counts)
+            return Agreement(None, UNKNOWN, *counts)
         few_draws = (draws or self.paired) and len(repeats) < FEWEST_DRAWS
-        mean, ceiling = replace(repeated(defined), few_draws=few_draws), self.reliability.ceiling
-        if ceiling is None:
-            return Agreement(mean, None, *counts)
-        of_expected = mean if ceiling.by_seed is None else replace(mean, by_seed=self._by_seed(repeats))
-        return Agreement(mean, of_expected.over(ceiling), *counts)
+        mean = replace(repeated(defined), few_draws=few_draws)
+        if not self.reliability.is_clear:
+            return Agreement(mean, UNKNOWN, *counts)
+        enough_seeds = len(self.effects) >= FEWEST_SEEDS_OF_SHARES
+        of_other_seeds = replace(mean, by_seed=self._by_seed(repeats)) if enough_seeds else mean
+        return Agreement(mean, self.reliability.share_interval(of_other_seeds), *counts)
 
     def _truths(self, repeats: Sequence[Tensor]) -> Sequence["Yardstick"]:
         """The truth that each repeat is compared with."""

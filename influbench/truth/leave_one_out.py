@@ -115,8 +115,7 @@ class GroundTruth(Trainings[Truth]):
 
 
 def _reliability(truth: Truth) -> Statistic:
-    yardstick = correlations(truth.influence)
-    return yardstick.measurement.interval(yardstick.reliability.reliability)
+    return correlations(truth.influence).reliability.interval()
 
 
 def leave_out(trainer: Trainer, seed: int, rows: Sequence[int], *, steps: Sequence[int] = ()) -> dict[str, Tensor]:

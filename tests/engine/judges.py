@@ -49,6 +49,19 @@ class Total(Judge):
 
 
 @dataclass(frozen=True)
+class Noise(Judge):
+    """A truth of five seeds without signal."""
+
+    def columns(self, problem: JudgedProblem) -> Sequence[Column]:
+        return [Column("noise", "noise", "influence")]
+
+    def yardsticks(self, problem: JudgedProblem, trained: Sequence[Any], *, step: int) -> Mapping[str, Yardstick]:
+        generator = torch.Generator().manual_seed(0)
+        shape = (5, len(problem.data.train), len(problem.data.test))
+        return {"noise": correlations(torch.randn(shape, generator=generator, dtype=torch.float64))}
+
+
+@dataclass(frozen=True)
 class EvenIds(Judge):
     """Train points of even ids, which memorization scores should find."""
 

@@ -32,7 +32,7 @@ from tests.problems import stored_in
 from tests.report.printing import text_of
 
 LEAVE_ONE_OUT = ["influence", "within_class", "memorization"]
-NAMES = ("Doubled", "Total", "EvenIds", "Doubt", "Faulty", "Odd", "Absent")
+NAMES = ("Doubled", "Total", "Noise", "EvenIds", "Doubt", "Faulty", "Odd", "Absent")
 
 
 def known(**estimators: str) -> Registry:
@@ -141,7 +141,7 @@ def test_known_flags_have_no_ceiling_and_are_found_as_scikit_learn_says(tmp_path
     text = text_of(lambda console: print_report(console, read_result(tmp_path / "out")), 80)
     assert "Is the truth reliable?" not in text
     assert "(even ids (AUROC): area under the ROC curve)" in " ".join(text.split())
-    assert "may be noise" not in text
+    assert "Nothing can be said" not in text
 
 
 def test_several_subsets_are_several_columns_wherever_a_column_is(tmp_path: Path) -> None:
@@ -610,3 +610,23 @@ def test_an_estimator_that_has_a_quantity_in_only_some_repeats_is_a_failed_cell(
     assert results.has_failed
     assert cell_of(result, "random").status == "ok"
     assert f"failed: {cell.reason}" in " ".join(text_of(lambda console: print_report(console, results), 160).split())
+
+
+def test_a_truth_of_noise_says_nothing_and_has_no_share(tmp_path: Path) -> None:
+    result = result_of(judged_by("noise", estimators=("random", "subset")), tmp_path)
+    trust = result.trust["noise"]
+    assert trust.n_seeds == 5
+    assert trust.reliability.value is not None
+    assert (trust.ceiling, trust.single_seed_reach, trust.seeds_needed) == (UNKNOWN, UNKNOWN, {})
+    assert len(trust.norms) == 5
+    for cell in result.cells:
+        assert cell.columns["noise"].value.value is not None
+        assert cell.columns["noise"].of_ceiling == UNKNOWN
+    text = text_of(lambda console: print_report(console, read_result(tmp_path / "out")), 80)
+    words = " ".join(text.split())
+    assert "Nothing can be said about noise: the truth cannot be distinguished from noise. Add seeds." in words
+    rows = [line.split() for line in text.splitlines()]
+    assert ["ceiling", "-"] in rows
+    assert ["seeds", "for", ".5/.8/.9", "-"] not in rows
+    assert "one seed can reach" not in text
+    assert "%" not in text.partition("Who predicts it?")[2].partition("All figures")[0]

@@ -6,6 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from influbench.api import Estimate
 from influbench.judges.wrong_labels import WRONG_LABELS, WrongLabels
+from influbench.results import UNKNOWN
 from influbench.statistics.yardsticks import Yardstick
 from tests.problems import judged, trainer
 
@@ -25,7 +26,7 @@ def area(memorization: torch.Tensor) -> float:
     assert scores is not None
     found = yardstick().agreement([yardstick().held(scores)])
     assert found.value is not None
-    assert found.of_ceiling is None
+    assert found.of_ceiling == UNKNOWN
     return found.value.value
 
 

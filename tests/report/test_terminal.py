@@ -183,17 +183,57 @@ def test_one_seed_is_said_to_be_too_few() -> None:
     words = " ".join(printed(RESULT.model_copy(update={"trust": trust}), 80).split())
     said = "One seed cannot show its own noise, so reliability and ceiling are unknown. Use at least two seeds."
     assert words.count(said) == 1
-    assert "may be noise alone" not in words
+    assert "Nothing can be said" not in words
     assert said not in " ".join(printed(RESULT, 80).split())
 
 
+def with_trust(key: str, **update: object) -> Result:
+    """The result with other fields of the trust in one column."""
+    return RESULT.model_copy(update={"trust": {**RESULT.trust, key: RESULT.trust[key].model_copy(update=update)}})
+
+
 @pytest.mark.parametrize(("key", "name"), [("influence", "influence all points"), ("memorization", "memorization")])
-def test_a_truth_that_may_be_noise_is_flagged(key: str, name: str) -> None:
-    doubtful = RESULT.trust[key].model_copy(update={"ceiling": Statistic(value=0.1, low=-0.1, high=0.3)})
-    text = printed(RESULT.model_copy(update={"trust": {**RESULT.trust, key: doubtful}}), 80)
-    said = f"The truth may be noise alone: its ceiling for {name} is not clearly above 0. Add seeds."
-    assert said in " ".join(text.split())
-    assert "may be noise alone" not in printed(RESULT, 80)
+@pytest.mark.parametrize("ceiling", [UNKNOWN, Statistic(value=0.1, low=-0.1, high=0.3)], ids=["new", "earlier"])
+def test_nothing_is_said_about_a_truth_like_noise(key: str, name: str, ceiling: Statistic) -> None:
+    noise = {"reliability": Statistic(value=0.1, low=-0.1, high=0.3), "ceiling": ceiling, "seeds_needed": {}}
+    words = " ".join(printed(with_trust(key, **noise), 80).split())
+    said = f"Nothing can be said about {name}: the truth cannot be distinguished from noise. Add seeds."
+    assert said in words
+    assert "letters, and differences there are about the truth of these seeds alone" in words
+    assert words.count("Nothing can be said") == 1
+    assert "Nothing can be said" not in printed(RESULT, 80)
+
+
+def test_a_truth_like_noise_has_a_dash_for_the_seeds_needed() -> None:
+    lines = printed(with_trust("influence", seeds_needed={}, ceiling=UNKNOWN), 160).splitlines()
+    row = next(line for line in lines if line.startswith("  seeds for"))
+    assert row.split()[2:4] == [".5/.8/.9", "-"]
+    row = next(line for line in lines if line.startswith("  ceiling"))
+    assert row.split()[:2] == ["ceiling", "-"]
+
+
+def test_too_few_seeds_for_an_interval_are_counted() -> None:
+    few = {"n_seeds": 3, "reliability": Statistic(value=0.5, low=None, high=None)}
+    words = " ".join(printed(with_trust("influence", **few), 80).split())
+    said = "3 seeds are too few for intervals of reliability, ceiling, and share of the ceiling."
+    assert words.count(said) == 1
+    assert "are too few for intervals" not in printed(RESULT, 80)
+
+
+def test_the_reach_of_one_seed_is_a_row_of_the_trust() -> None:
+    reach = Statistic(value=0.63, low=0.55, high=0.71)
+    lines = printed(with_trust("influence", single_seed_reach=reach), 160).splitlines()
+    (row,) = (line for line in lines if line.startswith("  one seed can reach"))
+    assert row.split() == ["one", "seed", "can", "reach", ".63", "[.55,", ".71]", "-", "-"]
+    assert "one seed can reach" not in printed(RESULT, 160)
+
+
+@pytest.mark.parametrize("norms", [(1.0, 0.8, 2.5, 1.1), (1.0, 1.2, 0.4, 0.9)])
+def test_seeds_that_differ_are_reported(norms: tuple[float, ...]) -> None:
+    words = " ".join(printed(with_trust("memorization", norms=norms), 80).split())
+    ends = {2.5: ".80 to 2.50", 0.9: ".40 to 1.20"}[norms[2] if norms[2] > 2 else norms[3]]
+    assert f"the norms of their effects, over the median norm, are {ends} (memorization)." in words
+    assert "The seeds differ" not in printed(with_trust("memorization", norms=(0.5, 1.0, 1.0, 2.0)), 80)
 
 
 def test_each_column_has_its_own_number_of_seeds() -> None:
@@ -240,8 +280,8 @@ def test_few_points_are_marked_in_the_table_and_named_below() -> None:
     words = " ".join(text.split())
     assert "! influence all points: only 9 test points; with fewer than twenty test points, intervals are wide" in words
     assert (
-        "! influence within class: only 4 train points in a class and 9 test points; do not rely on intervals from fewer "
-        "than ten train points in a class." in words
+        "! influence within class: only 4 train points in a class and 9 test points; do not rely on intervals from "
+        "fewer than ten train points in a class." in words
     )
 
 

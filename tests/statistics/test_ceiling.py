@@ -65,7 +65,7 @@ def test_where_no_growth_was_measured_it_is_spearman_and_browns(n_seeds: int) ->
     assert single is not None
     assert whole is not None
     assert whole.value == pytest.approx(n_seeds * single.value / (1 + (n_seeds - 1) * single.value), rel=1e-12)
-    assert whole.by_extrapolation == pytest.approx(whole.value * (1 - whole.value) * log(2) / 2, rel=1e-12)
+    assert whole.by_extrapolation == pytest.approx(whole.value * (1 - whole.value) * log(n_seeds) / 2, rel=1e-12)
 
 
 def test_where_reliability_fell_with_more_seeds_it_is_spearman_and_browns_too() -> None:
@@ -212,12 +212,21 @@ def test_a_truth_that_is_constant_has_neither() -> None:
     assert (found.reliability, found.ceiling, found.curve) == (None, None, {})
 
 
+def test_the_error_of_the_growth_is_larger_where_more_than_one_doubling_is_extrapolated() -> None:
+    """From 2 of 5 seeds to 5, and from 3 of 7 to 7."""
+    for n_seeds, half in ((5, 2), (7, 3)):
+        of = known(simulated(n_seeds, torch.tensor([1.0] * 6), n=200)[1]).reliability
+        assert of is not None
+        error = 0.12 * log(n_seeds / half) / log(2)
+        assert of.by_extrapolation == pytest.approx(of.value * (1 - of.value) * error, rel=1e-12)
+
+
 def curve_of(values: dict[int, float], whole: tuple[int, float]) -> Reliability:
     def estimation(value: float) -> Estimation:
         return Estimation(value, torch.zeros(4, 4), 4, 4)
 
     curve = {size: estimation(value) for size, value in values.items()}
-    return Reliability(estimation(whole[1]), None, curve, whole[0])
+    return Reliability(estimation(whole[1]), estimation(sqrt(whole[1])), curve, whole[0])
 
 
 def test_the_seeds_needed_lie_where_the_log_odds_pass() -> None:

@@ -239,3 +239,38 @@ def test_differences_and_ratios_share_seeds_and_keep_the_repeats_of_each() -> No
     assert alone.by_seed is not None
     torch.testing.assert_close(alone.by_seed, seeds[0])
     assert nothing(0.1).minus(nothing(0.2)).by_seed is None
+
+
+def table(value: float, scale: float, seed: int) -> Estimation:
+    cells = scale * torch.randn(40, 30, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) / 1200
+    return Estimation(value, cells - cells.mean(), 40, None)
+
+
+def test_fiellers_interval_ends_where_the_difference_is_just_clear() -> None:
+    first, second = table(0.4, 6.0, 1), table(0.7, 8.0, 2)
+    found = first.ratio_interval(second)
+    assert found.value == pytest.approx(4 / 7)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 4 / 7 < found.high
+    for end in (found.low, found.high):
+        difference = combined(0.0, [(1.0, first), (-end, second)])
+        error = difference.standard_error()
+        assert error is not None
+        critical = stats.t.ppf(0.975, 39)
+        assert abs(first.value - end * second.value) / error == pytest.approx(critical, rel=1e-9)
+
+
+def test_a_ratio_to_what_may_be_0_has_no_interval() -> None:
+    first, second = table(0.4, 6.0, 1), table(0.1, 80.0, 2)
+    assert first.ratio_interval(second).value == pytest.approx(4)
+    assert first.ratio_interval(second).low is None
+    assert first.ratio_interval(table(0.1, 1.0, 2)).low is not None
+
+
+def test_the_fewest_degrees_of_freedom_make_a_ratio_wider() -> None:
+    first, second = table(0.4, 6.0, 1), table(0.7, 1e-9, 2)
+    many, few = first.ratio_interval(second), first.ratio_interval(second, freedom=3)
+    assert None not in (many.low, many.high, few.low, few.high)
+    ratio = ((few.high or 0) - (few.low or 0)) / ((many.high or 0) - (many.low or 0))
+    assert ratio == pytest.approx(stats.t.ppf(0.975, 3) / stats.t.ppf(0.975, 39), rel=1e-6)

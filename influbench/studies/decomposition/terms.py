@@ -153,7 +153,7 @@ def against_effects(halves: Halves, blocks: Sequence[Block], truth: Yardstick) -
             reliability = _mean_agreement([(effects[0], effects[1])], blocks)
             found.append(Estimand(name=name, spearman=statistic(agreement), ceiling=_root(reliability)))
     agreement = _mean_agreement([(of_half, truth.mean) for of_half in scores], blocks)
-    ceiling = statistic(truth.reliability.ceiling)
+    ceiling = truth.reliability.ceiling_interval()
     return (*found, Estimand(name="plain training", spearman=statistic(agreement), ceiling=ceiling))
 
 

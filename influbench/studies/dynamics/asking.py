@@ -212,5 +212,5 @@ def _agreement_at(step: int, scores: Tensor, left_out: Tensor) -> MemorizationAt
     return MemorizationAt(
         step=step,
         spearman=statistic(truth.agreement([scores[:, None]]).value),
-        ceiling=statistic(truth.reliability.ceiling),
+        ceiling=truth.reliability.ceiling_interval(),
     )
