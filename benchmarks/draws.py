@@ -1,4 +1,4 @@
-"""How often two sets of draws of one estimator are told apart; nominally in at most 5% of pairs.
+"""How often two sets of draws of one estimator differ clearly; nominally in at most 5% of pairs.
 
     python benchmarks/draws.py [PLAN] [-e ESTIMATOR]... [--sets 10] [--repeats 4] [-o FILE]
 
@@ -38,7 +38,7 @@ class Found:
     column: str
     estimator: str
     n_pairs: int
-    n_told_apart: int
+    n_clear: int
     mean: float
     sd_over_sets: float
     half_width: float | None  # mean over sets of half the width of the interval
@@ -51,7 +51,7 @@ def drawing() -> tuple[str, ...]:
     return tuple(name for name in own if name != "from_file" and known.load("estimator", name).draws)
 
 
-def told_apart(directory: Path, repeats: int) -> Iterator[Found]:
+def clear_pairs(directory: Path, repeats: int) -> Iterator[Found]:
     """Each estimator of a run in each column, its repeats divided into sets of this many."""
     for result in read_result(directory).results:
         stored = read_yardsticks(directory, result.problem.name)
@@ -83,7 +83,7 @@ def _found(
         column=column.key,
         estimator=estimator,
         n_pairs=len(pairs),
-        n_told_apart=sum(pair.is_clear for pair in pairs),
+        n_clear=sum(pair.is_clear for pair in pairs),
         mean=fmean(values),
         sd_over_sets=stdev(values),
         half_width=fmean(width for width in widths if width is not None) if any(widths) else None,
@@ -100,7 +100,7 @@ def of_plan(plan: Plan, *, sets: int, repeats: int, resources: Resources | None 
         directory = Path(folder) / "run"
         for _ in run(plan.changed(repeats=sets * repeats), directory=directory, resources=resources):
             pass
-        return list(told_apart(directory, repeats))
+        return list(clear_pairs(directory, repeats))
 
 
 @click.command()
@@ -114,7 +114,7 @@ def draws(plan: str, estimators: tuple[str, ...], sets: int, repeats: int, outpu
     chosen = read_plan(plan).changed(estimators=estimators or drawing())
     found = of_plan(chosen, sets=sets, repeats=repeats)
     for one in found:
-        click.echo(f"{one.n_told_apart:3d} of {one.n_pairs}  sd {one.sd_over_sets:.4f}  {one.column}  {one.estimator}")
+        click.echo(f"{one.n_clear:3d} of {one.n_pairs}  sd {one.sd_over_sets:.4f}  {one.column}  {one.estimator}")
     if output:
         described = {**environment(), "command": " ".join(["python benchmarks/draws.py", *sys.argv[1:]])}
         settings = {"sets": sets, "repeats": repeats, "plan": tomllib.loads(chosen.to_toml())}

@@ -31,7 +31,7 @@ def simulated_outcome(name: str, n: int) -> Outcome:
         "correlated .5, noise of rows, 60 x 40",
         "memorization, correlated 0.9, 200",
         "all pairs of six, noise of cells, 60 x 40",
-        "4 draws that differ in quality, by .05, 60 x 40",
+        "4 draws that differ in quality, by .03, 60 x 40",
         "one seed of the truth, 4 seeds, seeds that differ, 60 x 40",
     ],
 )
@@ -41,7 +41,7 @@ def test_intervals_cover_what_they_claim_to(name: str) -> None:
 
 def test_draws_of_one_estimator_are_rarely_told_apart() -> None:
     """Six times four draws, in a family of fifteen pairs at once."""
-    name = "pairs of one estimator, 4 draws that differ in quality, by .05, 60 x 40"
+    name = "pairs of one estimator, 4 draws that differ in quality, by .03, 60 x 40"
     assert simulated_outcome(name, 30).coverage > 0.9
 
 

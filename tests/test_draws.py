@@ -41,12 +41,12 @@ def test_two_sets_of_draws_of_any_estimator_are_told_apart_in_few_pairs(tmp_path
     assert {one.estimator.partition("[")[0] for one in found} == set(drawing())
     n_pairs = sum(one.n_pairs for one in found)
     assert n_pairs > 80
-    assert sum(one.n_told_apart for one in found) <= 0.05 * n_pairs
+    assert sum(one.n_clear for one in found) <= 0.05 * n_pairs
 
 
 def test_single_draws_are_never_told_apart_and_noise_has_no_agreement(tmp_path: Path) -> None:
     found = of_plan(tiny("random", "leave_one_out"), sets=4, repeats=1, resources=stored_in(tmp_path))
-    assert {one.n_told_apart for one in found} == {0}
+    assert {one.n_clear for one in found} == {0}
     noise, retrained = (next(one for one in found if one.estimator == name) for name in ("random", "leave_one_out"))
     assert abs(noise.mean) < 0.15 < retrained.mean
     assert noise.sd_over_sets > 0

@@ -149,7 +149,7 @@ def test_known_flags_have_no_ceiling_and_are_found_as_scikit_learn_says(tmp_path
 def test_several_subsets_are_several_columns_wherever_a_column_is(tmp_path: Path) -> None:
     judges = ("subsets[n=20]", "subsets[n=24,ratio=0.25]")
     estimators = ("subset", "random", "turn_over_dropout[n_masks=2]")
-    result = result_of(judged_by(*judges, estimators=estimators, steps=(2,)), tmp_path)
+    result = result_of(judged_by(*judges, estimators=estimators, steps=(2,)).changed(repeats=1), tmp_path)
     assert keys_of(result) == ["lds", "lds_0.25"]
     assert [column.judge for column in result.columns] == list(judges)
     assert [column.name for column in result.columns] == ["random subsets (LDS)", "subsets of 0.25 (LDS)"]
@@ -211,7 +211,7 @@ def test_a_share_of_random_labels_that_draws_none_is_no_error(tmp_path: Path) ->
 
 
 def test_a_judge_has_trainings_of_its_own_that_are_stored_and_reused(tmp_path: Path) -> None:
-    of = judged_by("doubt[n=3]", estimators=("train_loss", "random"))
+    of = judged_by("doubt[n=3]", estimators=("train_loss", "random")).changed(repeats=1)
     first, again = (events_of(of, tmp_path, out=out) for out in ("first", "again"))
     for events, reused in ((first, False), (again, True)):
         shards = [event for event in events if isinstance(event, ShardDone)]
@@ -256,7 +256,7 @@ def test_of_a_step_at_which_a_judge_knows_nothing_there_is_no_column(tmp_path: P
 
 def test_scores_that_a_judge_derives_are_compared_as_it_derived_them(tmp_path: Path) -> None:
     estimators = ("random", "subset", "same_label")
-    result = result_of(judged_by("total", "leave_one_out", estimators=estimators), tmp_path)
+    result = result_of(judged_by("total", "leave_one_out", estimators=estimators).changed(repeats=1), tmp_path)
     truth = read_arrays(tmp_path / "out" / str(result.cells[0].scores)).tensors
     truth = read_arrays((tmp_path / "out" / str(result.cells[0].scores)).with_name("truth.safetensors")).tensors
     for name in ("random", "subset"):
