@@ -211,6 +211,8 @@ class NoEstimate(Estimator):
 
 @dataclass(frozen=True)
 class NotesAlone(Estimator):
+    draws = False
+
     def estimate(self, problem: Problem) -> Estimate:
         n_train, n_test = len(problem.data.train), len(problem.data.test)
         return Estimate(torch.arange(n_train * n_test).reshape(n_train, n_test).double(), notes="did not converge")
@@ -304,7 +306,9 @@ class Undecided(Estimator):
 
 @dataclass(frozen=True)
 class Careless(Estimator):
-    """Draws from every global generator and turns every global knob."""
+    """Seeds every global generator and turns every global knob."""
+
+    draws = False
 
     def estimate(self, problem: Problem) -> Estimate:
         torch.manual_seed(3)
@@ -482,7 +486,7 @@ class Noting(Estimator):
     """Has a note that is the same in every repeat, and one that is not."""
 
     def estimate(self, problem: Problem) -> Estimate:
-        scores = torch.arange(len(problem.data.train)).double()
+        scores = torch.arange(len(problem.data.train)).double() + problem.draw
         return Estimate(memorization=scores, notes=("always", f"seed {problem.seed}"))
 
 

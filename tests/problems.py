@@ -36,9 +36,9 @@ def stored_in(folder: Path, **others: object) -> Resources:
     return Resources(cache=Cache(folder), **others)  # type: ignore[arg-type]
 
 
-def problem(of: Trainer | None = None, *, seed: int = 1, bank_seed: int = 2) -> TrainingProblem:
+def problem(of: Trainer | None = None, *, seed: int = 1, draw: int = 0, bank_seed: int = 2) -> TrainingProblem:
     """A problem as an estimator sees it, with the test's own cache."""
-    return TrainingProblem(of or trainer(), seed=seed, bank_seed=bank_seed, resources=Resources())
+    return TrainingProblem(of or trainer(), seed=seed, draw=draw, bank_seed=bank_seed, resources=Resources())
 
 
 def judged(

@@ -46,6 +46,8 @@ def simulated_outcome(name: str, n: int) -> Outcome:
         "AUROC 0.993 minus AUROC 0.9, 10 of 100",
         "top 5%, correlated 0.99, 100 x 1",
         "signs 0.99, 15 clear of 100, 10 test points",
+        "4 draws that differ in quality, by .03, 60 x 40",
+        "one seed of the truth, 4 seeds, seeds that differ, 60 x 40",
     ],
 )
 def test_intervals_cover_what_they_claim_to(name: str) -> None:
@@ -90,6 +92,12 @@ def test_an_area_with_fewer_than_ten_positives_is_undefined() -> None:
     found = simulated_outcome("AUROC 0.961, about 10 of 100", 60)
     assert 10 < found.undefined < 50  # a binomial number with the mean 10 is below 10 in 45%
     assert found.coverage >= 0.9
+
+
+def test_draws_of_one_estimator_are_rarely_told_apart() -> None:
+    """Six times four draws, in a family of fifteen pairs at once."""
+    name = "pairs of one estimator, 4 draws that differ in quality, by .03, 60 x 40"
+    assert simulated_outcome(name, 30).coverage > 0.9
 
 
 def test_an_interval_that_misses_is_counted() -> None:

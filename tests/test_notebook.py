@@ -48,6 +48,8 @@ class Thawed(Estimator):
 class Products(Estimator):
     """Inner products of inputs."""
 
+    draws = False
+
     power: int = 1
 
     def estimate(self, problem: Problem) -> Estimate:

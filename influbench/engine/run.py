@@ -212,11 +212,12 @@ def _different(repeats: list[list[Estimate]]) -> list[list[Estimate]]:
     first, *others = [of_repeat[-1] for of_repeat in repeats]
     if not others or not all(same_scores(first, other) for other in others):
         return repeats
-    note = (
+    notes = [note for of_repeat in repeats for note in of_repeat[-1].notes]
+    notes.append(
         f"all of its {len(repeats)} draws have the same scores and count as one; if it never draws at random, set "
         "`draws = False` in its class"
     )
-    return [[replace(one, notes=(*one.notes, note)) for one in repeats[0]]]
+    return [[replace(one, notes=notes) for one in repeats[0]]]
 
 
 def _estimate(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
@@ -134,7 +135,8 @@ def test_known_flags_have_no_ceiling_and_are_found_as_scikit_learn_says(tmp_path
     for cell in result.cells:
         scores = read_arrays(tmp_path / "out" / str(cell.scores)).tensors
         found = cell.columns["even"]
-        expected = roc_auc_score(scores["train_ids"] % 2 == 0, scores["memorization"].double())
+        repeats = [scores["memorization"], *(scores[f"memorization@{repeat}"] for repeat in range(1, 4))]
+        expected = np.mean([roc_auc_score(scores["train_ids"] % 2 == 0, repeat.double()) for repeat in repeats])
         assert found.value.value == pytest.approx(expected, abs=1e-6)
         assert (found.of_ceiling, found.n, cell.columns.keys()) == (UNKNOWN, 20, {"even"})
         assert found.letters
@@ -159,12 +161,13 @@ def test_several_subsets_are_several_columns_wherever_a_column_is(tmp_path: Path
         assert result.trust[key].n_seeds == 2
         assert result.trust[key].ceiling.value is not None
         for cell in result.cells:
-            scores = read_arrays(tmp_path / "out" / str(cell.scores)).tensors["influence"].double()
-            predicted = banks[0].weights.double() @ scores
-            measured = (banks[0].on_test + banks[1].on_test) / 2
-            of_points = [spearmanr(predicted[:, j], measured[:, j]).statistic for j in range(8)]
+            tensors = read_arrays(tmp_path / "out" / str(cell.scores)).tensors
+            measured, of_points = (banks[0].on_test + banks[1].on_test) / 2, []
+            for suffix in ("", "@1", "@2", "@3"):
+                predicted = banks[0].weights.double() @ tensors[f"influence{suffix}"].double()
+                of_points += [spearmanr(predicted[:, j], measured[:, j]).statistic for j in range(8)]
             found = cell.columns[key]
-            assert found.value.value == pytest.approx(sum(of_points) / 8, abs=1e-4)
+            assert found.value.value == pytest.approx(np.mean(of_points), abs=1e-4)
             assert found.value.low is not None
             assert (found.n, bool(found.letters)) == (8 * n, True)
         assert [point.trust[key] == result.trust[key] for point in result.trace] == [False, True]
@@ -209,7 +212,7 @@ def test_a_share_of_random_labels_that_draws_none_is_no_error(tmp_path: Path) ->
 
 
 def test_a_judge_has_trainings_of_its_own_that_are_stored_and_reused(tmp_path: Path) -> None:
-    of = judged_by("doubt[n=3]", estimators=("train_loss", "random"))
+    of = judged_by("doubt[n=3]", estimators=("train_loss", "random")).changed(repeats=1)
     first, again = (events_of(of, tmp_path, out=out) for out in ("first", "again"))
     for events, reused in ((first, False), (again, True)):
         shards = [event for event in events if isinstance(event, ShardDone)]
@@ -254,7 +257,7 @@ def test_of_a_step_at_which_a_judge_knows_nothing_there_is_no_column(tmp_path: P
 
 def test_scores_that_a_judge_derives_are_compared_as_it_derived_them(tmp_path: Path) -> None:
     estimators = ("random", "subset", "same_label")
-    result = result_of(judged_by("total", "leave_one_out", estimators=estimators), tmp_path)
+    result = result_of(judged_by("total", "leave_one_out", estimators=estimators).changed(repeats=1), tmp_path)
     truth = read_arrays(tmp_path / "out" / str(result.cells[0].scores)).tensors
     truth = read_arrays((tmp_path / "out" / str(result.cells[0].scores)).with_name("truth.safetensors")).tensors
     for name in ("random", "subset"):
@@ -270,7 +273,7 @@ def test_scores_that_a_judge_derives_are_compared_as_it_derived_them(tmp_path: P
         assert value is not None
         assert value.value == pytest.approx(agreement_of(result, name, "total").value.value, abs=1e-5)
 
-    without = judged_by("leave_one_out", estimators=("random", "leave_one_out"))
+    without = judged_by("leave_one_out", estimators=("random", "leave_one_out")).changed(repeats=1)
     result_of(without, tmp_path, out="without")
     both = {
         one.key: {each.name for each in one.estimators}

@@ -554,7 +554,8 @@ def test_a_directory_of_another_run_is_not_written_over(tmp_path: Path) -> None:
 
 def test_memorization_is_judged_by_the_wrong_labels_that_the_engine_knows(tmp_path: Path) -> None:
     estimators, digits = ["leave_one_out[n_seeds=2]", "train_loss", "same_label"], '"digits[n_train=100,n_test=10]"'
-    result = result_of(plan(estimators, dataset=digits, more="random_labels = 0.2"), tmp_path)
+    of = plan(estimators, dataset=digits, more="random_labels = 0.2").changed(repeats=1)
+    result = result_of(of, tmp_path)
     for name in ("leave_one_out[n_seeds=2]", "train_loss"):
         place = tmp_path / "out" / str(cell_of(result, name).scores)
         scores = read_arrays(place).tensors["memorization"].double()
@@ -692,7 +693,8 @@ def test_repeats_have_seeds_of_their_own_and_enter_the_interval(tmp_path: Path) 
         return {cell.estimator: cell for cell in result_in(events).cells}
 
     once, thrice = cells(1), cells(3)
-    assert thrice["random"].n_repeats == 3
+    assert (thrice["random"].draws, thrice["random"].n_repeats) == (True, 3)
+    assert (thrice["same_label"].draws, thrice["same_label"].n_repeats) == (False, 1)
     values = [cells["same_label"].columns["influence"].value for cells in (thrice, once)]
     assert values[0].value == pytest.approx(values[1].value)
     assert values[0].low == pytest.approx(values[1].low)

@@ -16,8 +16,9 @@ from influbench.engine import run
 from influbench.errors import EstimateError, UsageError
 from influbench.estimators.from_file import FromFile
 from influbench.registry import installed, parse_selector
+from influbench.seeds import derive
 from tests.engine.test_run import cell_of, events_of, plan, result_in, result_of
-from tests.plugins import registry
+from tests.plugins import Blobs, registry
 from tests.problems import blobs, line, permuted, problem, stored_in, trainer
 
 DATA = blobs()  # 20 train points, 8 test points; ids are neither rows nor in order
@@ -134,9 +135,45 @@ def test_permuting_train_points_permutes_scores_and_the_data_stay_as_they_are(tm
 
 
 def test_tensors_that_are_no_scores_are_named(tmp_path: Path) -> None:
-    further = {"influence@1": INFLUENCE + 1, "train_labels": DATA.train.labels}
+    further = {"influence@2": INFLUENCE + 1, "train_labels": DATA.train.labels}
     path = write_safetensors(tmp_path / "a.safetensors", influence=INFLUENCE, **further)
-    assert estimate(path).notes == ("a.safetensors also holds influence@1, train_labels, not read",)
+    assert estimate(path).notes == ("a.safetensors also holds influence@2, train_labels, not read",)
+
+
+def drawn(path: Path, n: int, data: Data = DATA) -> Path:
+    """A file with this many draws, of other scores each."""
+    further = {f"influence@{draw}": INFLUENCE.roll(draw, 0) for draw in range(1, n)}
+    ids = {"train_ids": data.train.ids, "test_ids": data.test.ids}
+    return write_safetensors(path, influence=INFLUENCE, **further, **ids)
+
+
+def test_each_draw_of_a_file_is_one_draw(tmp_path: Path) -> None:
+    path = drawn(tmp_path / "a.safetensors", 3)
+    assert FromFile(str(path)).stored_draws() == 3
+    found = [FromFile(str(path)).estimate(problem(draw=draw)).influence for draw in range(4)]
+    for draw, influence in enumerate(found):
+        assert torch.equal(influence, INFLUENCE.roll(draw % 3, 0))  # type: ignore[arg-type]
+    for one in (write_csv(tmp_path / "a.csv"), write_npy(tmp_path / "a.npy", INFLUENCE)):
+        assert FromFile(str(one)).stored_draws() == 1
+
+
+@pytest.mark.parametrize(
+    ("n", "more", "n_repeats", "letters"), [(1, "", 1, False), (5, "", 5, True), (1, ",draws=false", 1, True)]
+)
+def test_a_file_is_as_many_draws_as_it_holds(n: int, more: str, n_repeats: int, letters: bool, tmp_path: Path) -> None:
+    path = drawn(tmp_path / "a.safetensors", n, Blobs().load(derive(0, "data")))
+    result = result_of(plan([f"from_file[path={path}{more}]", "random"]), tmp_path)
+    cell = next(cell for cell in result.cells if cell.estimator == "from_file")
+    assert (cell.draws, cell.n_repeats) == (not more, n_repeats)
+    assert cell.has_few_draws is not letters
+    assert (cell.columns["influence"].letters is not None) is letters
+    assert cell.value("influence").low is not None
+
+
+def test_a_draw_that_lacks_a_quantity_is_an_error_before_the_truth(tmp_path: Path) -> None:
+    further = {"memorization": MEMORIZATION, "influence@1": INFLUENCE + 1}
+    path = write_safetensors(tmp_path / "a.safetensors", influence=INFLUENCE, **further)
+    assert FromFile(str(path)).unsupported(problem()) == "a.safetensors lacks memorization@1"
 
 
 def some(tensor: Tensor, value: float, *places: int) -> Tensor:

@@ -9,10 +9,12 @@ from influbench.engine.events import RunDone
 from influbench.errors import UnknownNameError, UsageError
 from influbench.plan import Plan
 from influbench.reading.comparison import compare
+from influbench.report.comparison import print_comparison
 from influbench.results import Result
 from tests.engine.test_run import agreement_of, plan
 from tests.plugins import registry
 from tests.problems import stored_in
+from tests.report.printing import text_of
 
 TWO = '["blobs", "blobs[n_train=24]"]'
 
@@ -110,3 +112,24 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
         file.unlink()
     with pytest.raises(UsageError, match=r"does not hold scores/.*random.safetensors: only a whole run directory"):
         compare([directory])
+
+
+def test_few_draws_have_no_letters_and_beat_nobody(tmp_path: Path) -> None:
+    of = plan(["leave_one_out", "same_label", "input_similarity"]).changed(repeats=2)
+    compared = compare([written(of, tmp_path, "out")[0]])
+    influence = compared.columns[0]
+    found = {one.name: one for one in influence.estimators}
+    assert {name: one.few_draws for name, one in found.items()} == {
+        "leave_one_out": True,
+        "same_label": False,
+        "input_similarity": False,
+    }
+    assert {name: bool(one.letters) for name, one in found.items()} == {
+        name: not one.few_draws for name, one in found.items()
+    }
+    assert found["leave_one_out"].mean.low is not None
+    assert found["leave_one_out"].not_clearly_behind == (False,)
+    for one in influence.comparisons:
+        assert (one.difference.low is None) is ("leave_one_out" in (one.first, one.second))
+    text = text_of(lambda console: print_comparison(console, compared), 80)
+    assert "Fewer than 4 draws: leave_one_out." in text

@@ -126,12 +126,12 @@ def test_of_regression_there_is_no_memorization(tmp_path: Path) -> None:
 
 
 def test_of_an_estimator_that_ran_several_times_the_first_is_shown(tmp_path: Path) -> None:
-    of = stored(plan(["random", "same_label"]).changed(repeats=3), tmp_path)
+    of = stored(plan(["random", "same_label", "train_loss"]).changed(repeats=3), tmp_path)
     found = explain_test(of, of.example("test"), k=1)
     column = of.row("test", found.point.id)
     first = of.estimates["random"]["influence"][:, column]
     assert account(found.accounts, "random").helps.points[0].effect == first.max()
-    assert found.notes == ("random: the first of its repeats", "same_label: the first of its repeats")
+    assert found.notes == ("random, train_loss: the first of their draws",)
 
 
 def test_what_is_not_known_is_one_sentence_with_what_is(tmp_path: Path) -> None:

@@ -376,3 +376,27 @@ def test_no_column_is_dropped_at_any_width(width: int) -> None:
     text = printed(EVERYTHING, width)
     for column in EVERYTHING.columns:
         assert text.count(column.title.split("\n")[-1]) >= 2
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_few_draws_are_in_the_row_and_in_a_note(width: int) -> None:
+    once = {"n_repeats": 1}
+    cells = [cell.model_copy(update=once) if cell.name in ("tracin", "random") else cell for cell in RESULT.cells]
+    lines = printed(RESULT.model_copy(update={"cells": tuple(cells)}), width).splitlines()
+    row = next(place for place, line in enumerate(lines) if line.startswith("  tracin"))
+    assert lines[row].endswith("1 draw") if width == 160 else lines[row + 1].startswith("  1 draw")
+    said = (
+        "Fewer than 4 draws: tracin, random. Their intervals do not hold for other draws, so they have no letters and "
+        "no clear differences."
+    )
+    assert said in " ".join(" ".join(lines).split())
+    assert "Fewer than" not in printed(RESULT, width)
+
+
+def test_one_seed_of_several_truths_is_named_by_its_judge() -> None:
+    (one,) = RESULT.one_seed
+    other = one.model_copy(update={"judge": "mine[n=3]", "columns": {}, "seconds": None, "training_equivalents": None})
+    text = printed(RESULT.model_copy(update={"one_seed": (one, other)}), 160)
+    assert "  one seed of leave_one_out " in text
+    (row,) = (line for line in text.splitlines() if "one seed of mine[n=3]" in line)
+    assert row.split()[-5:] == ["-"] * 5

@@ -198,3 +198,13 @@ def test_letters_go_on_after_z() -> None:
     found = letters(names, [pair(*one, clear=True) for one in combinations(names, 2)])
     assert [found[names[number]] for number in (0, 1, 25, 26, 51, 52, 59)] == ["a", "b", "z", "A", "Z", "a'", "h'"]
     assert (_letter(103), _letter(104)) == ("Z'", "a''")
+
+
+def test_an_estimator_of_few_draws_differs_from_nobody_clearly() -> None:
+    known = judged(1.0, 0.5, 0.2)
+    few = {**known, "a": replace(known["a"], few_draws=True)}
+    found = {(one.first, one.second): one for one in differences(few)}
+    for pair_of_a in (("a", "b"), ("a", "c")):
+        assert (found[pair_of_a].statistic.low, found[pair_of_a].statistic.high) == (None, None)
+        assert not found[pair_of_a].is_clear
+    assert found["b", "c"] == differences({name: known[name] for name in "bc"})[0]

@@ -61,6 +61,7 @@ def running_sum(problem: Problem) -> Iterator[Estimate]:
 @dataclass(frozen=True)
 class Good(Estimator):
     scores_duplicates_alike = True
+    draws = False
 
     def estimate(self, problem: Problem) -> Estimate:
         return Estimate(scores(problem))
@@ -104,6 +105,10 @@ class Faulty(Good):
             case "determinism":
                 self.memory.append(1)
                 influence = influence * len(self.memory)
+            case "draws":
+                influence = influence * problem.seed
+            case "bank":
+                influence = influence + problem.bank(n_models=2, ratio=0.5).on_test.sum()
             case "permutation":
                 influence = influence + 9 * torch.arange(len(influence))[:, None]
             case "columns":
@@ -154,6 +159,8 @@ def test_a_good_estimator_passes(check: Check) -> None:
         ("estimate", "estimate", "it is transposed"),
         ("regression only", "estimate", "on regression: RuntimeError: no classes"),
         ("determinism", "determinism", "two runs with one seed: influence is off by"),
+        ("draws", "draws", "runs with two seeds, though it declares draws = False: influence is off by"),
+        ("bank", "draws", "runs with two seeds, though it declares draws = False: influence is off by"),
         ("permutation", "permutation", "scores of train points in another order"),
         ("columns", "columns", "scores for some of the test points, alone"),
         ("duplicates", "duplicates", "score differently, but it declares that they score alike"),
