@@ -36,7 +36,9 @@ def in_summary(claims: Sequence[Claim], false_discovery_rate: float | None) -> s
     tested = [claim.verdict for claim in claims if claim.p_value is not None]
     counts = ", ".join(f"{tested.count(verdict)} {verdict}" for verdict in _STYLES)
     return (
-        f"{count(len(tested), 'claim')} tested: {counts}, at a false discovery rate of {100 * false_discovery_rate:g}%."
+        f"{count(len(tested), 'claim')} tested: {counts}, at a false discovery rate of "
+        f"{100 * false_discovery_rate:g}%. A claim may be undecided although its interval excludes the other verdicts, "
+        "because the test is for all of them."
     )
 
 

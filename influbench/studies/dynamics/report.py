@@ -30,8 +30,7 @@ _NOTE = (
     "{apart:g}%. half learned sooner: the step at half seen of wrong "
     "labels divided by the step of true labels. faster at first: the slope of the seen curve of wrong labels divided "
     "by the slope of true labels, over the first {epochs}. In brackets: 95% intervals over examples and seeds; for the "
-    "agreement, over examples. Claims are tested together, so one whose interval only just excludes the other verdicts "
-    "may be undecided."
+    "agreement, over examples."
 )
 _DIFFICULTIES = {"learning_time": "the epoch in which a point is learned", "subset": "memorization by random subsets"}
 

@@ -31,8 +31,7 @@ _NOTE = (
     "easy: correct points only, by the named difficulty; random: also correct points; wrong: the hardest points with "
     "a wrong label. All trainings of a seed share initial parameters and batches. In brackets: the 95% interval over "
     "seeds, test points and, for drops, the points that a group happens to contain; the intervals of networks trained "
-    "alone are for these groups. Claims are tested together, so one whose interval only just excludes 0 may be "
-    "undecided."
+    "alone are for these groups."
 )
 
 
