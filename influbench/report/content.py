@@ -162,8 +162,8 @@ def _limits(result: Result) -> Iterator[Note]:
     if (n := result.problem.n_duplicates) > 0:
         points = count(result.problem.n_train, "train point")
         yield Note(
-            f"{n:,} of {points} {'equals' if n == 1 else 'equal'} an earlier one in input and label. Intervals take train "
-            "points as independent, so they are too narrow where many are equal.",
+            f"{n:,} of {points} {'equals' if n == 1 else 'equal'} an earlier one in input and label. Intervals take "
+            "train points as independent, so they are too narrow where many are equal.",
             "warning",
         )
     if result.problem.n_classes is None:

@@ -122,7 +122,8 @@ def _root_of_correlation(pairs: list[_Pair]) -> Tensor:
     correlation = (covariance / scale[:, None] / scale).fill_diagonal_(1.0)
     eigenvalues, vectors = torch.linalg.eigh(correlation)
     present = eigenvalues > 1e-9 * len(pairs)
-    return vectors[:, present] * eigenvalues[present].sqrt()
+    root: Tensor = vectors[:, present] * eigenvalues[present].sqrt()
+    return root
 
 
 def _with_interval(pair: _Pair, tail: float) -> Statistic:

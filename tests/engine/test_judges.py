@@ -188,7 +188,7 @@ def test_several_subsets_are_several_columns_wherever_a_column_is(tmp_path: Path
 
 
 def test_the_judges_are_leave_one_out_and_wrong_labels_where_some_are_drawn(tmp_path: Path) -> None:
-    of = plan(["train_loss"], more="random_labels = [0, 0.5]")
+    of = plan(["train_loss"], dataset='"digits[n_train=40,n_test=5]"', more="random_labels = [0, 0.5]")
     clean, noisy = results_in(events_of(of, tmp_path)).results
     assert keys_of(clean) == LEAVE_ONE_OUT
     assert keys_of(noisy) == [*LEAVE_ONE_OUT, "wrong_labels"]

@@ -240,8 +240,8 @@ def test_few_points_are_marked_in_the_table_and_named_below() -> None:
     words = " ".join(text.split())
     assert "! influence all points: only 9 test points; with fewer than twenty test points, intervals are wide" in words
     assert (
-        "! influence within class: only 4 train points in a class and 9 test points; do not rely on intervals from fewer "
-        "than ten train points in a class." in words
+        "! influence within class: only 4 train points in a class and 9 test points; do not rely on intervals from "
+        "fewer than ten train points in a class." in words
     )
 
 
