@@ -127,7 +127,8 @@ def test_a_judge_that_asks_for_the_same_in_other_words_finds_the_same_everywhere
 
 
 def test_known_flags_have_no_ceiling_and_are_found_as_scikit_learn_says(tmp_path: Path) -> None:
-    result = result_of(judged_by("evenids", estimators=("train_loss", "random")), tmp_path)
+    digits = '"digits[n_train=40,n_test=5]"'
+    result = result_of(judged_by("evenids", estimators=("train_loss", "random"), dataset=digits), tmp_path)
     assert keys_of(result) == ["even"]
     assert result.trust == {}
     assert (result.column("even").statistic, result.column("even").unit) == ("auroc", "area under the ROC curve")
@@ -136,7 +137,7 @@ def test_known_flags_have_no_ceiling_and_are_found_as_scikit_learn_says(tmp_path
         found = cell.columns["even"]
         expected = roc_auc_score(scores["train_ids"] % 2 == 0, scores["memorization"].double())
         assert found.value.value == pytest.approx(expected, abs=1e-6)
-        assert (found.of_ceiling, found.n, cell.columns.keys()) == (UNKNOWN, 20, {"even"})
+        assert (found.of_ceiling, found.n, cell.columns.keys()) == (UNKNOWN, 40, {"even"})
         assert found.letters
     text = text_of(lambda console: print_report(console, read_result(tmp_path / "out")), 80)
     assert "Is the truth reliable?" not in text
