@@ -128,7 +128,8 @@ def test_a_judge_that_asks_for_the_same_in_other_words_finds_the_same_everywhere
 
 
 def test_known_flags_have_no_ceiling_and_are_found_as_scikit_learn_says(tmp_path: Path) -> None:
-    result = result_of(judged_by("evenids", estimators=("train_loss", "random")), tmp_path)
+    digits = '"digits[n_train=40,n_test=5]"'
+    result = result_of(judged_by("evenids", estimators=("train_loss", "random"), dataset=digits), tmp_path)
     assert keys_of(result) == ["even"]
     assert result.trust == {}
     assert (result.column("even").statistic, result.column("even").unit) == ("auroc", "area under the ROC curve")
@@ -138,7 +139,7 @@ def test_known_flags_have_no_ceiling_and_are_found_as_scikit_learn_says(tmp_path
         repeats = [scores["memorization"], *(scores[f"memorization@{repeat}"] for repeat in range(1, 4))]
         expected = np.mean([roc_auc_score(scores["train_ids"] % 2 == 0, repeat.double()) for repeat in repeats])
         assert found.value.value == pytest.approx(expected, abs=1e-6)
-        assert (found.of_ceiling, found.n, cell.columns.keys()) == (UNKNOWN, 20, {"even"})
+        assert (found.of_ceiling, found.n, cell.columns.keys()) == (UNKNOWN, 40, {"even"})
         assert found.letters
     text = text_of(lambda console: print_report(console, read_result(tmp_path / "out")), 80)
     assert "Is the truth reliable?" not in text
@@ -191,7 +192,7 @@ def test_several_subsets_are_several_columns_wherever_a_column_is(tmp_path: Path
 
 
 def test_the_judges_are_leave_one_out_and_wrong_labels_where_some_are_drawn(tmp_path: Path) -> None:
-    of = plan(["train_loss"], more="random_labels = [0, 0.5]")
+    of = plan(["train_loss"], dataset='"digits[n_train=40,n_test=5]"', more="random_labels = [0, 0.5]")
     clean, noisy = results_in(events_of(of, tmp_path)).results
     assert keys_of(clean) == LEAVE_ONE_OUT
     assert keys_of(noisy) == [*LEAVE_ONE_OUT, "wrong_labels"]
