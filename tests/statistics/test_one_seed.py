@@ -6,9 +6,9 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from influbench.statistics.between_seeds import deleted_seed_contributions
 from influbench.statistics.correlation import whole_table, within_classes
-from influbench.statistics.one_seed import one_seed
-from influbench.statistics.reliability import deleted_seed_contributions
+from influbench.statistics.one_seed import correlation_of_one_seed
 from influbench.statistics.yardsticks import Yardstick, correlations, flags
 
 
@@ -30,7 +30,7 @@ def scipys(effects: Tensor) -> float:
 @pytest.mark.parametrize("n_seeds", [3, 4, 6])
 def test_it_is_scipys_and_its_seeds_share_is_the_jackknifes(n_seeds: int) -> None:
     effects = truth(n_seeds)
-    found = one_seed(effects, whole_table(20, 4))
+    found = correlation_of_one_seed(effects, whole_table(20, 4))
     assert found is not None
     assert found.value == pytest.approx(scipys(effects), rel=1e-12)
     without = [scipys(effects[[seed for seed in range(n_seeds) if seed != left_out]]) for left_out in range(n_seeds)]
@@ -40,17 +40,17 @@ def test_it_is_scipys_and_its_seeds_share_is_the_jackknifes(n_seeds: int) -> Non
 
 def test_within_classes_only_the_own_rows_count() -> None:
     effects, labels, test_labels = truth(4), torch.arange(20) % 2, torch.tensor([0, 1, 0, 1])
-    found = one_seed(effects, within_classes(labels, test_labels))
+    found = correlation_of_one_seed(effects, within_classes(labels, test_labels))
     of_classes = [scipys(effects[:, labels == label][:, :, test_labels == label]) for label in (0, 1)]
     assert found is not None
     assert found.value == pytest.approx(np.mean(of_classes), rel=1e-12)
 
 
 def test_it_is_unknown_for_two_seeds_for_constant_effects_and_for_known_flags() -> None:
-    assert one_seed(truth(2), whole_table(20, 4)) is None
+    assert correlation_of_one_seed(truth(2), whole_table(20, 4)) is None
     constant = truth(3)
     constant[1] = 1.0
-    assert one_seed(constant, whole_table(20, 4)) is None
+    assert correlation_of_one_seed(constant, whole_table(20, 4)) is None
     assert correlations(truth(3)).one_seed is not None
     assert Yardstick(truth(3), whole_table(20, 4), noisy=False).one_seed is None
     assert flags(torch.arange(20) % 2 == 0).one_seed is None
