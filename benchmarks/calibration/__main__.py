@@ -18,6 +18,7 @@ import click
 
 from benchmarks.calibration import (
     agreement,
+    captured,
     draws_of_estimators,
     groups,
     one_seed,
@@ -32,7 +33,18 @@ from influbench.store.files import write_bytes
 from influbench.store.run_directory import environment
 
 CHUNK = 50  # simulations that one process does at a time
-TOPICS = (agreement, pairs, retrieval, draws_of_estimators, one_seed, over_problems, trust, resampling, groups)
+TOPICS = (
+    agreement,
+    captured,
+    pairs,
+    retrieval,
+    draws_of_estimators,
+    one_seed,
+    over_problems,
+    trust,
+    resampling,
+    groups,
+)
 
 
 def every_case() -> Iterator[Case]:

@@ -257,7 +257,8 @@ def test_fiellers_interval_ends_where_the_difference_is_just_clear() -> None:
         difference = combined(0.0, [(1.0, first), (-end, second)])
         error = difference.standard_error()
         assert error is not None
-        critical = stats.t.ppf(0.975, 39)
+        at_the_ratio = combined(0.0, [(1.0, first), (-found.value, second)])
+        critical = stats.t.ppf(0.975, at_the_ratio.degrees_of_freedom())
         assert abs(first.value - end * second.value) / error == pytest.approx(critical, rel=1e-9)
 
 
