@@ -51,7 +51,31 @@ def simulated_outcome(name: str, n: int) -> Outcome:
     ],
 )
 def test_intervals_cover_what_they_claim_to(name: str) -> None:
-    assert simulated_outcome(name, 150).coverage >= 0.9
+    coverage = simulated_outcome(name, 150).coverage
+    assert coverage is not None
+    assert coverage >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["noise lognormal(.6)", "one in five in another basin"])
+def test_the_reliability_of_seeds_that_differ_is_covered(kind: str) -> None:
+    found = simulated_outcome(f", 8 seeds, {kind}", 60)
+    assert found.name.startswith("reliability, ")
+    assert found.coverage is not None
+    assert found.coverage >= 0.88
+    assert found.undefined == 0
+
+
+def test_of_noise_alone_nearly_no_ceiling_or_share_is_shown() -> None:
+    (case,) = (case for case in every_case() if case.name == ", 4 seeds, no signal")
+    threads = torch.get_num_threads()
+    try:
+        found = {one.name.partition(", 4 seeds")[0]: one for one in outcomes(case, simulated(case, 0, 40))}
+    finally:
+        torch.set_num_threads(threads)
+    assert all(found[name].silent >= 39 for name in found if "ceiling" in name or "reach" in name)
+    assert found["reliability"].silent == 0
+    assert (found["reliability"].coverage or 0) >= 0.9
 
 
 def test_equal_estimators_rarely_have_different_letters_on_other_data_sets() -> None:
@@ -107,13 +131,17 @@ def test_an_interval_that_misses_is_counted() -> None:
         Statistic(value=0.5, low=None, high=None),
     )
     found = outcome("x", [[(right, 0.5)], [(wrong, 0.5)], [(right, 0.5), (wrong, 0.5)], [(open_ended, 0.5)]])
-    assert (found.simulations, found.undefined) == (4, 1)
+    assert (found.simulations, found.undefined, found.silent) == (4, 1, 0)
+    nothing = outcome("x", [[(Statistic(value=None, low=None, high=None), 0.5)], [(open_ended, 0.5)]])
+    assert (nothing.undefined, nothing.silent, nothing.coverage) == (2, 1, None)
     assert found.coverage == pytest.approx(1 / 3)
 
 
 def test_a_plain_bootstrap_is_wider_where_the_noise_is_in_the_cells() -> None:
     linearized = simulated_outcome("independent, noise of cells, 60 x 40", 10)
     bootstrapped = simulated_outcome("two-way bootstrap, noise of cells, 60 x 40", 10)
+    assert linearized.width is not None
+    assert bootstrapped.width is not None
     assert 1.3 < bootstrapped.width / linearized.width < 1.9
 
 

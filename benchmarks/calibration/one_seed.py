@@ -6,9 +6,8 @@ from functools import cache, partial
 import torch
 from torch import Generator, Tensor
 
-from benchmarks.calibration.draws import normal
+from benchmarks.calibration.draws import heavy_tailed_truth, normal
 from benchmarks.calibration.simulation import Case
-from benchmarks.calibration.trust import heavy_tailed_truth
 from influbench.results import Statistic
 from influbench.seeds import derive
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table

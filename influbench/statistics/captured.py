@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from influbench.statistics.correlation import without_each
 from influbench.statistics.estimation import Estimation
 from influbench.statistics.retrieval import mean_near_threshold, membership
 
@@ -83,6 +84,7 @@ def captured(scores: Tensor, effects: Tensor, most: Largest) -> Estimation | Non
         n_rows=n_rows,
         n_columns=scores.shape[1] if scores.shape[1] > 1 else None,
         by_seed=of_seeds,
+        rest_of_columns=without_each(most.cells.sum(0) / possible),
     )
 
 

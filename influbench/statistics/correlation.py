@@ -88,8 +88,14 @@ def mean_over_columns(
         n_rows=int((cells != 0).any(1).sum()),
         n_columns=int((cells != 0).any(0).sum()) if x.shape[1] > 1 else None,
         unseen=float((cells.sum(0).square() * unseen).sum().sqrt()) / total,
+        rest_of_columns=None if weights is None else without_each(cells.sum(0) / total),
     )
     return ColumnMean(estimation, values, variances, int(silent.sum()))
+
+
+def without_each(shares: Tensor) -> Tensor:
+    """The share of the weight that is left without each column; at least a tenth, so that no single one decides all."""
+    return (1 - shares).clamp_min(0.1)
 
 
 def _by_column(

@@ -32,7 +32,8 @@ class Estimation:
     all statistics. With `few_draws`, the interval does not hold for other draws of the estimator. `freedom` replaces
     the degrees of freedom of the points where these do not count equally. `unseen` is the standard error of what the
     contributions cannot show, because they are 0 or nearly so at an end of the scale; it is as correlated between
-    statistics as the contributions are.
+    statistics as the contributions are. `rest_of_columns` is the share of the weight that is left without each column
+    of a weighted mean: leaving a column out moves the mean by its contribution over this rest.
     """
 
     value: float
@@ -45,6 +46,7 @@ class Estimation:
     few_draws: bool = False
     freedom: float | None = None
     unseen: float = 0.0
+    rest_of_columns: Tensor | None = None  # (n_columns,)
 
     def standard_error(self) -> float | None:
         """The standard error over points, seeds and repeats; None if there is only one of any of them."""
@@ -148,8 +150,11 @@ class Estimation:
         of_rows = (rows, _effective_freedom(self.contributions.sum(1), self.n_rows))
         if self.n_columns is None:
             return of_rows
-        columns = _corrected(self.contributions.sum(0), self.n_columns)
-        of_columns = (columns, _effective_freedom(self.contributions.sum(0), self.n_columns))
+        sums = self.contributions.sum(0)
+        if self.rest_of_columns is not None:
+            sums = sums / self.rest_of_columns
+        columns = _corrected(sums, self.n_columns)
+        of_columns = (columns, _effective_freedom(sums, self.n_columns))
         cells = _corrected(self.contributions.flatten(), self.n_rows * self.n_columns)
         variance = max(rows + columns - cells, rows, columns)
         return variance, _satterthwaite([of_rows, of_columns], variance)

@@ -41,6 +41,20 @@ def mean_over_problems(groups: Sequence[Sequence[Estimation]]) -> Estimation:
         by_repeat=tuple(repeats for table in tables for repeats in table.by_repeat),
         few_draws=any(table.few_draws for table in tables),
         unseen=hypot(*(table.unseen for table in tables)),
+        rest_of_columns=_rest_of_columns(tables),
+    )
+
+
+def _rest_of_columns(tables: Sequence[Estimation]) -> Tensor | None:
+    """The rest of the weight without each column, of all tables; None if no table has weights."""
+    if all(table.rest_of_columns is None for table in tables):
+        return None
+    ones = [torch.ones(table.contributions.shape[1], dtype=torch.float64) for table in tables]
+    return torch.cat(
+        [
+            one if table.rest_of_columns is None else table.rest_of_columns
+            for table, one in zip(tables, ones, strict=True)
+        ]
     )
 
 

@@ -1,7 +1,8 @@
 """The reliability of the truth: its correlation with the truth of other seeds, and the ceiling that follows from it.
 
 Disjoint sets of k seeds are drawn, their mean effects are correlated, and the correlation is averaged over many draws.
-This is the measured curve h(k), up to half of the seeds. One doubling is extrapolated. By Spearman (1910) and Brown
+This is the measured curve h(k), up to half of the seeds. The last doubling is extrapolated, or slightly more if the
+number of seeds is odd: from 2 of 5 seeds to 5. By Spearman (1910) and Brown
 (1910), the odds h / (1 - h) grow in proportion to k. Leave-one-out effects have heavy tails and noise that grows with
 the effect, and their odds grow more slowly, so the growth measured over the last doubling is continued for one more. On
 truths of 64 seeds, the growth changes little from doubling to doubling; the possible change enters the intervals.
