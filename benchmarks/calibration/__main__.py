@@ -1,6 +1,6 @@
 """How often the 95% intervals contain the known value, in simulations.
 
-    python -m benchmarks.calibration [--only CASE]... [--simulations N] [--processes N] [-o FILE]
+    python -m benchmarks.calibration [--topic FILE]... [--only CASE]... [--simulations N] [--processes N] [-o FILE]
 
 Every simulation draws train points, test points and, if they are random, seeds; computes the interval that a report
 would show; and checks whether the known value is inside. Known values are exact or, without a formula, the mean
@@ -9,7 +9,7 @@ over large simulations. `coverage` should be .95; `error_of_coverage` is the sta
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -47,22 +47,32 @@ TOPICS = (
 )
 
 
-def every_case() -> Iterator[Case]:
-    """The cases of all topics."""
+def every_case(topics: Collection[str] = ()) -> Iterator[Case]:
+    """The cases of all topics, or of the named ones."""
     for topic in TOPICS:
-        yield from topic.cases()
+        if not topics or topic.__name__.rpartition(".")[2] in topics:
+            yield from topic.cases()
 
 
 @click.command()
+@click.option(
+    "--topic",
+    "topics",
+    multiple=True,
+    type=click.Choice([topic.__name__.rpartition(".")[2] for topic in TOPICS]),
+    help="Simulate only the cases of this file.",
+)
 @click.option("--only", multiple=True, help="Simulate only the cases whose name contains this.")
 @click.option("--simulations", type=click.IntRange(min=2), default=2000, show_default=True, help="Of each case.")
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="With one thread each.")
 @click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file.")
-def calibration(only: tuple[str, ...], simulations: int, processes: int, output: Path | None) -> None:
+def calibration(
+    topics: tuple[str, ...], only: tuple[str, ...], simulations: int, processes: int, output: Path | None
+) -> None:
     """Simulate how often the intervals contain the known value."""
     all_outcomes: list[Outcome] = []
     with ProcessPoolExecutor(processes) as pool:
-        for case in every_case():
+        for case in every_case(topics):
             if only and not any(part in case.name for part in only):
                 continue
             starts = range(0, simulations, CHUNK)

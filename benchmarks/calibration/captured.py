@@ -26,7 +26,7 @@ QUALITY = {"a": 0.5, "b": 0.5, "c": 1.0, "d": 4.0}  # noise of the scores of fou
 
 
 def cases() -> Iterator[Case]:
-    for n, m in ((60, 20), (100, 40), (300, 200)):
+    for n, m in ((60, 20), (100, 40)):
         for n_seeds in (3, 4, 8):
             for spread in (0.0, 1.0, 1.5):
                 name = f", {n_seeds} seeds, test points lognormal({spread:g}), {n} x {m}"
