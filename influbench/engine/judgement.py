@@ -135,13 +135,17 @@ class Bench:
         return {key: _trust(one.yardstick) for key, one in self._measured.items() if one.yardstick.has_reliability}
 
     def one_seed(self, seconds: Mapping[str, float]) -> tuple[OneSeed, ...]:
-        """The agreement of one seed of each judge's truth with the others; `seconds` are what each judge trained."""
+        """The agreement of one seed of each judge's truth with the others; `seconds` are what each judge trained.
+
+        It leaves out columns in which several seeds make one effect: one of these does not have the cost of one seed.
+        """
         found: dict[str, OneSeed] = {}
+        n_of_judge = self._n_seeds
         for key, measured in self._measured.items():
             value, seat = measured.yardstick.one_seed, measured.seat
-            if value is None:
-                continue
             n_seeds, is_leave_one_out = len(measured.yardstick.effects), _is_leave_one_out(seat)
+            if value is None or n_seeds < n_of_judge[seat.name]:
+                continue
             of_judge = OneSeed(
                 judge=seat.name,
                 n_seeds=n_seeds,
@@ -151,6 +155,15 @@ class Bench:
             )
             found.setdefault(seat.name, of_judge).columns[key] = measured.yardstick.measurement.interval(value)
         return tuple(found.values())
+
+    @property
+    def _n_seeds(self) -> dict[str, int]:
+        """The most seeds that a column of each judge has."""
+        found: dict[str, int] = {}
+        for measured in self._measured.values():
+            name = measured.seat.name
+            found[name] = max(found.get(name, 0), len(measured.yardstick.effects))
+        return found
 
     def _agreement(
         self, measured: _Measured, name: str, estimates: Sequence[Estimate], *, draws: bool
