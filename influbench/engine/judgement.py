@@ -177,6 +177,8 @@ class Bench:
         if held is None:
             return None
         found = yardstick.agreement(held, draws=draws)
+        # details compare all repeats with one truth
+        has_details = measured.column.details and not yardstick.paired and found.value is not None
         if found.value is not None:
             self._agreements[measured.column.key][name] = found.value
         return Agreement(
@@ -185,7 +187,7 @@ class Bench:
             n=yardstick.n_pairs,
             n_undefined=found.n_undefined,
             n_silent=found.n_silent,
-            details=yardstick.details(held) if measured.column.details and found.value is not None else None,
+            details=yardstick.details(held) if has_details else None,
         )
 
     def _held(self, measured: _Measured, estimates: Sequence[Estimate]) -> list[Tensor] | None:
