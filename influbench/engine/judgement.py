@@ -135,13 +135,17 @@ class Bench:
         return {key: _trust(one.yardstick) for key, one in self._measured.items() if one.yardstick.has_reliability}
 
     def one_seed(self, seconds: Mapping[str, float]) -> tuple[OneSeed, ...]:
-        """The agreement of one seed of each judge's truth with the others; `seconds` are what each judge trained."""
+        """The agreement of one seed of each judge's truth with the others; `seconds` are what each judge trained.
+
+        It leaves out columns in which several seeds make one effect: one of these does not have the cost of one seed.
+        """
         found: dict[str, OneSeed] = {}
+        n_of_judge = self._n_seeds
         for key, measured in self._measured.items():
             value, seat = measured.yardstick.one_seed, measured.seat
-            if value is None:
-                continue
             n_seeds, is_leave_one_out = len(measured.yardstick.effects), _is_leave_one_out(seat)
+            if value is None or n_seeds < n_of_judge[seat.name]:
+                continue
             of_judge = OneSeed(
                 judge=seat.name,
                 n_seeds=n_seeds,
@@ -151,6 +155,15 @@ class Bench:
             )
             found.setdefault(seat.name, of_judge).columns[key] = measured.yardstick.measurement.interval(value)
         return tuple(found.values())
+
+    @property
+    def _n_seeds(self) -> dict[str, int]:
+        """The most seeds that a column of each judge has."""
+        found: dict[str, int] = {}
+        for measured in self._measured.values():
+            name = measured.seat.name
+            found[name] = max(found.get(name, 0), len(measured.yardstick.effects))
+        return found
 
     def _agreement(
         self, measured: _Measured, name: str, estimates: Sequence[Estimate], *, draws: bool
@@ -164,6 +177,8 @@ class Bench:
         if held is None:
             return None
         found = yardstick.agreement(held, draws=draws)
+        # details compare all repeats with one truth
+        has_details = measured.column.details and not yardstick.paired and found.value is not None
         if found.value is not None:
             self._agreements[measured.column.key][name] = found.value
         return Agreement(
@@ -172,7 +187,7 @@ class Bench:
             n=yardstick.n_pairs,
             n_undefined=found.n_undefined,
             n_silent=found.n_silent,
-            details=yardstick.details(held) if measured.column.details and found.value is not None else None,
+            details=yardstick.details(held) if has_details else None,
         )
 
     def _held(self, measured: _Measured, estimates: Sequence[Estimate]) -> list[Tensor] | None:

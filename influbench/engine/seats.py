@@ -60,6 +60,7 @@ class Seat:
             if key not in known:
                 raise JudgeError(f"yardsticks returned the column {key!r}, which is not one of {sorted(known)}")
             _check_yardstick(key, yardstick)
+            _check_pairs(key, yardstick, n_runs=len(self.runs))
         missing = sorted(known - found.keys())
         if missing and step == self.problem.n_steps:
             raise JudgeError(f"yardsticks returned nothing for the column {missing[0]!r} after the last step")
@@ -184,6 +185,18 @@ def _check_yardstick(key: str, yardstick: object) -> None:
             f"with {effects.shape[1]} rows"
         )
     _check_blocks(what, yardstick)
+
+
+def _check_pairs(key: str, yardstick: Yardstick, *, n_runs: int) -> None:
+    if yardstick.paired and not n_runs:
+        raise JudgeError(f"the yardstick of {key!r} is paired, and runs_handed_over returned no run to pair it with")
+    if n_runs and not yardstick.paired:
+        raise JudgeError(f"the yardstick of {key!r} is not paired, and runs_handed_over returned {n_runs} runs")
+    if n_runs and len(yardstick.effects) != n_runs:
+        raise JudgeError(
+            f"the yardstick of {key!r} has the effects of {len(yardstick.effects)} runs, and runs_handed_over returned "
+            f"{n_runs}"
+        )
 
 
 def _check_blocks(what: str, yardstick: Yardstick) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from influbench.api import Column, Judge, JudgedProblem, Truth, Work
-from influbench.statistics.correlation import standard_ranks_within, whole_table, within_classes
+from influbench.statistics.correlation import Block, whole_table, within_classes
+from influbench.statistics.ranks import rank
 from influbench.statistics.yardsticks import Yardstick, correlations
 
 ALL_POINTS = Column("rank", "expected rank\nall points", "influence")
@@ -34,10 +36,19 @@ class ExpectedRank(Judge):
             blocks[WITHIN_CLASS.key] = within_classes(data.train.labels.cpu(), data.test.labels.cpu())
         found = {}
         for key, of_column in blocks.items():
-            # where all effects of a seed are equal, its ranks are, too
-            ranks = torch.stack([standard_ranks_within(effect, of_column).nan_to_num(0.0) for effect in effects])
+            ranks = torch.stack([_ranks_within(effect, of_column) for effect in effects])
             found[key] = correlations(ranks, of_column)
         return found
 
     def estimand(self, problem: JudgedProblem, trained: Sequence[Truth]) -> str:
         return f"mean over {trained[0].n_seeds} seeds of ranks by {problem.measure} with and without a train point"
+
+
+def _ranks_within(effect: Tensor, blocks: Sequence[Block]) -> Tensor:
+    """Ranks (n_train, n_test) in each block, around 0; 0 outside of the blocks."""
+    ranks = torch.zeros(effect.shape, dtype=torch.float64)
+    for block in blocks:
+        ranked = rank(effect[block.rows][:, block.columns])
+        # halves of whole numbers have exact sums, so that equal mean ranks remain ties
+        ranks[block.rows[:, None], block.columns] = (ranked.below + ranked.upto - len(block.rows)).T.double() / 2
+    return ranks

@@ -78,11 +78,18 @@ class _Problem:
         for label, scores in labeled.items():
             derived = column.key in self.derived
             held = held_scores(scores.tensors, column.key, column.quantity, yardstick, derived=derived)
-            fits = bool(held) and all(one.shape == yardstick.mean.shape for one in held)
+            fits = _fit(held, yardstick)
             value = yardstick.agreement(held, draws=scores.draws).value if fits else None
             if value is not None:
                 found[label] = value
         return found
+
+
+def _fit(held: Sequence[Tensor], yardstick: Yardstick) -> bool:
+    """True if there are scores, and they can be compared: other runs may have other rows, or fewer runs in hand."""
+    if yardstick.paired and len(held) != len(yardstick.effects):
+        return False
+    return bool(held) and all(one.shape == yardstick.mean.shape for one in held)
 
 
 def compare(

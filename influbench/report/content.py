@@ -256,8 +256,12 @@ def _unlike_seeds(trusts: Sequence[tuple[ColumnRecord, Trust]]) -> Iterator[Note
 
 
 def _legend(result: Result) -> Iterator[Note]:
-    others = [column for column in result.columns if column.statistic != "spearman"]
-    except_for = "".join(f" ({column.name}: {column.unit})" for column in others)
+    by_unit: dict[str, list[str]] = {}
+    for column in result.columns:
+        if column.statistic != "spearman":
+            by_unit.setdefault(column.unit, []).append(column.name)
+    others = "; ".join(f"{', '.join(names)}: {unit}" for unit, names in by_unit.items())
+    except_for = f" ({others})" if others else ""
     yield Note(
         f"All figures are Spearman's rank correlations{except_for}, for influence the mean over test points; in "
         "brackets the 95% interval over train points, test points, and draws; % of the ceiling, the best that the "

@@ -22,7 +22,7 @@ _OF_TRAIN_POINTS = "most: Spearman among the fifth of the train points that is m
 _NOTE = (
     "top k: overlap of the {k} highest, 0 by chance and 1 at best. sign, AUROC: of the effects that are clearly not 0 "
     "by a paired test over seeds ({clear}), the share with the right sign; and how well scores separate the clear "
-    "proponents ({proponents}) from the rest. Intervals are in result.json."
+    "proponents ({proponents}) from the rest, where there are ten of either. Intervals are in result.json."
 )
 
 

@@ -34,7 +34,7 @@ from influbench.statistics.estimation import Estimation, repeated
 from influbench.statistics.one_seed import captured_by_one_seed, correlation_of_one_seed
 from influbench.statistics.reliability import FEWEST_SEEDS as FEWEST_SEEDS_OF_SHARES
 from influbench.statistics.reliability import Reliability, reliability
-from influbench.statistics.retrieval import auroc, overlap, overlap_interval, sign_agreement
+from influbench.statistics.retrieval import auroc, membership, overlap, overlap_interval, sign_agreement
 from influbench.statistics.signal import FEWEST_SEEDS, effective_number, is_told_from_noise, signal
 from influbench.statistics.significance import clear_effects, share_significant
 
@@ -72,9 +72,16 @@ def _mean_over_columns(of: ColumnStatistic) -> Callable[["Yardstick", Tensor], C
 
 def _captured(yardstick: "Yardstick", scores: Tensor) -> ColumnMean:
     unknown = torch.full((yardstick.n_columns,), torch.nan, dtype=torch.float64)
-    if yardstick.most is None or _is_constant(scores):
+    if yardstick.most is None:
         return ColumnMean(None, unknown, unknown)
-    return ColumnMean(captured(scores, yardstick.effects, yardstick.most), unknown, unknown)
+    if _is_constant(scores):
+        return ColumnMean(None, torch.zeros_like(unknown), unknown, n_silent=yardstick.n_columns)
+    found = captured(scores, yardstick.effects, yardstick.most)
+    if found is None:
+        return ColumnMean(None, unknown, unknown)
+    # a ratio of sums: every test point is part of it with what its own train points are worth
+    worth = (membership(scores, yardstick.most.k) * yardstick.mean).sum(0)
+    return ColumnMean(found, worth, unknown)
 
 
 # A new statistic for columns is a line here; stored yardsticks know it by its name.

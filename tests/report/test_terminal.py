@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from influbench.report import numbers
+from influbench.report.content import notes
 from influbench.report.details import print_details
 from influbench.report.terminal import print_report
 from influbench.results import (
@@ -22,7 +23,8 @@ from influbench.results import (
 from tests.report.printing import text_of
 
 GOLDEN = Path(__file__).parent / "golden"
-(RESULT,) = Results.model_validate_json((GOLDEN / "result.json").read_text()).results
+RESULT, ESTIMANDS = Results.model_validate_json((GOLDEN / "result.json").read_text()).results
+ALL_POINTS = "influence"  # the only column outside of the headline
 NAMES = ["leave_one_out[n_seeds=1]", "turn_over_dropout", "tracin", "same_label", "random"]
 
 
@@ -45,6 +47,11 @@ def changed(result: Result, name: str | None = None, **columns: dict[str, object
         found = {key: one.model_copy(update=columns.get(key, {})) for key, one in cell.columns.items()}
         cells.append(cell.model_copy(update={"columns": found}))
     return result.model_copy(update={"cells": tuple(cells)})
+
+
+def value_of(result: Result, name: str, column: str) -> Statistic:
+    (cell,) = (cell for cell in result.cells if cell.name == name)
+    return cell.value(column)
 
 
 def with_column(
@@ -75,11 +82,11 @@ def with_subsets(result: Result) -> Result:
         unit="Spearman's rank correlation", rows="subsets", n_rows=64, n_columns=200,
     )  # fmt: skip
     values = {
-        cell.name: cell.columns["influence"].model_copy(update={"details": None})
+        cell.name: cell.columns["weighted"].model_copy(update={"details": None})
         for cell in result.cells
-        if "influence" in cell.columns
+        if "weighted" in cell.columns
     }
-    return with_column(result, column, values, trust=result.trust["influence"].model_copy(update={"n_seeds": 2}))
+    return with_column(result, column, values, trust=result.trust["weighted"].model_copy(update={"n_seeds": 2}))
 
 
 def with_wrong_labels(result: Result) -> Result:
@@ -104,12 +111,42 @@ EVERYTHING = with_wrong_labels(with_subsets(RESULT))
 
 
 @pytest.mark.parametrize("width", [80, 160])
-@pytest.mark.parametrize(("name", "result"), [("report", RESULT), ("five-columns", EVERYTHING)])
+@pytest.mark.parametrize(
+    ("name", "result"), [("report", RESULT), ("three-judges", EVERYTHING), ("estimands", ESTIMANDS)]
+)
 def test_the_report_reads_as_it_did(name: str, result: Result, width: int) -> None:
     text = printed(result, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     assert text == (GOLDEN / f"{name}-{width}.txt").read_text()
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_details_read_as_they_did(width: int) -> None:
+    text = text_of(lambda console: print_details(console, results_of(RESULT)), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert text == (GOLDEN / f"details-{width}.txt").read_text()
+
+
+def test_all_points_are_shown_with_the_details_alone() -> None:
+    assert "all points" not in printed(RESULT, 80)
+    details = text_of(lambda console: print_details(console, results_of(RESULT)), 80)
+    assert details.count("all points") == 2  # trust and agreement
+    for cell in RESULT.cells:
+        for key in ("captured", "within_class", "weighted"):
+            if (found := cell.value(key)).value is not None:
+                assert numbers.interval(found) in printed(RESULT, 80)
+        if (found := cell.value(ALL_POINTS)).value is not None:
+            assert numbers.interval(found) in details
+
+
+def test_columns_of_a_run_in_hand_are_said_to_be_no_match_for_the_others() -> None:
+    said = (
+        "this run: the estimators were handed the run whose effects they predict. These columns are not comparable "
+        "with the others."
+    )
+    assert said in " ".join(printed(ESTIMANDS, 80).split())
+    assert "this run" not in printed(RESULT, 80)
 
 
 @pytest.mark.parametrize("width", [80, 160])
@@ -124,15 +161,16 @@ def test_the_widest_figures_fit_whatever_letters_stand_beside_them(letters: str,
     assert "…" not in text
     n_tables = text.count("  Who predicts")
     assert text.count("12,345.6") == text.count("3 min 20 s") == n_tables * len(cells)
-    assert n_tables == (1 if letters == "ab" or width == 160 else 2)
-    assert text.count("[-1.00, -.99]") == text.count(f" {letters} ") + text.count(f" {letters}\n") == 3 * len(cells)
+    assert n_tables == (1 if width == 160 else 2)
+    n_values = len(RESULT.headline) * len(cells)
+    assert text.count("[-1.00, -.99]") == text.count(f" {letters} ") + text.count(f" {letters}\n") == n_values
 
 
 def test_a_cost_that_nobody_knows_is_a_dash_and_said_below() -> None:
     unknown = {"training_equivalents": None, "seconds": None}
     cells = [cell.model_copy(update=unknown) if cell.name == "tracin" else cell for cell in RESULT.cells]
     result = RESULT.model_copy(update={"cells": tuple(cells)})
-    row = next(line for line in printed(result, 160).splitlines() if line.startswith("  tracin"))
+    row = next(line for line in printed(result, 170).splitlines() if line.startswith("  tracin"))
     assert row.split()[-3:] == ["-", "-", "ok"]
     said = "- in trainings and time: scores from elsewhere, at a cost that is not known."
     assert said in " ".join(printed(result, 80).split())
@@ -149,7 +187,7 @@ def test_estimators_are_sorted_by_agreement_and_failures_come_last() -> None:
 def test_several_problems_stand_one_below_the_other_and_a_failed_one_keeps_its_place() -> None:
     failure = Failure(problem="line, linear", status="failed", reason="training diverged", traceback="Traceback ...")
     text = printed(Results(plan="two", seed=0, results=(RESULT, RESULT), failures=(failure,)), 80)
-    assert text.count("Who predicts it?") == 2
+    assert text.count("Who predicts it?") == 2 * printed(RESULT, 80).count("Who predicts it?")
     assert text.count(f"─ {RESULT.problem.name} ─") == 2
     assert "─ line, linear ─" in text
     assert "failed: training diverged" in text
@@ -159,15 +197,16 @@ def test_several_problems_stand_one_below_the_other_and_a_failed_one_keeps_its_p
 def test_regression_shows_neither_classes_nor_memorization() -> None:
     said = "Regression has neither classes to look within nor a memorization score."
     assert said not in " ".join(printed(RESULT, 80).split())
+    kept = ("captured", "weighted", ALL_POINTS)
     cells = [
-        cell.model_copy(update={"columns": {key: one for key, one in cell.columns.items() if key == "influence"}})
+        cell.model_copy(update={"columns": {key: one for key, one in cell.columns.items() if key in kept}})
         for cell in RESULT.cells
     ]
     regression = RESULT.model_copy(
         update={
             "problem": RESULT.problem.model_copy(update={"n_classes": None}),
-            "columns": RESULT.columns[:1],
-            "trust": {"influence": RESULT.trust["influence"]},
+            "columns": tuple(column for column in RESULT.columns if column.key in kept),
+            "trust": {key: RESULT.trust[key] for key in kept if key in RESULT.trust},
             "cells": tuple(cells),
         }
     )
@@ -192,7 +231,9 @@ def with_trust(key: str, **update: object) -> Result:
     return RESULT.model_copy(update={"trust": {**RESULT.trust, key: RESULT.trust[key].model_copy(update=update)}})
 
 
-@pytest.mark.parametrize(("key", "name"), [("influence", "influence all points"), ("memorization", "memorization")])
+@pytest.mark.parametrize(
+    ("key", "name"), [("within_class", "influence within class"), ("memorization", "memorization")]
+)
 @pytest.mark.parametrize("ceiling", [UNKNOWN, Statistic(value=0.1, low=-0.1, high=0.3)], ids=["new", "earlier"])
 def test_nothing_is_said_about_a_truth_like_noise(key: str, name: str, ceiling: Statistic) -> None:
     noise = {"reliability": Statistic(value=0.1, low=-0.1, high=0.3), "ceiling": ceiling, "seeds_needed": {}}
@@ -205,7 +246,7 @@ def test_nothing_is_said_about_a_truth_like_noise(key: str, name: str, ceiling: 
 
 
 def test_a_truth_like_noise_has_a_dash_for_the_seeds_needed() -> None:
-    lines = printed(with_trust("influence", seeds_needed={}, ceiling=UNKNOWN), 160).splitlines()
+    lines = printed(with_trust("within_class", seeds_needed={}, ceiling=UNKNOWN), 160).splitlines()
     row = next(line for line in lines if line.startswith("  seeds for"))
     assert row.split()[2:4] == [".5/.8/.9", "-"]
     row = next(line for line in lines if line.startswith("  ceiling"))
@@ -214,7 +255,7 @@ def test_a_truth_like_noise_has_a_dash_for_the_seeds_needed() -> None:
 
 def test_too_few_seeds_for_an_interval_are_counted() -> None:
     few = {"n_seeds": 3, "reliability": Statistic(value=0.5, low=None, high=None)}
-    words = " ".join(printed(with_trust("influence", **few), 80).split())
+    words = " ".join(printed(with_trust("within_class", **few), 80).split())
     said = "3 seeds are too few for intervals of reliability, ceiling, and share of the ceiling."
     assert words.count(said) == 1
     assert "are too few for intervals" not in printed(RESULT, 80)
@@ -222,10 +263,13 @@ def test_too_few_seeds_for_an_interval_are_counted() -> None:
 
 def test_the_reach_of_one_seed_is_a_row_of_the_trust() -> None:
     reach = Statistic(value=0.63, low=0.55, high=0.71)
-    lines = printed(with_trust("influence", single_seed_reach=reach), 160).splitlines()
+    update = {"single_seed_reach": UNKNOWN}
+    unknown = {key: trust.model_copy(update=update) for key, trust in RESULT.trust.items()}
+    known = {**unknown, "within_class": unknown["within_class"].model_copy(update={"single_seed_reach": reach})}
+    lines = printed(RESULT.model_copy(update={"trust": known}), 160).splitlines()
     (row,) = (line for line in lines if line.startswith("  one seed can reach"))
     assert row.split() == ["one", "seed", "can", "reach", ".63", "[.55,", ".71]", "-", "-"]
-    assert "one seed can reach" not in printed(RESULT, 160)
+    assert "one seed can reach" not in printed(RESULT.model_copy(update={"trust": unknown}), 160)
 
 
 @pytest.mark.parametrize("norms", [(1.0, 0.8, 2.5, 1.1), (1.0, 1.2, 0.4, 0.9)])
@@ -246,39 +290,53 @@ def test_each_column_has_its_own_number_of_seeds() -> None:
 
 def test_a_unit_that_is_no_correlation_is_named_below() -> None:
     said = (
-        "All figures are Spearman's rank correlations (wrong labels (AUROC): area under the ROC curve), for influence"
+        "All figures are Spearman's rank correlations (influence captured: captured effect of the 5% highest-scored "
+        "train points; influence by signal: Spearman's rank correlation, test points weighted by signal; wrong labels "
+        "(AUROC): area under the ROC curve), for influence"
     )
     assert said in " ".join(printed(EVERYTHING, 80).split())
+
+
+def test_columns_of_one_unit_are_named_together() -> None:
+    said = (
+        "(influence captured, this run captured: captured effect of the 5% highest-scored train points; influence by "
+        "signal, this run by signal: Spearman's"
+    )
+    both = RESULT.model_copy(update={"columns": (*RESULT.columns, *ESTIMANDS.columns)})
+    assert said in " ".join(note.text for note in notes(both))
 
 
 def test_a_judge_that_did_not_judge_is_said_below_and_an_agreement_that_failed_in_its_place() -> None:
     broken = JudgeRecord(name="mine", status="failed", reason="mine (strangers 1.0) raised RuntimeError: no luck")
     absent = JudgeRecord(name="wrong_labels", status="unsupported", reason="no train label is known to be wrong")
     result = RESULT.model_copy(update={"judges": (*RESULT.judges, broken, absent)})
-    result = changed(result, "tracin", influence={"value": UNKNOWN, "of_ceiling": UNKNOWN, "failure": "mine raised it"})
+    failed = {"value": UNKNOWN, "of_ceiling": UNKNOWN, "failure": "mine raised it"}
+    result = changed(result, "tracin", captured=failed)
     text = printed(result, 160)
     words = " ".join(text.split())
     assert "failed: mine (strangers 1.0) raised RuntimeError: no luck" in words
     assert "unsupported: judge wrong_labels: no train label is known to be wrong" in words
-    assert "failed: influence all points of tracin: mine raised it" in words
+    assert "failed: influence captured of tracin: mine raised it" in words
     row = next(line for line in text.splitlines() if line.startswith("  tracin"))
-    assert row.split()[:3] == ["tracin", "failed", ".29"]
+    assert row.split()[:3] == ["tracin", "failed", numbers.decimal(value_of(RESULT, "tracin", "within_class").value)]
     assert not any(line.startswith("  mine  ") for line in text.splitlines())
 
 
 def test_few_points_are_marked_in_the_table_and_named_below() -> None:
     text = printed(RESULT, 80)
     assert "!" not in text
-    sizes = {"influence": (300, 9), "within_class": (4, 9), "memorization": (300, None)}
+    sizes = dict.fromkeys(("captured", "weighted", ALL_POINTS), (300, 9))
+    sizes |= {"within_class": (4, 9), "memorization": (300, None)}
     columns = [
         column.model_copy(update=dict(zip(("n_rows", "n_columns"), sizes[column.key], strict=True)))
         for column in RESULT.columns
     ]
     text = printed(RESULT.model_copy(update={"columns": tuple(columns)}), 80)
-    assert text.count("all points !") == text.count("within class !") == 2
+    assert text.count("by signal !") == text.count("within class !") == 2
+    assert text.count("captured !") == 1  # which has no reliability
     assert "memorization !" not in text
     words = " ".join(text.split())
-    assert "! influence all points: only 9 test points; with fewer than twenty test points, intervals are wide" in words
+    assert "! influence by signal: only 9 test points; with fewer than twenty test points, intervals are wide" in words
     assert (
         "! influence within class: only 4 train points in a class and 9 test points; do not rely on intervals from "
         "fewer than ten train points in a class." in words
@@ -311,8 +369,8 @@ def test_details_hold_every_statistic_and_fit(width: int) -> None:
     for title in ("quarters", "sig.", "centered", "pooled", "tau-b", "Pearson", "top k", "sign", "AUROC", "most"):
         assert title in text
     (cell,) = (cell for cell in RESULT.cells if cell.name == "turn_over_dropout")
-    rows = [line for line in text.splitlines() if line.startswith("  turn_over")]
-    for key, row in zip(("influence", "memorization"), rows, strict=True):
+    *_, of_memorization, of_influence = [line for line in text.splitlines() if line.startswith("  turn_over")]
+    for key, row in (("memorization", of_memorization), ("influence", of_influence)):
         details = cell.columns[key].details
         assert details is not None
         of_this_table = details.pooled if key == "influence" else details.among_most
@@ -345,46 +403,46 @@ def test_a_trace_has_a_table_for_each_kind_of_agreement() -> None:
     text = printed(EVERYTHING.model_copy(update={"trace": points}), 80)
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
-    assert text.count("\n  step 6 ") == text.count("\n  step 120") == 5
+    assert text.count("\n  step 6 ") == text.count("\n  step 120") == len(EVERYTHING.headline) == 6
     heads = [line for line in text.splitlines() if " ceiling " in line and "% of the" not in line]
     assert len(heads) - sum(line.startswith("  ceiling") for line in heads) == 4  # known labels have none
-    for key, found in cell.columns.items():
-        assert text.count(numbers.interval(found.value)) >= len(steps) * 3, key
+    for column in EVERYTHING.headline:
+        assert text.count(numbers.interval(cell.value(column.key))) >= len(steps) * 3, column.key
 
 
 @pytest.mark.parametrize("width", [50, 60, 70, 80, 100, 160])
-@pytest.mark.parametrize("result", [RESULT, with_subsets(RESULT), EVERYTHING], ids=["three columns", "four", "five"])
+@pytest.mark.parametrize("result", [RESULT, with_subsets(RESULT), EVERYTHING], ids=["four columns", "five", "six"])
 def test_nothing_is_cut_where_the_terminal_is_narrow(result: Result, width: int) -> None:
     text = printed(result, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     for cell in result.cells:
-        for column in result.columns:
+        for column in result.headline:
             assert numbers.interval(cell.value(column.key)) in text
-    for trust in result.trust.values():
-        assert numbers.interval(trust.reliability) in text
+    for key, trust in result.trust.items():
+        assert key == ALL_POINTS or numbers.interval(trust.reliability) in text
     details = text_of(lambda console: print_details(console, results_of(result)), width)
     assert max(map(len, details.splitlines())) <= width
     assert "…" not in details
 
 
-@pytest.mark.parametrize("width", [80, 100, 120, 137, 138, 150])
+@pytest.mark.parametrize("width", [80, 100, 120, 150, 166, 167])
 def test_no_column_is_dropped_at_any_width(width: int) -> None:
     head = next(line for line in printed(RESULT, width).splitlines() if "Who predicts it?" in line)
-    assert ("status" in head) == (width >= 138)
+    assert ("status" in head) == (width >= 167)
     assert "time" in printed(RESULT, width)
     text = printed(EVERYTHING, width)
-    for column in EVERYTHING.columns:
+    for column in EVERYTHING.headline:
         assert text.count(column.title.split("\n")[-1]) >= 2
 
 
-@pytest.mark.parametrize("width", [80, 160])
+@pytest.mark.parametrize("width", [80, 170])
 def test_few_draws_are_in_the_row_and_in_a_note(width: int) -> None:
     once = {"n_repeats": 1}
     cells = [cell.model_copy(update=once) if cell.name in ("tracin", "random") else cell for cell in RESULT.cells]
     lines = printed(RESULT.model_copy(update={"cells": tuple(cells)}), width).splitlines()
     row = next(place for place, line in enumerate(lines) if line.startswith("  tracin"))
-    assert lines[row].endswith("1 draw") if width == 160 else lines[row + 1].startswith("  1 draw")
+    assert lines[row].endswith("1 draw") if width == 170 else lines[row + 1].startswith("  1 draw")
     said = (
         "Fewer than 4 draws: tracin, random. Their intervals do not hold for other draws, so they have no letters and "
         "no clear differences."
@@ -395,8 +453,18 @@ def test_few_draws_are_in_the_row_and_in_a_note(width: int) -> None:
 
 def test_one_seed_of_several_truths_is_named_by_its_judge() -> None:
     (one,) = RESULT.one_seed
-    other = one.model_copy(update={"judge": "mine[n=3]", "columns": {}, "seconds": None, "training_equivalents": None})
-    text = printed(RESULT.model_copy(update={"one_seed": (one, other)}), 160)
+    found = Statistic(value=0.123, low=0.1, high=0.14)
+    other = one.model_copy(update={"judge": "mine[n=3]", "columns": {"memorization": found}, "seconds": None})
+    text = printed(RESULT.model_copy(update={"one_seed": (one, other)}), 190)
     assert "  one seed of leave_one_out " in text
     (row,) = (line for line in text.splitlines() if "one seed of mine[n=3]" in line)
-    assert row.split()[-5:] == ["-"] * 5
+    assert row.split()[4:] == ["-", "-", "-", ".12", "[.10,", ".14]", "301", "-"]
+
+
+def test_one_seed_has_no_row_in_a_table_without_its_columns() -> None:
+    of_runs, of_ranks, of_spread = printed(ESTIMANDS, 80).split("Who predicts it?")[1:]
+    for table, judges in ((of_runs, []), (of_ranks, ["expected_rank"]), (of_spread, ["spread"])):
+        lines = table.partition("against trainings")[0].split("\n")
+        assert sum(line.startswith("  one seed of") for line in lines) == len(judges)
+        for judge in judges:
+            assert judge in " ".join(lines)
