@@ -166,13 +166,15 @@ class Bench:
         found = yardstick.agreement(held, draws=draws)
         if found.value is not None:
             self._agreements[measured.column.key][name] = found.value
+        # details compare with the mean effect, which is not the truth of paired repeats
+        has_details = measured.column.details and not yardstick.paired
         return Agreement(
             value=yardstick.measurement.interval(found.value),
             of_ceiling=found.of_ceiling,
             n=yardstick.n_pairs,
             n_undefined=found.n_undefined,
             n_silent=found.n_silent,
-            details=yardstick.details(held) if measured.column.details and found.value is not None else None,
+            details=yardstick.details(held) if has_details and found.value is not None else None,
         )
 
     def _held(self, measured: _Measured, estimates: Sequence[Estimate]) -> list[Tensor] | None:
