@@ -118,6 +118,19 @@ def test_wrong_judges_are_one_sentence_and_exit_code_2_before_anything_is_traine
     assert not (tmp_path / "out").exists()
 
 
+def test_effects_of_single_runs_have_no_details_of_the_mean_effect(influbench: Influbench, quick_plan: Path) -> None:
+    words = ["-j", "leave_one_out", "-j", "this_run[n=2]", "-e", "grad_dot", "-o", "out", "--json"]
+    ran = influbench("run", quick_plan, *words)
+    assert ran.exit_code == 0, ran.stderr
+    (cell,) = json.loads(ran.stdout)["results"][0]["cells"]
+    with_details = {key for key, agreement in cell["columns"].items() if agreement["details"] is not None}
+    assert with_details == {"influence"}
+    assert cell["columns"]["run_influence"]["value"]["value"] is not None
+    shown = influbench("report", "out", "--details")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert "This run" not in shown.stdout  # the title of a table of details
+
+
 def test_a_dry_run_counts_what_all_judges_train_once(influbench: Influbench, quick_plan: Path, mine: str) -> None:
     def trainings(*judges: str) -> int:
         words = [word for judge in judges for word in ("-j", judge)]
