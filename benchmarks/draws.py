@@ -61,7 +61,8 @@ def clear_pairs(directory: Path, repeats: int) -> Iterator[Found]:
             scores = read_scores(directory, cell.scores)
             for column in result.columns:
                 yardstick = read_yardstick(stored, column.key)
-                assert yardstick is not None
+                if yardstick is None or yardstick.paired:
+                    continue  # its truth has no value, or is another one for each draw
                 derived = has_derived_scores(stored, column.key)
                 held = held_scores(scores, column.key, column.quantity, yardstick, derived=derived)
                 sets = [held[start : start + repeats] for start in range(0, len(held), repeats)]
@@ -77,7 +78,7 @@ def _found(
     if len(known) < 2:
         return
     pairs, values = differences(known), [one.value for one in known.values()]
-    widths = [_half_width(one.correlation_interval()) for one in known.values()]
+    widths = [_half_width(yardstick.measurement.interval(one)) for one in known.values()]
     yield Found(
         problem=problem,
         column=column.key,

@@ -26,13 +26,12 @@ dataset = "digits[n_train=40,n_test=15]"
 model = "mlp[hidden=[8]]"
 [training]
 epochs = 4
-[truth]
-seeds = 2
-"""
+[truth]"""
 
 
-def tiny(*estimators: str) -> Plan:
-    return parse_plan(f"estimators = {list(estimators)}\n{PLAN}", source="test.toml", name="test")
+def tiny(*estimators: str, seeds: int = 2) -> Plan:
+    words = f"estimators = {list(estimators)}\n{PLAN}\nseeds = {seeds}\n"
+    return parse_plan(words, source="test.toml", name="test")
 
 
 def test_two_sets_of_draws_of_any_estimator_are_told_apart_in_few_pairs(tmp_path: Path) -> None:
@@ -52,6 +51,12 @@ def test_single_draws_are_never_told_apart_and_noise_has_no_agreement(tmp_path: 
     assert noise.sd_over_sets > 0
 
 
+def test_all_columns_with_a_value_are_compared(tmp_path: Path) -> None:
+    found = of_plan(tiny("random", seeds=6), sets=2, repeats=2, resources=stored_in(tmp_path))
+    assert {one.column for one in found} == {"captured", "within_class", "weighted", "memorization", "influence"}
+    assert all(one.half_width and one.half_width > 0 for one in found)
+
+
 def test_the_script_writes_its_plan_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFLUBENCH_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "plan.toml"
@@ -62,4 +67,5 @@ def test_the_script_writes_its_plan_and_environment(tmp_path: Path, monkeypatch:
     written = json.loads((tmp_path / "draws.json").read_text())
     assert (written["sets"], written["repeats"], written["plan"]["estimators"]) == (2, 2, ["random"])
     assert written["environment"]["torch"]
+    # the truth of two seeds has no captured effects and no weights
     assert {one["column"] for one in written["found"]} == {"influence", "within_class", "memorization"}

@@ -174,9 +174,10 @@ def test_a_frame_has_a_row_for_each_column_that_an_estimator_has_a_value_in(
     found: influbench.Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frame = found.frame()
-    keys = ["influence", "within_class", "memorization"]
+    keys = ["captured", "within_class", "weighted", "memorization", "influence"]
+    of_influence = [key for key in keys if key != "memorization"]
     products = [
-        (name, key) for name in ("Products", "Products[power=3]", "tracin[n_checkpoints=2]") for key in keys[:2]
+        (name, key) for name in ("Products", "Products[power=3]", "tracin[n_checkpoints=2]") for key in of_influence
     ]
     whole = [(name, key) for name in ("Raises", "random") for key in keys]
     assert list(zip(frame["estimator"], frame["column"], strict=True)) == products + whole
@@ -184,21 +185,29 @@ def test_a_frame_has_a_row_for_each_column_that_an_estimator_has_a_value_in(
         (cell.estimator, cell.value) for cell in found.cells if cell.value is not None
     ]
     (problem,) = found.problems
-    for row in frame[frame["status"] == "ok"].to_dict("records"):
+    for cells in frame[frame["status"] == "ok"].to_dict("records"):
+        row = {name: None if cell != cell else cell for name, cell in cells.items()}  # pandas has nan for None
         (cell,) = (cell for cell in problem.cells if cell.name == row["estimator"])
-        agreement, trust = cell.columns[row["column"]], problem.trust[row["column"]]
-        column = problem.column(row["column"])
+        column, agreement = problem.column(row["column"]), cell.columns[row["column"]]
         assert (row["problem"], row["judge"], row["unit"]) == (problem.problem.name, "leave_one_out", column.unit)
-        assert (row["quantity"], row["letters"], row["n"]) == (column.quantity, agreement.letters, agreement.n)
+        assert (row["quantity"], row["headline"], row["reason"]) == (column.quantity, column.headline, column.silence)
         assert (row["value"], row["low"], row["high"]) == tuple(agreement.value.model_dump().values())
-        assert row["of_ceiling"] == agreement.of_ceiling.value
-        assert (row["ceiling"], row["reliability"]) == (trust.ceiling.value, trust.reliability.value)
+        assert (row["letters"], row["of_ceiling"]) == (agreement.letters, agreement.of_ceiling.value)
+        assert (row["n"], row["n_undefined"], row["n_silent"]) == (
+            agreement.n,
+            agreement.n_undefined,
+            agreement.n_silent,
+        )
         assert (row["trainings"], row["seconds"]) == (cell.training_equivalents, cell.seconds)
+        trust = problem.trust.get(row["column"])
+        known = (None, None) if trust is None else (trust.ceiling.value, trust.reliability.value)
+        assert (row["ceiling"], row["reliability"]) == known
     failed = frame[frame["estimator"] == "Raises"]
     assert set(failed["status"]) == {"failed"}
     assert set(failed["reason"]) == {"Raises (tests.plugins) raised RuntimeError: no luck today"}
     assert failed[["value", "low", "high", "letters", "n"]].isna().all(axis=None)
-    assert not failed[["ceiling", "reliability"]].isna().any(axis=None)
+    # two seeds cannot show whether there is signal to weigh test points by
+    assert set(failed["column"][failed["reliability"].isna()]) == {"captured", "weighted"}
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UsageError, match="needs pandas: pip install pandas"):
         found.frame()
@@ -276,7 +285,10 @@ def test_one_thing_needs_no_list(estimators: Any, tmp_path: Path) -> None:
         estimators = tmp_path / "mine.py:Products"
     found = influbench.run(PLAN, estimators=estimators, dataset=Blobs, seeds=1, directory=tmp_path / "out", quiet=True)
     rows = [(cell.estimator.rpartition(":")[2], cell.column, cell.status) for cell in found.cells]
-    assert rows == [("Products", "influence", "ok"), ("Products", "within_class", "ok")]
+    keys = ["captured", "within_class", "weighted", "influence"]
+    assert rows == [("Products", key, "ok") for key in keys]
+    silence = "it needs the truth of at least 3 seeds"
+    assert [cell.reason for cell in found.cells] == [silence, None, silence, None]
 
 
 def test_data_may_be_given_by_their_path(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ class Bench:
         if held is None:
             return None
         found = yardstick.agreement(held, draws=draws)
-        # details compare all repeats with one truth
+        # details compare with the mean effect, which is not the truth of paired repeats
         has_details = measured.column.details and not yardstick.paired and found.value is not None
         if found.value is not None:
             self._agreements[measured.column.key][name] = found.value

@@ -36,15 +36,19 @@ def read(directory: str | Path) -> "Result":
 class Row:
     """One estimator's agreement on one problem in one column: a row of `Result.frame()`.
 
-    `value` is in the column's `unit`, with the ends of its 95% interval; None if it is unknown. `of_ceiling` is its
-    share of the noise `ceiling`; ceiling and reliability are those of the column's truth. Estimators that share one of
-    the `letters` cannot be distinguished. `trainings` is the cost of one of `n_draws` in ordinary trainings. With
-    `few_draws`, the interval does not hold for other draws.
+    A column that is not in the `headline` is only in the report's details. `value` is in the column's `unit`, with the
+    ends of its 95% interval; None if it is unknown, and `reason` may say why. `of_ceiling` is its share of the noise
+    `ceiling`; ceiling and reliability are those of the column's truth. Estimators that share one of the `letters`
+    cannot be distinguished.
+    `n` counts the pairs that are compared, `n_undefined` test points without a value, and `n_silent` those with equal
+    scores, which count as 0. `trainings` is the cost of one of `n_draws` in ordinary trainings. With `few_draws`, the
+    interval does not hold for other draws.
     """
 
     problem: str
     estimator: str
     column: str
+    headline: bool
     quantity: str
     unit: str
     judge: str
@@ -59,6 +63,7 @@ class Row:
     reliability: float | None
     n: int | None
     n_undefined: int | None
+    n_silent: int | None
     trainings: float | None
     seconds: float | None
     n_draws: int
@@ -189,11 +194,12 @@ def _row(
         problem=result.problem.name,
         estimator=cell.name,
         column=column.key,
+        headline=column.headline,
         quantity=column.quantity,
         unit=column.unit,
         judge=column.judge,
         status=cell.status if failure is None else "failed",
-        reason=cell.reason or failure,
+        reason=cell.reason or failure or column.silence,
         value=value.value,
         low=value.low,
         high=value.high,
@@ -203,6 +209,7 @@ def _row(
         reliability=None if trust is None else trust.reliability.value,
         n=None if agreement is None else agreement.n,
         n_undefined=None if agreement is None else agreement.n_undefined,
+        n_silent=None if agreement is None else agreement.n_silent,
         trainings=cell.training_equivalents,
         seconds=cell.seconds,
         n_draws=cell.n_repeats,

@@ -56,8 +56,9 @@ def test_a_judge_in_a_file_is_one_like_any_other(
         "leave_one_out",
         "subsets[n=8]",
     ]
-    assert list(result["cells"][0]["columns"]) == ["early", "influence", "within_class", "memorization", "lds"]
-    assert result["trust"].keys() == {"influence", "within_class", "memorization", "lds"}
+    of_truth = ["captured", "within_class", "weighted", "memorization", "influence"]
+    assert list(result["cells"][0]["columns"]) == ["early", *of_truth, "lds"]
+    assert result["trust"].keys() == {*of_truth, "lds"} - {"captured"}  # the noise of a share has no reliability
     again = influbench("run", "out/plan.toml", "-o", "again", "--json")
     assert again.exit_code == 0, again.stderr
     replayed = json.loads(again.stdout)["results"][0]
@@ -115,6 +116,19 @@ def test_wrong_judges_are_one_sentence_and_exit_code_2_before_anything_is_traine
     assert (ran.exit_code, ran.stdout, ran.stderr) == (2, "", f"Error: {sentence}\n")
     assert not list(own_cache.rglob("*.safetensors"))
     assert not (tmp_path / "out").exists()
+
+
+def test_effects_of_single_runs_have_no_details_of_the_mean_effect(influbench: Influbench, quick_plan: Path) -> None:
+    words = ["-j", "leave_one_out", "-j", "this_run[n=2]", "-e", "grad_dot", "-o", "out", "--json"]
+    ran = influbench("run", quick_plan, *words)
+    assert ran.exit_code == 0, ran.stderr
+    (cell,) = json.loads(ran.stdout)["results"][0]["cells"]
+    with_details = {key for key, agreement in cell["columns"].items() if agreement["details"] is not None}
+    assert with_details == {"influence"}
+    assert cell["columns"]["run_influence"]["value"]["value"] is not None
+    shown = influbench("report", "out", "--details")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert "This run" not in shown.stdout  # the title of a table of details
 
 
 def test_a_dry_run_counts_what_all_judges_train_once(influbench: Influbench, quick_plan: Path, mine: str) -> None:

@@ -87,7 +87,8 @@ def test_what_a_run_wrote_is_read_back(tmp_path: Path) -> None:
     result = result_of(plan(["random", name]), tmp_path)
     cell, same = cell_of(result, name), cell_of(result, "random")
     assert (cell.status, cell.training_equivalents, cell.seconds) == ("ok", None, None)
-    assert list(cell.columns) == list(same.columns) == ["influence", "within_class", "memorization"]
+    expected = ["captured", "within_class", "weighted", "memorization", "influence"]
+    assert list(cell.columns) == list(same.columns) == expected
     for key in cell.columns:
         assert cell.value(key).value == pytest.approx(same.value(key).value, abs=1e-5)
 

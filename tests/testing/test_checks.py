@@ -26,6 +26,7 @@ from influbench.testing import (
     dataset_checks,
     estimator_checks,
     group_means,
+    judge_checks,
     least_squares,
     model_checks,
 )
@@ -429,3 +430,8 @@ def test_the_models_that_come_with_influbench_keep_the_contract(name: str) -> No
 @pytest.mark.parametrize("name", ["digits", "wine", "breast_cancer", "diabetes"])
 def test_the_data_sets_that_come_with_influbench_keep_the_contract(name: str) -> None:
     assert failed(dataset_checks(name)) == []
+
+
+@pytest.mark.parametrize("name", installed().names("judge"))
+def test_the_judges_that_come_with_influbench_keep_the_contract(name: str) -> None:
+    assert failed(judge_checks(name)) == []

@@ -20,6 +20,7 @@ class MyEstimator(Estimator):
 
     n_models: int = 1
 
+    draws = True  # it trains networks, so another seed gives other scores: a run makes several draws
     scores_duplicates_alike = True  # it depends on inputs and labels, not on ids
 
     def __post_init__(self) -> None:
