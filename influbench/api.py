@@ -390,8 +390,8 @@ class Column:
     """One column of every table, in which estimates are compared. The key must be unique in a run.
 
     `rows` names the units that a statistic is taken over ("train points", "subsets"). With `details`, the report's
-    details show further statistics of this column, unless its judge hands over runs; without `chart`, the report does not plot it against cost. A column
-    that is not in the `headline` is shown only with the details.
+    details show further statistics of this column, unless its judge hands over runs; without `chart`, the report does
+    not plot it against cost. A column that is not in the `headline` is shown only with the details.
     """
 
     key: str
