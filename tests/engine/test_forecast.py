@@ -75,11 +75,11 @@ def test_the_disk_forecast_is_what_is_written(tmp_path: Path) -> None:
 
 
 def test_seeds_are_added_until_the_truth_is_reliable(tmp_path: Path) -> None:
-    two, _ = result_of(plan(["random"]), tmp_path / "cache", tmp_path / "two")
-    low = two.trust["influence"].reliability.low
+    four, _ = result_of(plan(["random"]).changed(n_seeds=4), tmp_path / "cache", tmp_path / "four")
+    low = four.trust["influence"].reliability.low
     assert low is not None
     wanted = 1 - 0.4 * (1 - low)
-    of = plan(["random"]).changed(reliability=wanted, max_seeds=60)
+    of = plan(["random"]).changed(n_seeds=4, reliability=wanted, max_seeds=60)
     result, events = result_of(of, tmp_path / "cache", tmp_path / "out")
     extended = [event for event in events if isinstance(event, WorkExtended)]
     assert {event.judge for event in extended} == {"leave_one_out"}
@@ -89,11 +89,11 @@ def test_seeds_are_added_until_the_truth_is_reliable(tmp_path: Path) -> None:
     trust = result.trust["influence"]
     assert trust.reliability.low is not None
     assert trust.reliability.low >= wanted
-    assert 2 == int(told[0]["n_seeds"]) <= int(told[-1]["n_seeds"]) < trust.n_seeds < 60  # type: ignore[index]
+    assert 4 == int(told[0]["n_seeds"]) <= int(told[-1]["n_seeds"]) < trust.n_seeds < 60  # type: ignore[index]
     shards = [event for event in events if isinstance(event, ShardDone)]
     assert len(shards) == trust.n_seeds == judge_of(result, "leave_one_out").n_shards
     assert [(shard.n_done, shard.n_shards) for shard in shards][-1] == 2 * (trust.n_seeds,)
-    assert sum(shard.reused for shard in shards) == 2
+    assert sum(shard.reused for shard in shards) == 4
     again, _ = result_of(of, tmp_path / "cache", tmp_path / "out")
     judge = judge_of(again, "leave_one_out")
     assert judge.n_shards_reused == judge.n_shards == trust.n_seeds

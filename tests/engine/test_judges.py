@@ -32,7 +32,7 @@ from tests.plugins import STRANGERS, registry_with
 from tests.problems import stored_in
 from tests.report.printing import text_of
 
-LEAVE_ONE_OUT = ["influence", "within_class", "memorization"]
+LEAVE_ONE_OUT = ["captured", "within_class", "weighted", "memorization", "influence"]
 NAMES = ("Doubled", "Total", "Noise", "EvenIds", "Doubt", "Faulty", "Odd", "Absent")
 
 
@@ -112,7 +112,7 @@ def test_a_judge_that_asks_for_the_same_in_other_words_finds_the_same_everywhere
         assert max(map(len, text.splitlines())) <= width
 
     compared = {one.key: one for one in compare([tmp_path / "out"]).columns}
-    assert list(compared) == keys_of(result)
+    assert list(compared) == ["doubled", "within_class", "memorization", "influence"]  # the others need three seeds
     for one, other in zip(compared["doubled"].estimators, compared["influence"].estimators, strict=True):
         assert one == other
         assert one.by_problem[0] is not None
@@ -309,7 +309,7 @@ def alone(tmp_path: Path, *more: str) -> Result:
 def assert_others_are(expected: Result, found: Result) -> None:
     """Whatever the broken judge did, leave-one-out is what it is without it."""
     for key in LEAVE_ONE_OUT:
-        assert found.trust[key] == expected.trust[key]
+        assert found.trust.get(key) == expected.trust.get(key)
         for cell in expected.cells:
             mine, theirs = cell.columns.get(key), cell_of(found, cell.name).columns.get(key)
             assert mine == theirs
@@ -403,7 +403,7 @@ SENTENCES = {
     "a matrix": "the yardstick of 'odd' must hold floating-point effects (n_seeds, n_rows, n_columns)",
     "integers": "the yardstick of 'odd' must hold floating-point effects (n_seeds, n_rows, n_columns)",
     "no rows": "the yardstick of 'odd' has effects of shape (2, 0, 8), expected at least one of each",
-    "a statistic": "the yardstick of 'odd' has the statistic 'accuracy'; known are spearman, auroc",
+    "a statistic": "the yardstick of 'odd' has the statistic 'accuracy'; known are spearman, weighted_spearman, captured, auroc",
     "no flags": "the yardstick of 'odd' is for the area under the ROC curve, and its effects are not all 0 or 1",
     "no blocks": "the yardstick of 'odd' has no blocks; whole_table(n_rows, n_columns) is one of all rows and columns",
     "a block": "the yardstick of 'odd' has a block with row 20, and there are 20 rows",

@@ -28,6 +28,8 @@ from tests.plugins import STRANGERS, registry, registry_with
 from tests.problems import stored_in
 from tests.report.test_terminal import printed
 
+COLUMNS = ["captured", "within_class", "weighted", "memorization", "influence"]
+OF_INFLUENCE = ["captured", "within_class", "weighted", "influence"]
 QUICK = "[training]\nbatch_size = 10\nepochs = 2\n[truth]\nseeds = 2\n"
 
 
@@ -89,7 +91,7 @@ def test_a_run_is_read_back_as_it_was_told(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "environment.json").is_file()
     (result,) = results.results
     tracin = cell_of(result, "tracin[n_checkpoints=1]")
-    assert list(tracin.columns) == ["influence", "within_class"]
+    assert list(tracin.columns) == OF_INFLUENCE
     assert tracin.estimator == "tracin"
     assert tracin.training_equivalents == 1
     assert tracin.columns["influence"].n == 160
@@ -97,7 +99,7 @@ def test_a_run_is_read_back_as_it_was_told(tmp_path: Path) -> None:
     same_class = truth["train_labels"][:, None] == truth["test_labels"]
     assert tracin.columns["within_class"].n == int(same_class.sum()) < 160
     random_cell = cell_of(result, "random")
-    assert list(random_cell.columns) == ["influence", "within_class", "memorization"]
+    assert list(random_cell.columns) == COLUMNS
     assert random_cell.columns["memorization"].n == 20
 
 
@@ -155,7 +157,7 @@ def test_a_failing_estimator_is_a_cell_and_the_others_finish(target: str, reason
     assert cell.traceback is not None
     assert "Traceback" in cell.traceback
     assert cell.columns == {}
-    assert [cell.value(column.key) for column in result.columns] == 3 * [UNKNOWN]
+    assert [cell.value(column.key) for column in result.columns] == 5 * [UNKNOWN]
     assert cell_of(result, "random").status == "ok"
     assert results.has_failed
 
@@ -364,9 +366,10 @@ def test_the_same_plan_again_reuses_every_shard_and_finds_the_same(tmp_path: Pat
 
 def test_regression_has_neither_memorization_nor_classes(tmp_path: Path) -> None:
     result = result_of(plan(["random", "same_label", "leave_one_out"], dataset='"line"', model='"linear"'), tmp_path)
-    assert [column.key for column in result.columns] == ["influence"]
-    assert result.trust.keys() == {"influence"}
-    assert [cell.columns.keys() for cell in result.cells if cell.status == "ok"] == 2 * [{"influence"}]
+    assert [column.key for column in result.columns] == ["captured", "weighted", "influence"]
+    assert result.trust.keys() == {"weighted", "influence"}
+    of_each = [list(cell.columns) for cell in result.cells if cell.status == "ok"]
+    assert of_each == 2 * [["captured", "weighted", "influence"]]
     loo = agreement_of(result, "leave_one_out", "influence").value
     assert loo.value is not None
     assert loo.value > 0.5
@@ -376,11 +379,11 @@ def test_regression_has_neither_memorization_nor_classes(tmp_path: Path) -> None
 def test_one_seed_invents_no_ceiling(tmp_path: Path) -> None:
     of = plan(["random"]).changed(n_seeds=1)
     result = result_of(of, tmp_path)
-    assert result.trust.keys() == {"influence", "within_class", "memorization"}
+    assert result.trust.keys() == {"influence", "within_class", "weighted", "memorization"}
     for trust in result.trust.values():
         assert (trust.n_seeds, trust.ceiling, trust.reliability) == (1, UNKNOWN, UNKNOWN)
-    for found in result.cells[0].columns.values():
-        assert found.value.value is not None
+    for key, found in result.cells[0].columns.items():
+        assert (found.value.value is None) is (key in ("captured", "weighted"))
         assert found.of_ceiling == UNKNOWN
 
 
@@ -604,14 +607,10 @@ def test_json_has_what_machines_rely_on(tmp_path: Path) -> None:
     assert {"key", "dataset", "model", "n_train", "n_test", "measure"} <= raw["problem"].keys()
     (judge,) = raw["judges"]
     assert {"name", "status", "estimand", "columns", "n_trainings", "seconds", "n_shards"} <= judge.keys()
-    assert (
-        judge["columns"]
-        == [column["key"] for column in raw["columns"]]
-        == ["influence", "within_class", "memorization"]
-    )
+    assert judge["columns"] == [column["key"] for column in raw["columns"]] == COLUMNS
     for column in raw["columns"]:
         assert {"title", "quantity", "judge", "statistic", "unit", "rows", "n_rows", "n_columns"} <= column.keys()
-    assert raw["trust"].keys() == {"influence", "within_class", "memorization"}
+    assert raw["trust"].keys() == {"influence", "within_class", "weighted", "memorization"}
     for trust in raw["trust"].values():
         assert {"n_seeds", "reliability", "ceiling", "single_seed_reliability", "seeds_needed"} <= trust.keys()
     for cell in raw["cells"]:
@@ -681,9 +680,10 @@ def test_random_subsets_are_a_second_truth_with_a_reliability(tmp_path: Path) ->
     assert result.trust["lds"].n_seeds == 2
     assert result.trust["lds"].reliability.value is not None
     random_cell = cell_of(result, "random")
-    assert list(random_cell.columns) == ["influence", "within_class", "memorization", "lds"]
+    assert list(random_cell.columns) == [*COLUMNS, "lds"]
     assert random_cell.columns["lds"].n == 20 * 8
     assert random_cell.columns["lds"].value.value is not None
+    # with two seeds, captured and weighted by signal have no values
     assert {one.column for one in result.comparisons} == {"influence", "within_class", "memorization", "lds"}
 
 
@@ -714,7 +714,7 @@ def test_a_trace_is_judged_by_the_truth_of_each_step(tmp_path: Path) -> None:
     for point in traced.trace:
         (cell,) = point.cells
         assert cell.name == name
-        assert list(cell.columns) == ["influence", "within_class", "memorization"]
+        assert list(cell.columns) == COLUMNS
     (last,) = traced.trace[-1].cells
     assert cell_of(traced, name).training_equivalents == 2  # the trace costs no training more
     for column, found in last.columns.items():

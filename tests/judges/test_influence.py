@@ -100,7 +100,7 @@ def test_a_truth_of_noise_is_silent_in_two_of_the_columns() -> None:
     noise = torch.randn(5, N_TRAIN, N_TEST, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     found = influence_yardsticks(noise, DATA)
     silent = {key: yardstick.silence for key, yardstick in found.items() if yardstick.silence}
-    assert silent == dict.fromkeys(("captured", "weighted"), "the truth cannot be told from noise; add seeds")
+    assert silent == dict.fromkeys(("captured", "weighted"), "the truth cannot be distinguished from noise; add seeds")
     for key in silent:
         assert found[key].agreement([scores()]).value is None
 

@@ -125,7 +125,7 @@ def test_noise_alone_has_no_effect_to_capture() -> None:
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(8, 60, 20, generator=generator, dtype=torch.float64)
     yardstick = correlations(noise, statistic="captured")
-    assert yardstick.silence == "the truth cannot be told from noise; add seeds"
+    assert yardstick.silence == "the truth cannot be distinguished from noise; add seeds"
     assert yardstick.agreement([noise[0]]).value is None
 
 

@@ -106,7 +106,7 @@ def test_the_ceiling_weighs_test_points_alike() -> None:
 def test_noise_alone_has_no_signal_to_weigh_by() -> None:
     noise = torch.randn(8, 60, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     yardstick = correlations(noise, statistic="weighted_spearman")
-    assert yardstick.silence == "the truth cannot be told from noise; add seeds"
+    assert yardstick.silence == "the truth cannot be distinguished from noise; add seeds"
     assert yardstick.agreement([noise[0]]).value is None
 
 
