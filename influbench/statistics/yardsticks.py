@@ -207,7 +207,7 @@ class Yardstick:
             return None
         if len(self.effects) < FEWEST_SEEDS:
             return f"it needs the truth of at least {FEWEST_SEEDS} seeds"
-        return None if is_told_from_noise(self.effects) else "the truth cannot be told from noise; add seeds"
+        return None if is_told_from_noise(self.effects) else "the truth cannot be distinguished from noise; add seeds"
 
     @cached_property
     def reliability(self) -> Reliability:
