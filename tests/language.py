@@ -34,7 +34,7 @@ PHRASES = {
     r"\bcome along\b": "are included",
     r"\bnobody asks\b|\bharms nobody\b|\bdisturbs nobody\b": "is unused, has no side effects",
     r"\blearnt\b|\bspelt\b|\bmisspelt\b|\bburnt\b": "learned, spelled",
-    r"\b\w*(?:memoris|recognis|initialis|normalis|optimis|factoris|linearis|regularis|generalis|summaris)\w*": "-iz-",
+    r"\b\w*(?:memoris|recognis|initialis|normalis|optimis(?!m|t)|factoris|linearis|regularis|generalis|summaris)\w*": "-iz-",
     r"\b(?:behaviour|colour|neighbour|favour|grey)\w*\b": "American spelling",
     r"\b(?:centred|centre|mislabelled|labelled|modelled|cancelled)\b": "American spelling",
     r"[0-9}] %(?![0-9sdr(])": "95%",

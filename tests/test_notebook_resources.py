@@ -18,17 +18,19 @@ PLAN = {
     "training": {"epochs": 2},
     "truth": {"seeds": 2},
 }
+OF_TRUTH = ["block-XX"]
+OF_ACCURACY = ["seed-0000", "seed-0001"]
 
 
 @dataclass(frozen=True)
 class Counting(Here):
-    """Counts what it is asked for."""
+    """Notes what it is asked for."""
 
-    n_pieces: ClassVar[int]
+    pieces: ClassVar[list[str]]
     n_closed: ClassVar[int]
 
     def run(self, function: Callable[..., Any], shared: Any, items: Sequence[str]) -> Iterator[tuple[str, Any]]:
-        Counting.n_pieces += len(items)
+        Counting.pieces.extend(items)
         return super().run(function, shared, items)
 
     def close(self) -> None:
@@ -37,7 +39,7 @@ class Counting(Here):
 
 @pytest.fixture(autouse=True)
 def nothing_counted() -> None:
-    Counting.n_pieces = Counting.n_closed = 0
+    Counting.pieces, Counting.n_closed = [], 0
 
 
 def run(tmp_path: Path, **arguments: Any) -> influbench.Result:
@@ -46,12 +48,12 @@ def run(tmp_path: Path, **arguments: Any) -> influbench.Result:
 
 def test_an_executor_that_is_given_is_used_and_left_open(tmp_path: Path) -> None:
     run(tmp_path, executor=Counting())
-    assert (Counting.n_pieces, Counting.n_closed) == (2, 0)
+    assert (Counting.pieces, Counting.n_closed) == ([*OF_TRUTH, *OF_ACCURACY], 0)
 
 
 def test_an_executor_that_is_made_here_is_closed(tmp_path: Path) -> None:
     run(tmp_path, executor=Counting)
-    assert (Counting.n_pieces, Counting.n_closed) == (2, 1)
+    assert (Counting.pieces, Counting.n_closed) == ([*OF_TRUTH, *OF_ACCURACY], 1)
 
 
 def test_an_executor_may_be_named(tmp_path: Path) -> None:
@@ -61,7 +63,7 @@ def test_an_executor_may_be_named(tmp_path: Path) -> None:
 def test_resources_hold_the_cache_and_the_executor(tmp_path: Path, own_cache: Path) -> None:
     resources = influbench.Resources(cache=influbench.Cache(str(tmp_path / "elsewhere")), executor=Counting())
     run(tmp_path, resources=resources)
-    assert (Counting.n_pieces, Counting.n_closed) == (2, 0)
+    assert (Counting.pieces, Counting.n_closed) == ([*OF_TRUTH, *OF_ACCURACY], 0)
     assert len(list((tmp_path / "elsewhere").rglob("block-*.safetensors"))) == 2
     assert not list(own_cache.rglob("*.safetensors"))
 
@@ -72,7 +74,7 @@ def test_a_truth_file_is_taken_or_refused(tmp_path: Path, own_cache: Path) -> No
     Truths(influbench.Cache(own_cache)).export(truth, tmp_path / "truth.safetensors")
     elsewhere = influbench.Resources(cache=influbench.Cache(tmp_path / "elsewhere"), executor=Counting())
     run(tmp_path, resources=elsewhere, truth_file=str(tmp_path / "truth.safetensors"))
-    assert Counting.n_pieces == 0
+    assert Counting.pieces == OF_ACCURACY  # a truth file does not hold the accuracy of its networks
     with pytest.raises(UsageError, match="no problem of this plan has that key"):
         run(tmp_path, resources=elsewhere, truth_file=tmp_path / "truth.safetensors", seed=5)
 

@@ -76,5 +76,7 @@ def test_a_new_estimator_is_installed_checked_and_found_in_the_report(fresh: Run
     assert {"influbench-mine": ["mine"]}.items() <= {one["distribution"]: one["estimators"] for one in plugins}.items()
     assert "Keeps the contract" in fresh("-m", "influbench", "check", "mine")
     report = fresh("-m", "influbench", "run", "digits", "-e", "mine", "-e", "random", "--seeds", 2, "-o", "out")
-    assert any(line.split()[:1] == ["mine"] and line.split()[-1] == "ok" for line in report.splitlines()), report
+    (result,) = json.loads(fresh("-m", "influbench", "report", "out", "--json"))["results"]
+    assert {cell["name"]: cell["status"] for cell in result["cells"]} == {"mine": "ok", "random": "ok"}
+    assert any(line.split()[:1] == ["mine"] for line in report.splitlines()), report
     assert "mine" not in installed().names("estimator")

@@ -72,7 +72,7 @@ class Bench:
         """The agreement of the estimates, one for each repeat, in each column that they have scores for.
 
         With `draws`, another repeat would give other scores. `handed` are the estimates with a run in hand, by the
-        truth's seed, or the reason why there are none; columns of runs that are handed over have no others.
+        truth's seed, or the reason why they are missing; columns of runs that are handed over have no others.
         """
         notes = tuple(dict.fromkeys(note for estimate in estimates for note in estimate.notes))
         empty = Cell(estimator=estimator, name=name, status="ok", draws=draws, n_repeats=len(estimates), notes=notes)
@@ -227,7 +227,7 @@ class Trace:
 def _seen(
     measured: _Measured, estimates: Sequence[Estimate], handed: Mapping[int, Estimate] | Obstacle | None
 ) -> Sequence[Estimate]:
-    """The estimates that a column compares; none where it needs runs in hand and there are none."""
+    """The estimates that a column compares; none where it needs runs in hand and nothing was estimated with them."""
     if not measured.seat.runs:
         return estimates
     return [handed[run] for run in measured.seat.runs] if isinstance(handed, Mapping) else []
