@@ -97,7 +97,7 @@ def letters(names: list[str], found: list[Difference]) -> dict[str, str]:
 def _common_tail(pairs: list[_Pair]) -> float:
     """The two-sided tail probability of each pair at which some pair is wrong in 5% of draws."""
     root = _root_of_correlation(pairs)
-    freedom = max(1, min(_MOST_FREEDOM, round(min(pair.degrees_of_freedom for pair in pairs))))
+    freedom = max(1, round(min(_MOST_FREEDOM, *(pair.degrees_of_freedom for pair in pairs))))
     generator = torch.Generator().manual_seed(derive(0, "differences"))
 
     def drawn() -> Tensor:
