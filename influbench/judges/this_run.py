@@ -16,8 +16,8 @@ class ThisRun(Judge):
 
     Each estimator runs once more for each of the first `n` seeds of the truth, and its replicate 0 then is the training
     of that seed with all train points. An estimator that follows one training exactly can reach 1 here, where the
-    expected effect caps it far lower. The effects of a run have no noise, so they do not need a ceiling. The trainings of the
-    truth are those of `leave_one_out`.
+    expected effect caps it far lower. The effects of a run have no noise, so they do not need a ceiling. The trainings
+    of the truth are those of `leave_one_out`.
     """
 
     n: int = 4

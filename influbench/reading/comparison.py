@@ -222,9 +222,12 @@ def _yardsticks(
     return yardsticks, source
 
 
-def _size(result: Result, key: str) -> tuple[int, int]:
-    trust = result.trust.get(key)
-    return result.column(key).n_rows, 0 if trust is None else trust.n_seeds
+def _size(result: Result, key: str) -> tuple[int, bool, int]:
+    """Rows, whether scores can have a value, and the seeds of the judge's truth, even where a column has no trust."""
+    column = result.column(key)
+    of_judge = [one.key for one in result.columns if one.judge == column.judge]
+    n_seeds = [result.trust[one].n_seeds for one in of_judge if one in result.trust]
+    return column.n_rows, column.silence is None, max(n_seeds, default=0)
 
 
 def _versioned(problems: Sequence[_Problem]) -> set[str]:

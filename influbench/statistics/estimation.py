@@ -152,7 +152,8 @@ class Estimation:
             return of_rows
         sums = self.contributions.sum(0)
         if self.rest_of_columns is not None:
-            sums = sums / self.rest_of_columns
+            # as the jackknife does: if all columns weigh the same, nothing changes
+            sums = sums / self.rest_of_columns * ((self.n_columns - 1) / self.n_columns)
         columns = _corrected(sums, self.n_columns)
         of_columns = (columns, _effective_freedom(sums, self.n_columns))
         cells = _corrected(self.contributions.flatten(), self.n_rows * self.n_columns)

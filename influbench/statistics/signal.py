@@ -11,7 +11,7 @@ FEWEST_SEEDS = 3  # of two, there is one pair, which cannot show whether its agr
 _LEVEL = 0.975  # one-sided, as the lower end of a 95% interval
 
 
-def is_told_from_noise(effects: Tensor) -> bool:
+def is_above_noise(effects: Tensor) -> bool:
     """True if the seeds of a truth (n_seeds, n_rows, n_columns) agree with each other more than chance allows.
 
     The statistic is the mean cosine between the effects of two seeds. Without any expected effect, the cosines of

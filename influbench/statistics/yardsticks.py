@@ -35,7 +35,7 @@ from influbench.statistics.one_seed import captured_by_one_seed, correlation_of_
 from influbench.statistics.reliability import FEWEST_SEEDS as FEWEST_SEEDS_OF_SHARES
 from influbench.statistics.reliability import Reliability, reliability
 from influbench.statistics.retrieval import auroc, membership, overlap, overlap_interval, sign_agreement
-from influbench.statistics.signal import FEWEST_SEEDS, effective_number, is_told_from_noise, signal
+from influbench.statistics.signal import FEWEST_SEEDS, effective_number, is_above_noise, signal
 from influbench.statistics.significance import clear_effects, share_significant
 
 TOP_SHARE = 0.05  # of the train points: k of the top-k overlap
@@ -194,7 +194,7 @@ class Yardstick:
             return Largest(k, self.known_stakes, self.effects.new_zeros(1))
         if not self.noisy:
             return known_largest(self.mean, k)
-        return largest(self.effects, k) if is_told_from_noise(self.effects) else None
+        return largest(self.effects, k) if is_above_noise(self.effects) else None
 
     @cached_property
     def weights_of_columns(self) -> Tensor | None:
@@ -205,7 +205,7 @@ class Yardstick:
             return self.known_stakes
         if not self.noisy:
             return self.mean.square()
-        return signal(self.effects) if is_told_from_noise(self.effects) else torch.zeros_like(self.mean)
+        return signal(self.effects) if is_above_noise(self.effects) else torch.zeros_like(self.mean)
 
     @property
     def silence(self) -> str | None:
@@ -214,7 +214,7 @@ class Yardstick:
             return None
         if len(self.effects) < FEWEST_SEEDS:
             return f"it needs the truth of at least {FEWEST_SEEDS} seeds"
-        return None if is_told_from_noise(self.effects) else "the truth cannot be distinguished from noise; add seeds"
+        return None if is_above_noise(self.effects) else "the truth cannot be distinguished from noise; add seeds"
 
     @cached_property
     def reliability(self) -> Reliability:

@@ -13,6 +13,7 @@ from influbench.seeds import derive
 from influbench.statistics.correlation import mean_over_columns, spearman, whole_table
 from influbench.statistics.differences import Difference, _letter, differences, letters
 from influbench.statistics.estimation import Estimation
+from influbench.statistics.yardsticks import flags
 
 
 def judged(*strengths: float) -> dict[str, Estimation]:
@@ -208,3 +209,15 @@ def test_an_estimator_of_few_draws_differs_from_nobody_clearly() -> None:
         assert (found[pair_of_a].statistic.low, found[pair_of_a].statistic.high) == (None, None)
         assert not found[pair_of_a].is_clear
     assert found["b", "c"] == differences({name: known[name] for name in "bc"})[0]
+
+
+def test_a_difference_whose_error_is_unseen_has_an_interval() -> None:
+    """Both estimators separate all positives from all negatives: nothing varies, and degrees of freedom are infinite."""
+    positive = torch.arange(60) < 20
+    scores = positive.double()[:, None] + torch.zeros(60, 1)
+    found = {name: flags(positive).agreement([scores]).value for name in "ab"}
+    (one,) = differences({name: value for name, value in found.items() if value is not None})
+    assert one.statistic.value == 0
+    assert one.statistic.low is not None
+    assert one.statistic.low <= 0
+    assert not one.is_clear

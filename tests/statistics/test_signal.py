@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from influbench.statistics.signal import effective_number, is_told_from_noise, signal
+from influbench.statistics.signal import effective_number, is_above_noise, signal
 from influbench.statistics.yardsticks import correlations
 from tests.statistics.test_captured import truth
 
@@ -50,16 +50,16 @@ def test_noise_is_rarely_taken_for_a_truth(n_seeds: int) -> None:
             torch.randn(n_seeds, 1, 8, generator=generator),
         )
         scale = torch.randn(n_seeds, 1, 1, generator=generator).mul(0.5).exp()
-        found += is_told_from_noise(scale * (rows + columns + torch.randn(n_seeds, 20, 8, generator=generator)))
+        found += is_above_noise(scale * (rows + columns + torch.randn(n_seeds, 20, 8, generator=generator)))
     assert found / 400 <= 0.05
 
 
-def test_a_truth_with_an_effect_is_told_from_noise_and_two_seeds_say_nothing() -> None:
+def test_a_truth_with_an_effect_is_above_noise_and_two_seeds_say_nothing() -> None:
     effect, effects = truth(4)
-    assert is_told_from_noise(effects)
-    assert is_told_from_noise(effect.expand(3, -1, -1))
-    assert not is_told_from_noise(effects[:2])
-    assert not is_told_from_noise(torch.zeros(4, 5, 5))
+    assert is_above_noise(effects)
+    assert is_above_noise(effect.expand(3, -1, -1))
+    assert not is_above_noise(effects[:2])
+    assert not is_above_noise(torch.zeros(4, 5, 5))
 
 
 def test_the_agreement_is_scipys_correlations_weighted_by_the_signal() -> None:
