@@ -212,7 +212,7 @@ def test_an_estimator_of_few_draws_differs_from_nobody_clearly() -> None:
 
 
 def test_a_difference_whose_error_is_unseen_has_an_interval() -> None:
-    """Both estimators separate all positives from all negatives: nothing varies, and degrees of freedom are infinite."""
+    """Both estimators separate all positives from all negatives: nothing varies, and freedom is infinite."""
     positive = torch.arange(60) < 20
     scores = positive.double()[:, None] + torch.zeros(60, 1)
     found = {name: flags(positive).agreement([scores]).value for name in "ab"}
