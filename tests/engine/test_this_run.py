@@ -1,5 +1,6 @@
 """Runs that are handed to estimators: who sees them, what is compared with what, and what is stored."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from influbench.api import Column, Estimate, Estimator, Judge, JudgedProblem, Pr
 from influbench.engine import run
 from influbench.engine.events import RunDone
 from influbench.engine.preparation import prepare
+from influbench.errors import UsageError
 from influbench.plan import Plan
 from influbench.reading.comparison import compare
 from influbench.registry import Entry, Registry
@@ -20,7 +22,7 @@ from influbench.results import Result, Results
 from influbench.statistics.yardsticks import Yardstick, correlations
 from influbench.store.files import read_arrays
 from influbench.store.run_directory import read_yardsticks
-from tests.engine.test_run import cell_of, judge_of, plan
+from tests.engine.test_run import OF_INFLUENCE, cell_of, judge_of, plan
 from tests.plugins import STRANGERS, registry_with
 from tests.problems import stored_in
 
@@ -161,8 +163,10 @@ def test_draws_are_in_ordinary_columns_and_runs_in_hand_in_the_others(tmp_path: 
     assert not any(name.startswith(f"column {key}") for name in stored for key in ("captured", "within", "weighted"))
 
     alone = result_of(asked("tells", judges=("leave_one_out",)), tmp_path, out="alone")
-    for column in alone.columns:
-        assert cell_of(result, "tells").columns[column.key] == cell_of(alone, "tells").columns[column.key]
+    in_both = cell_of(alone, "tells").columns
+    assert list(in_both) == OF_INFLUENCE
+    for key, agreement in in_both.items():
+        assert cell_of(result, "tells").columns[key] == agreement
     assert cell_of(result, "tells").training_equivalents == cell_of(alone, "tells").training_equivalents
     only_runs = result_of(asked("tells", judges=("this_run[n=3]",)), tmp_path, out="runs")
     for key in RUN_COLUMNS:
@@ -222,7 +226,7 @@ def test_stored_columns_are_compared_as_in_the_run(tmp_path: Path) -> None:
     assert stored.notes["run_weighted/truth"] == "run_captured/truth"  # no truth is stored twice
     assert {name for name in stored.tensors if name.endswith("/stakes")} == {"captured/stakes", "weighted/stakes"}
     compared = {one.key: one for one in compare([tmp_path / "out"]).columns}
-    assert list(compared) == [column.key for column in result.columns if column.key != "memorization"]
+    assert list(compared) == [column.key for column in result.columns]
     for key, column in compared.items():
         for one in column.estimators:
             own, (here,) = cell_of(result, one.name).value(key), one.by_problem
@@ -269,7 +273,9 @@ def test_one_seed_of_the_spread_is_of_the_columns_of_single_seeds(tmp_path: Path
 def test_more_runs_than_seeds_cannot_be_handed_over(tmp_path: Path) -> None:
     result = result_of(asked("random", judges=("leave_one_out", "this_run[n=3]"), n_seeds=4), tmp_path)
     assert judge_of(result, "this_run[n=3]").status == "ok"
-    (prepared,), _ = prepare(asked("random", n_seeds=2), known(), resources=stored_in(tmp_path))
-    (seat,) = (seat for seat in prepared.seats if seat.name == "this_run[n=3]")
-    assert seat.obstacle is not None
-    assert seat.obstacle.reason == "it hands over 3 runs, and the truth has 2; raise [truth] seeds or lower n"
+    sentence = (
+        "judge this_run[n=3] cannot run on any problem of the plan: it hands over 3 runs, and the truth has 2; raise "
+        "[truth] seeds or lower n"
+    )
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        prepare(asked("random", n_seeds=2), known(), resources=stored_in(tmp_path))
