@@ -18,7 +18,7 @@ PLAN = {
     "training": {"epochs": 2},
     "truth": {"seeds": 2},
 }
-OF_TRUTH = ["block-XX"]
+OF_TRUTH = ["seed-0000/block-00000", "seed-0001/block-00000"]
 OF_ACCURACY = ["seed-0000", "seed-0001"]
 
 

@@ -24,7 +24,7 @@ schedule = "linear[last=0.5]"
 epochs = 4
 
 [truth]
-seeds = 4
+seeds = 16
 steps = [2]
 """
 FRAME = """
