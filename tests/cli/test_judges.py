@@ -49,8 +49,8 @@ def test_a_judge_in_a_file_is_one_like_any_other(
         shown = influbench("report", "out", columns=columns).stdout
         assert "early points, against" not in shown  # of one estimator there is no chart
         assert "subsets (LDS)" in shown
-        words_shown = " ".join(shown.split())
-        assert "correlations (early points: area under the ROC curve; influence captured: captured effect" in words_shown
+        legend = " ".join(shown.split())
+        assert "correlations (early points: area under the ROC curve; influence captured: captured effect" in legend
     result = json.loads(influbench("report", "out", "--json").stdout)["results"][0]
     assert [judge["name"] for judge in result["judges"]] == [
         "./mine.py:Early[below=1000]",
