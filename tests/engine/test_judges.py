@@ -403,7 +403,8 @@ SENTENCES = {
     "a matrix": "the yardstick of 'odd' must hold floating-point effects (n_seeds, n_rows, n_columns)",
     "integers": "the yardstick of 'odd' must hold floating-point effects (n_seeds, n_rows, n_columns)",
     "no rows": "the yardstick of 'odd' has effects of shape (2, 0, 8), expected at least one of each",
-    "a statistic": "the yardstick of 'odd' has the statistic 'accuracy'; known are spearman, weighted_spearman, captured, auroc",
+    "a statistic": "the yardstick of 'odd' has the statistic 'accuracy'; known are spearman, "
+    "weighted_spearman, captured, auroc",
     "no flags": "the yardstick of 'odd' is for the area under the ROC curve, and its effects are not all 0 or 1",
     "no blocks": "the yardstick of 'odd' has no blocks; whole_table(n_rows, n_columns) is one of all rows and columns",
     "a block": "the yardstick of 'odd' has a block with row 20, and there are 20 rows",

@@ -13,6 +13,7 @@ from influbench.api import Column, Estimate, Estimator, Judge, JudgedProblem, Pr
 from influbench.engine import run
 from influbench.engine.events import RunDone
 from influbench.engine.preparation import prepare
+from influbench.errors import UsageError
 from influbench.plan import Plan
 from influbench.reading.comparison import compare
 from influbench.registry import Entry, Registry
@@ -161,8 +162,10 @@ def test_draws_are_in_ordinary_columns_and_runs_in_hand_in_the_others(tmp_path: 
     assert not any(name.startswith(f"column {key}") for name in stored for key in ("captured", "within", "weighted"))
 
     alone = result_of(asked("tells", judges=("leave_one_out",)), tmp_path, out="alone")
-    for column in alone.columns:
-        assert cell_of(result, "tells").columns[column.key] == cell_of(alone, "tells").columns[column.key]
+    ordinary = cell_of(alone, "tells").columns
+    assert list(ordinary) == ["captured", "within_class", "weighted", "influence"]
+    for key, agreement in ordinary.items():
+        assert cell_of(result, "tells").columns[key] == agreement
     assert cell_of(result, "tells").training_equivalents == cell_of(alone, "tells").training_equivalents
     only_runs = result_of(asked("tells", judges=("this_run[n=3]",)), tmp_path, out="runs")
     for key in RUN_COLUMNS:
@@ -222,7 +225,7 @@ def test_stored_columns_are_compared_as_in_the_run(tmp_path: Path) -> None:
     assert stored.notes["run_weighted/truth"] == "run_captured/truth"  # no truth is stored twice
     assert {name for name in stored.tensors if name.endswith("/stakes")} == {"captured/stakes", "weighted/stakes"}
     compared = {one.key: one for one in compare([tmp_path / "out"]).columns}
-    assert list(compared) == [column.key for column in result.columns if column.key != "memorization"]
+    assert list(compared) == [column.key for column in result.columns]
     for key, column in compared.items():
         for one in column.estimators:
             own, (here,) = cell_of(result, one.name).value(key), one.by_problem
@@ -239,7 +242,7 @@ def test_stored_columns_are_compared_as_in_the_run(tmp_path: Path) -> None:
 def test_runs_with_other_numbers_of_runs_in_hand_can_be_compared(tmp_path: Path) -> None:
     three = result_of(asked("tells", "random"), tmp_path, out="three")
     result_of(asked("random", "same_label", judges=("leave_one_out", "this_run[n=2]")), tmp_path, out="two")
-    compared = {one.key: one for one in compare([tmp_path / "three", tmp_path / "two"]).columns}
+    compared = {one.key: one for one in compare([tmp_path / "two", tmp_path / "three"]).columns}
     found = {one.name: one.by_problem[0] for one in compared["run_influence"].estimators}
     assert set(found) == {"tells", "random"}  # of same_label there are two estimates with a run in hand, not three
     for name, value in found.items():
@@ -269,7 +272,8 @@ def test_one_seed_of_the_spread_is_of_the_columns_of_single_seeds(tmp_path: Path
 def test_more_runs_than_seeds_cannot_be_handed_over(tmp_path: Path) -> None:
     result = result_of(asked("random", judges=("leave_one_out", "this_run[n=3]"), n_seeds=4), tmp_path)
     assert judge_of(result, "this_run[n=3]").status == "ok"
-    (prepared,), _ = prepare(asked("random", n_seeds=2), known(), resources=stored_in(tmp_path))
-    (seat,) = (seat for seat in prepared.seats if seat.name == "this_run[n=3]")
-    assert seat.obstacle is not None
-    assert seat.obstacle.reason == "it hands over 3 runs, and the truth has 2; raise [truth] seeds or lower n"
+    of = asked("random", n_seeds=2)
+    reason = "it hands over 3 runs, and the truth has 2; raise [truth] seeds or lower n"
+    with pytest.raises(UsageError) as caught:
+        prepare(of, known(), resources=stored_in(tmp_path))
+    assert str(caught.value) == f"judge this_run[n=3] cannot run on any problem of the plan: {reason}"

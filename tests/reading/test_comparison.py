@@ -31,9 +31,9 @@ def test_every_value_is_that_of_the_report(tmp_path: Path) -> None:
     compared = compare([directory])
     assert [problem.name for problem in compared.problems] == [result.problem.name for result in results]
     columns = {column.key: column for column in compared.columns}
-    assert list(columns) == ["influence", "within_class", "memorization"]
+    assert list(columns) == ["within_class", "memorization", "influence"]  # the others need three seeds
     assert [(column.title, column.quantity, column.unit) for column in compared.columns] == [
-        (column.title, column.quantity, column.unit) for column in results[0].columns
+        (column.title, column.quantity, column.unit) for column in results[0].columns if column.key in columns
     ]
     for key, column in columns.items():
         for one in column.estimators:
@@ -72,7 +72,12 @@ def test_versions_of_one_estimator_stand_side_by_side_on_the_same_truth(tmp_path
         pairs = [{one.first, one.second} for one in column.comparisons]
         assert set(compared.versions[0]) in pairs
     again = compare([first, second], estimators=["same_label", "subset[n_models=30]"])
-    assert {one.name for one in again.columns[0].estimators} == {one.name for one in compared.columns[0].estimators}
+    # whichever run comes first, the truth of three seeds is used, also in columns that two seeds say nothing about
+    assert {"captured", "weighted"} <= {column.key for column in compared.columns}
+    for one, other in zip(compared.columns, again.columns, strict=True):
+        assert one.key == other.key
+        values = [{each.name: each.mean.value for each in column.estimators} for column in (one, other)]
+        assert values[0] == values[1]
 
 
 def test_a_problem_on_which_one_has_no_value_is_not_in_the_means(tmp_path: Path) -> None:
@@ -117,7 +122,7 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path) -> None:
 def test_few_draws_have_no_letters_and_beat_nobody(tmp_path: Path) -> None:
     of = plan(["leave_one_out", "same_label", "input_similarity"]).changed(repeats=2)
     compared = compare([written(of, tmp_path, "out")[0]])
-    influence = compared.columns[0]
+    (influence,) = (column for column in compared.columns if column.key == "influence")
     found = {one.name: one for one in influence.estimators}
     assert {name: one.few_draws for name, one in found.items()} == {
         "leave_one_out": True,
