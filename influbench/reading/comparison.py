@@ -213,21 +213,20 @@ def _yardsticks(
     yardsticks: dict[str, Yardstick] = {}
     source: dict[str, Result] = {}
     for column in _columns(result for _, result in results):
-        having = [(run, result) for run, result in results if column.key in {one.key for one in result.columns}]
-        run, result = max(having, key=lambda one: _size(one[1], column.key))
-        yardstick = read_yardstick(stored[run], column.key)
-        if yardstick is not None:
-            yardsticks[column.key] = yardstick
-            source[column.key] = result
+        most = (0, 0, 0)
+        for run, result in results:
+            yardstick = read_yardstick(stored[run], column.key)
+            if yardstick is not None and (size := _size(result, column.key, yardstick)) > most:
+                most, yardsticks[column.key], source[column.key] = size, yardstick, result
     return yardsticks, source
 
 
-def _size(result: Result, key: str) -> tuple[int, bool, int]:
-    """Rows, whether scores can have a value, and the seeds of the judge's truth, even where a column has no trust."""
+def _size(result: Result, key: str, yardstick: Yardstick) -> tuple[int, int, int]:
+    """Rows, seeds, and runs in hand of a column; seeds are of its judge, as not every column has a reliability."""
     column = result.column(key)
-    of_judge = [one.key for one in result.columns if one.judge == column.judge]
-    n_seeds = [result.trust[one].n_seeds for one in of_judge if one in result.trust]
-    return column.n_rows, column.silence is None, max(n_seeds, default=0)
+    of_judge = {one.key for one in result.columns if one.judge == column.judge}
+    n_seeds = max((trust.n_seeds for one, trust in result.trust.items() if one in of_judge), default=0)
+    return column.n_rows, n_seeds, len(yardstick.effects)
 
 
 def _versioned(problems: Sequence[_Problem]) -> set[str]:
