@@ -275,3 +275,10 @@ def test_the_fewest_degrees_of_freedom_make_a_ratio_wider() -> None:
     assert None not in (many.low, many.high, few.low, few.high)
     ratio = ((few.high or 0) - (few.low or 0)) / ((many.high or 0) - (many.low or 0))
     assert ratio == pytest.approx(stats.t.ppf(0.975, 3) / stats.t.ppf(0.975, 39), rel=1e-6)
+
+
+def test_two_repeats_are_a_source_of_chance() -> None:
+    first, second = mean_of(noise(30, 4, seed=1)), mean_of(noise(30, 4, seed=2))
+    (of_repeats,) = repeated([first, second]).by_repeat
+    assert of_repeats.tolist() == pytest.approx([(first.value - second.value) / 4, (second.value - first.value) / 4])
+    assert repeated([first]).by_repeat == ()
