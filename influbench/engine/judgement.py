@@ -19,6 +19,7 @@ from influbench.results import (
     TracePoint,
     Trust,
 )
+from influbench.statistics.details import details
 from influbench.statistics.differences import Difference, differences, letters
 from influbench.statistics.estimation import Estimation
 from influbench.statistics.yardsticks import Yardstick
@@ -187,7 +188,7 @@ class Bench:
             n=yardstick.n_pairs,
             n_undefined=found.n_undefined,
             n_silent=found.n_silent,
-            details=yardstick.details(held) if has_details else None,
+            details=details(yardstick, held) if has_details else None,
         )
 
     def _held(self, measured: _Measured, estimates: Sequence[Estimate]) -> list[Tensor] | None:

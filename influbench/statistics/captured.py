@@ -50,9 +50,10 @@ def largest(effects: Tensor, k: int) -> Largest:
     for effect in effects:
         others = (total - effect) / (n_seeds - 1)
         worth = (others + effect) / 2
-        by_others += _highest(others, worth, k) / n_seeds
-        by_one += _highest(effect, worth, k) / n_seeds
-        of_seeds.append((membership(others, k) * effect).sum())
+        chosen = membership(others, k)
+        by_others += _worth_of(chosen, others, worth, k) / n_seeds
+        by_one += _worth_of(membership(effect, k), effect, worth, k) / n_seeds
+        of_seeds.append((chosen * effect).sum())
     # the bias of choosing by n - 1 seeds, if it is 1 / (n - 1) of the bias of choosing by one seed
     bias = (by_one - by_others) / (n_seeds - 2)
     return Largest(k, by_others - bias, _centered(torch.stack(of_seeds)))
@@ -60,7 +61,7 @@ def largest(effects: Tensor, k: int) -> Largest:
 
 def known_largest(effect: Tensor, k: int) -> Largest:
     """The same for one effect (n_rows, n_columns) that has no noise."""
-    return Largest(k, _highest(effect, effect, k), torch.zeros(1, dtype=torch.float64))
+    return Largest(k, _worth_of(membership(effect, k), effect, effect, k), torch.zeros(1, dtype=torch.float64))
 
 
 def captured(scores: Tensor, effects: Tensor, most: Largest) -> Estimation | None:
@@ -68,11 +69,12 @@ def captured(scores: Tensor, effects: Tensor, most: Largest) -> Estimation | Non
 
     None if the largest possible effect is not above 0.
     """
-    truth, n_seeds, n_rows = effects.mean(0), len(effects), len(scores)
+    truth, n_seeds = effects.mean(0), len(effects)
     possible = float(most.cells.sum())
     if possible <= 0:
         return None
-    chosen, cells = membership(scores, most.k), _highest(scores, truth, most.k)
+    chosen = membership(scores, most.k)
+    cells = _worth_of(chosen, scores, truth, most.k)
     value = float(cells.sum()) / possible
     of_seeds = None
     if n_seeds > 1:
@@ -81,19 +83,18 @@ def captured(scores: Tensor, effects: Tensor, most: Largest) -> Estimation | Non
     return Estimation(
         value,
         (cells - value * most.cells) / possible,
-        n_rows=n_rows,
+        n_rows=len(scores),
         n_columns=scores.shape[1] if scores.shape[1] > 1 else None,
         by_seed=of_seeds,
         rest_of_columns=without_each(most.cells.sum(0) / possible),
     )
 
 
-def _highest(scores: Tensor, worth: Tensor, k: int) -> Tensor:
-    """Cells whose column sums are the worth of the k rows with the highest scores.
+def _worth_of(chosen: Tensor, scores: Tensor, worth: Tensor, k: int) -> Tensor:
+    """Cells whose column sums are the worth of the k chosen rows, which have the highest scores.
 
     Another row would shift the threshold: what that brings is in each row's cell, and sums to 0.
     """
-    chosen = membership(scores, k)
     return chosen * worth - mean_near_threshold(scores, worth, k) * (chosen - k / len(scores))
 
 

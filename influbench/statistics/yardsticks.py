@@ -2,45 +2,32 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from influbench.results import FEWEST_DRAWS, UNKNOWN, Details, Statistic
+from influbench.results import FEWEST_DRAWS, UNKNOWN, Statistic
 from influbench.statistics.between_seeds import deleted_seed_contributions
-from influbench.statistics.captured import (
-    Largest,
-    captured,
-    known_largest,
-    largest,
-    n_highest,
-)
+from influbench.statistics.captured import Largest, captured, known_largest, largest, n_highest
 from influbench.statistics.correlation import (
     Block,
     ColumnMean,
     ColumnStatistic,
-    double_centered,
-    kendall,
     mean_over_columns,
-    pearson,
-    pooled,
     spearman,
     standard_ranks_within,
     whole_table,
 )
 from influbench.statistics.estimation import Estimation, repeated
 from influbench.statistics.one_seed import captured_by_one_seed, correlation_of_one_seed
-from influbench.statistics.reliability import FEWEST_SEEDS as FEWEST_SEEDS_OF_SHARES
 from influbench.statistics.reliability import Reliability, reliability
-from influbench.statistics.retrieval import auroc, membership, overlap, overlap_interval, sign_agreement
+from influbench.statistics.retrieval import auroc, membership
 from influbench.statistics.signal import FEWEST_SEEDS, effective_number, is_above_noise, signal
-from influbench.statistics.significance import clear_effects, share_significant
+from influbench.statistics.significance import clear_effects
 
-TOP_SHARE = 0.05  # of the train points: k of the top-k overlap
-MOST_MEMORIZED_SHARE = 0.2  # of the train points
-
+TOP_SHARE = 0.05  # of the train points: k of the captured effect and of the top-k overlap
 
 StatisticName = Literal["spearman", "weighted_spearman", "captured", "auroc"]
 
@@ -194,7 +181,7 @@ class Yardstick:
             return Largest(k, self.known_stakes, self.effects.new_zeros(1))
         if not self.noisy:
             return known_largest(self.mean, k)
-        return largest(self.effects, k) if is_above_noise(self.effects) else None
+        return largest(self.effects, k) if self.is_above_noise else None
 
     @cached_property
     def weights_of_columns(self) -> Tensor | None:
@@ -205,7 +192,12 @@ class Yardstick:
             return self.known_stakes
         if not self.noisy:
             return self.mean.square()
-        return signal(self.effects) if is_above_noise(self.effects) else torch.zeros_like(self.mean)
+        return signal(self.effects) if self.is_above_noise else torch.zeros_like(self.mean)
+
+    @cached_property
+    def is_above_noise(self) -> bool:
+        """Whether the seeds of the truth agree more than chance allows."""
+        return is_above_noise(self.effects)
 
     @property
     def silence(self) -> str | None:
@@ -214,7 +206,7 @@ class Yardstick:
             return None
         if len(self.effects) < FEWEST_SEEDS:
             return f"it needs the truth of at least {FEWEST_SEEDS} seeds"
-        return None if is_above_noise(self.effects) else "the truth cannot be distinguished from noise; add seeds"
+        return None if self.is_above_noise else "the truth cannot be distinguished from noise; add seeds"
 
     @cached_property
     def reliability(self) -> Reliability:
@@ -253,8 +245,7 @@ class Yardstick:
         mean = replace(repeated(defined), few_draws=few_draws)
         if not self.reliability.is_clear:
             return Agreement(mean, UNKNOWN, *counts)
-        enough_seeds = len(self.effects) >= FEWEST_SEEDS_OF_SHARES
-        of_other_seeds = replace(mean, by_seed=self._by_seed(repeats)) if enough_seeds else mean
+        of_other_seeds = replace(mean, by_seed=self._by_seed(repeats))
         return Agreement(mean, self.reliability.share_interval(of_other_seeds), *counts)
 
     def _truths(self, repeats: Sequence[Tensor]) -> Sequence["Yardstick"]:
@@ -264,65 +255,6 @@ class Yardstick:
     @cached_property
     def _each_alone(self) -> list["Yardstick"]:
         return [replace(self, effects=effect[None], paired=False) for effect in self.effects]
-
-    def details(self, repeats: Sequence[Tensor]) -> Details:
-        """Other views of the agreement, each the mean over repeats."""
-        n_train, n_test = self.mean.shape
-        k, clear = max(1, round(TOP_SHARE * n_train)), self.clear
-        proponents = None if clear is None else clear & (self.mean > 0)
-        return Details(
-            **(self._over_test_points(repeats) if n_test > 1 else self._among_most(repeats)),
-            kendall=self._by(kendall, repeats),
-            pearson=self._by(pearson, repeats),
-            top_k=k,
-            top_k_overlap=self._by(overlap(k), repeats, interval=partial(overlap_interval, share=k / n_train)),
-            n_clear=None if clear is None else int(clear.sum()),
-            sign_agreement=UNKNOWN
-            if clear is None
-            else _over_repeats(
-                repeats, lambda scores: sign_agreement(scores, self.mean, clear), Estimation.share_interval
-            ),
-            n_proponents=None if proponents is None else int(proponents.sum()),
-            proponents_auroc=UNKNOWN
-            if proponents is None
-            else self._by(auroc, repeats, truth=proponents.double(), interval=Estimation.share_interval),
-        )
-
-    def _over_test_points(self, repeats: Sequence[Tensor]) -> dict[str, object]:
-        """The agreement by test point, without the means of rows and columns, and over all pairs at once."""
-        values = torch.stack(
-            [mean_over_columns(spearman, scores, self.mean, self.blocks).values for scores in repeats]
-        ).mean(0)
-        defined = values[~values.isnan()]
-        quartiles = defined.quantile(defined.new_tensor([0.25, 0.5, 0.75])).tolist() if len(defined) else None
-        return {
-            "quartiles": quartiles and tuple(quartiles),
-            "share_significant": share_significant(values, len(self.mean)),
-            "double_centered_spearman": self._by(
-                spearman, [double_centered(scores) for scores in repeats], truth=double_centered(self.mean)
-            ),
-            "pooled": _over_repeats(repeats, lambda scores: pooled(spearman, scores, self.mean)),
-        }
-
-    def _among_most(self, repeats: Sequence[Tensor]) -> dict[str, object]:
-        """The agreement among the train points that the truth ranks highest."""
-        n_most = max(1, round(MOST_MEMORIZED_SHARE * len(self.mean)))
-        most = self.mean[:, 0].topk(n_most).indices
-        among = Yardstick(self.effects[:, most], whole_table(n_most, 1))
-        return {"n_most": n_most, "among_most": among._by(spearman, [scores[most] for scores in repeats])}
-
-    def _by(
-        self,
-        of: ColumnStatistic,
-        repeats: Sequence[Tensor],
-        *,
-        truth: Tensor | None = None,
-        interval: Callable[[Estimation], Statistic] = Estimation.correlation_interval,
-    ) -> Statistic:
-        against = self.mean if truth is None else truth
-        return _over_repeats(
-            repeats, lambda scores: mean_over_columns(of, scores, against, self.blocks).estimation, interval
-        )
 
     def _by_seed(self, repeats: Sequence[Tensor]) -> Tensor:
         """The contribution of each of the truth's seeds to the agreement."""
@@ -370,17 +302,6 @@ def flags(positive: Tensor) -> Yardstick:
 def statistic(estimation: Estimation | None) -> Statistic:
     """A correlation with its interval."""
     return UNKNOWN if estimation is None else estimation.correlation_interval()
-
-
-def _over_repeats(
-    repeats: Sequence[Tensor],
-    of: Callable[[Tensor], Estimation | None],
-    interval: Callable[[Estimation], Statistic] = Estimation.correlation_interval,
-) -> Statistic:
-    """The mean over repeats with its interval; unknown unless it is defined for all."""
-    found = [of(scores) for scores in repeats]
-    defined = [one for one in found if one is not None]
-    return UNKNOWN if len(defined) < len(found) else interval(repeated(defined))
 
 
 def _is_constant(scores: Tensor) -> bool:

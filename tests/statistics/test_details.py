@@ -10,6 +10,7 @@ from torch import Tensor
 
 from influbench.results import UNKNOWN, Details, Statistic
 from influbench.statistics.correlation import double_centered, whole_table, within_classes
+from influbench.statistics.details import details as details_of
 from influbench.statistics.yardsticks import Yardstick, flags, statistic
 
 N_TRAIN, N_TEST, N_SEEDS = 40, 6, 5
@@ -32,7 +33,7 @@ def scored() -> list[Tensor]:
 
 
 def details(truth: Tensor, repeats: list[Tensor]) -> Details:
-    return Yardstick(truth, whole_table(*truth.shape[1:])).details(repeats)
+    return details_of(Yardstick(truth, whole_table(*truth.shape[1:])), repeats)
 
 
 def discoveries(p: NDArray[np.float64], rate: float = 0.05) -> NDArray[np.bool_]:
@@ -66,7 +67,7 @@ def test_other_correlations_are_scipys_over_test_points_and_repeats(name: str, o
 
 def test_other_correlations_are_taken_within_their_blocks() -> None:
     truth, train_labels, test_labels = effects(), torch.arange(N_TRAIN) % 2, torch.arange(N_TEST) % 2
-    found = Yardstick(truth, within_classes(train_labels, test_labels)).details(scored()[:1])
+    found = details_of(Yardstick(truth, within_classes(train_labels, test_labels)), scored()[:1])
     (scores,) = scored()[:1]
     expected = []
     for j in range(N_TEST):
@@ -249,7 +250,7 @@ def test_all_pairs_at_once_are_one_long_column() -> None:
     truth = effects()
     yardstick = Yardstick(truth, whole_table(N_TRAIN, N_TEST))
     expected = [spearmanr(scores.flatten(), truth.mean(0).flatten()).statistic for scores in scored()]
-    assert yardstick.details(scored()).pooled.value == pytest.approx(float(np.mean(expected)), abs=1e-12)
+    assert details_of(yardstick, scored()).pooled.value == pytest.approx(float(np.mean(expected)), abs=1e-12)
 
 
 def finding(positive: Tensor, repeats: list[Tensor]) -> Statistic:
@@ -290,7 +291,7 @@ def test_what_one_repeat_does_not_define_is_not_defined() -> None:
     found = yardstick.agreement(repeats)
     assert (found.value, found.of_ceiling, found.n_undefined) == (None, UNKNOWN, 0)
     assert found.n_silent == N_TEST
-    assert yardstick.details(repeats).pearson == yardstick.details(repeats).pooled == UNKNOWN
+    assert details_of(yardstick, repeats).pearson == details_of(yardstick, repeats).pooled == UNKNOWN
 
 
 def test_the_agreement_is_scipys_and_the_share_of_the_ceiling_its_ratio() -> None:
