@@ -45,11 +45,11 @@ def gather(work: Work[T], resources: Resources, *, known: Sequence[Shard] = ()) 
     for name in work.names:
         if name in there:
             continue
-        stored = _read(cache, f"{work.folder}/{name}", name, warnings)
-        if stored is None:
+        shard = _read(cache, f"{work.folder}/{name}", name, warnings)
+        if shard is None:
             missing.append(name)
         else:
-            yield stored
+            yield shard
     for name, (tensors, seconds) in resources.executor.run(_computed, work, missing):
         cache.write(f"{work.folder}/{name}", Arrays(tensors, {_SECONDS: repr(seconds), "torch": torch.__version__}))
         yield Shard(name, tensors, seconds, reused=False, warning=warnings.get(name))
@@ -68,6 +68,20 @@ def trained(work: Work[T], resources: Resources, *, what: str = "", progress: Pr
     return found
 
 
+def stored(work: Work[T], cache: Cache) -> T | None:
+    """The result of the whole work if all of its pieces are stored and whole. Nothing is computed or discarded."""
+    shards = []
+    for name in work.names:
+        try:
+            found = cache.read(f"{work.folder}/{name}")
+        except StoreError:
+            return None
+        if found is None:
+            return None
+        shards.append(_shard(name, found))
+    return work.assemble(in_order(shards))
+
+
 def in_order(shards: Sequence[Shard]) -> list[Shard]:
     """Shards in the order of their names, as `Work.assemble` takes them."""
     return sorted(shards, key=lambda shard: shard.name)
@@ -75,14 +89,18 @@ def in_order(shards: Sequence[Shard]) -> list[Shard]:
 
 def _read(cache: Cache, place: str, name: str, warnings: dict[str, str]) -> Shard | None:
     try:
-        stored = cache.read(place)
+        found = cache.read(place)
     except StoreError as error:
         warnings[name] = f"{error}; it is computed again"
         cache.discard(place)
         return None
-    if stored is None:
+    if found is None:
         return None
-    return Shard(name, stored.tensors, float(stored.notes[_SECONDS]), reused=True)
+    return _shard(name, found)
+
+
+def _shard(name: str, arrays: Arrays) -> Shard:
+    return Shard(name, arrays.tensors, float(arrays.notes[_SECONDS]), reused=True)
 
 
 def _computed(work: Work[T], name: str) -> tuple[Mapping[str, Tensor], float]:

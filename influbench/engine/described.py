@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from influbench.engine.boundary import n_duplicates
 from influbench.engine.judgement import Bench
 from influbench.engine.obstacles import Obstacle
 from influbench.engine.preparation import Prepared
@@ -22,7 +21,7 @@ def problem_record(plan: Plan, prepared: Prepared, fit: Fit | None = None) -> Pr
         model=prepared.plan.model,
         n_train=len(trainer.data.train),
         n_test=len(trainer.data.test),
-        n_duplicates=n_duplicates(trainer.data.train),
+        n_duplicates=prepared.n_duplicates,
         n_classes=trainer.data.n_classes,
         n_parameters=sum(p.numel() for p in trainer.initial_parameters(0).values()),
         measure=trainer.measure,

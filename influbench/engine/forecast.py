@@ -17,6 +17,7 @@ from influbench.plan import ALL, Plan
 from influbench.registry import Registry, installed
 from influbench.resources import Resources
 from influbench.results import Failure, Forecast
+from influbench.shards import stored
 from influbench.store.cache import Cache
 from influbench.store.truths import ExportedTruth
 from influbench.training.loop import Trainer
@@ -62,7 +63,7 @@ def _of_problem(prepared: Prepared, resources: Resources, exported: ExportedTrut
         disk_bytes=n_values * bytes_per_value + len(missing) * _BYTES_PER_SHARD_HEADER,
         stack_width=trainer.stack_width,
         path=trainer.network.path(trainer.device),
-        fit=OrdinaryTrainings.of(prepared.judged.ground_truth).stored(resources.cache),
+        fit=stored(OrdinaryTrainings.of(prepared.judged.ground_truth), resources.cache),
     )
 
 

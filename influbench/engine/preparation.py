@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
 
 from influbench.api import Data, Dataset, Estimator, Judge, Model, Recipe
-from influbench.engine.boundary import Pristine, checked_data
+from influbench.engine.boundary import Pristine, checked_data, n_duplicates
 from influbench.engine.estimating import refusal
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, called, in_words
@@ -78,6 +79,11 @@ class Prepared:
     @property
     def trainer(self) -> Trainer:
         return self.judged.trainer
+
+    @cached_property
+    def n_duplicates(self) -> int:
+        """Train points that equal an earlier one."""
+        return n_duplicates(self.trainer.data.train)
 
 
 def resolved(plan: Plan, registry: Registry) -> Plan:
@@ -192,6 +198,27 @@ def _problem(
     estimators: list[tuple[Selector, Estimator | None, Obstacle | None]],
     resources: Resources,
 ) -> Prepared:
+    trainer, labels = _trainer(plan, problem, registry, resources)
+    truth = plan.truth
+    ground_truth = GroundTruth(
+        trainer,
+        plan.seed,
+        truth.steps,
+        n_seeds=truth.seeds,
+        reliability=truth.reliability,
+        max_seeds=truth.max_seeds,
+    )
+    pristine = Pristine(trainer)
+    judged = TruthProblem(ground_truth, labels.wrong)
+    seats = _seats(problem, judged, judges, registry, pristine)
+    candidates = [_candidate(plan, ground_truth, one, registry, seats, pristine, resources) for one in estimators]
+    return Prepared(problem, judged, labels, seats, candidates)
+
+
+def _trainer(
+    plan: Plan, problem: ProblemPlan, registry: Registry, resources: Resources
+) -> tuple[Trainer, RandomLabels]:
+    """Data and model of the problem, ready to be trained by a recipe that was checked."""
     named_model = parse_selector(problem.model)
     model: Model = registry.create("model", named_model)
     who = registry.supplied("model", named_model)
@@ -216,34 +243,33 @@ def _problem(
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
     _check_rule(rule, trainer.n_steps, registry)
     _of_model(who, lambda: check_model(trainer))
-    truth = plan.truth
-    ground_truth = GroundTruth(
-        trainer,
-        plan.seed,
-        truth.steps,
-        n_seeds=truth.seeds,
-        reliability=truth.reliability,
-        max_seeds=truth.max_seeds,
-    )
-    pristine = Pristine(trainer)
-    judged = TruthProblem(ground_truth, labels.wrong)
-    seats = _seats(problem, judged, judges, registry, pristine)
-    asked = {column.quantity for seat in seats for column in seat.columns}
+    return trainer, labels
+
+
+def _candidate(
+    plan: Plan,
+    ground_truth: GroundTruth,
+    named: tuple[Selector, Estimator | None, Obstacle | None],
+    registry: Registry,
+    seats: Sequence[Seat],
+    pristine: Pristine,
+    resources: Resources,
+) -> Candidate:
+    """The estimator with its views of the problem, or the obstacle that keeps it from running."""
+    selector, estimator, obstacle = named
+    trainer, n_draws = ground_truth.trainer, plan.repeats
+    supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
+    if estimator is not None:
+        first = _view(plan, trainer, selector, 0, resources)
+        asked = {column.quantity for seat in seats for column in seat.columns}
+        obstacle = _unsupported(supplied, estimator, first, pristine) or _unasked(estimator, asked)
+    if estimator is not None and obstacle is None:
+        counted = _n_draws(supplied, estimator, plan)
+        obstacle, n_draws = (counted, 1) if isinstance(counted, Obstacle) else (None, counted)
+    views = [_view(plan, trainer, selector, repeat, resources) for repeat in range(max(plan.repeats, n_draws))]
     runs = sorted({run for seat in seats for run in seat.runs})
-    candidates = []
-    for selector, estimator, missing in estimators:
-        supplied = str(selector) if estimator is None else registry.supplied("estimator", selector)
-        obstacle, n_draws = missing, plan.repeats
-        if estimator is not None:
-            first = _view(plan, trainer, selector, 0, resources)
-            obstacle = _unsupported(supplied, estimator, first, pristine) or _unasked(estimator, asked)
-        if estimator is not None and obstacle is None:
-            counted = _n_draws(supplied, estimator, plan)
-            obstacle, n_draws = (counted, 1) if isinstance(counted, Obstacle) else (None, counted)
-        views = [_view(plan, trainer, selector, repeat, resources) for repeat in range(max(plan.repeats, n_draws))]
-        handed = {run: _view(plan, trainer, selector, run, resources, run_seed=ground_truth.seed(run)) for run in runs}
-        candidates.append(Candidate(selector, supplied, estimator, views, n_draws, obstacle, handed))
-    return Prepared(problem, judged, labels, seats, candidates)
+    handed = {run: _view(plan, trainer, selector, run, resources, run_seed=ground_truth.seed(run)) for run in runs}
+    return Candidate(selector, supplied, estimator, views, n_draws, obstacle, handed)
 
 
 def _seats(

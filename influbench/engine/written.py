@@ -44,13 +44,12 @@ def score_tensors(
     """
     scores: dict[str, Tensor] = {}
     for repeat, estimate in enumerate(estimates):
-        suffix = f"@{repeat}" if repeat else ""
         for quantity, values in (("influence", estimate.influence), ("memorization", estimate.memorization)):
             if values is not None:
-                scores[f"{quantity}{suffix}"] = values.to(data.train.inputs.dtype)
+                scores[_in_repeat(quantity, repeat)] = values.to(data.train.inputs.dtype)
     for key, held in held_apart.items():
         for repeat, values in enumerate(held):
-            scores[f"{_OWN}{key}{f'@{repeat}' if repeat else ''}"] = values
+            scores[_in_repeat(f"{_OWN}{key}", repeat)] = values
     return {**_ids(data), **scores}
 
 
@@ -122,9 +121,14 @@ def has_derived_scores(arrays: Arrays, key: str) -> bool:
 def _repeats(tensors: Mapping[str, Tensor], name: str) -> list[Tensor]:
     """The tensors of this name and of its further repeats, in order."""
     found: list[Tensor] = []
-    while (key := f"{name}@{len(found)}" if found else name) in tensors:
+    while (key := _in_repeat(name, len(found))) in tensors:
         found.append(tensors[key])
     return found
+
+
+def _in_repeat(name: str, repeat: int) -> str:
+    """The name of a tensor in this repeat of an estimator."""
+    return f"{name}@{repeat}" if repeat else name
 
 
 def _ids(data: Data) -> dict[str, Tensor]:

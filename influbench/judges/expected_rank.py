@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from influbench.api import Column, Judge, JudgedProblem, Truth, Work
-from influbench.statistics.correlation import Block, whole_table, within_classes
+from influbench.judges.influence import blocks_of_classes
+from influbench.statistics.correlation import Block, whole_table
 from influbench.statistics.ranks import rank
 from influbench.statistics.yardsticks import Yardstick, correlations
 
@@ -33,7 +34,7 @@ class ExpectedRank(Judge):
         effects, data = trained[0].after(step).influence, problem.data
         blocks = {ALL_POINTS.key: whole_table(*effects.shape[1:])}
         if data.n_classes is not None:
-            blocks[WITHIN_CLASS.key] = within_classes(data.train.labels.cpu(), data.test.labels.cpu())
+            blocks[WITHIN_CLASS.key] = blocks_of_classes(data)
         found = {}
         for key, of_column in blocks.items():
             ranks = torch.stack([_ranks_within(effect, of_column) for effect in effects])

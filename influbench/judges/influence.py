@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from influbench.api import Column, Data
-from influbench.statistics.correlation import within_classes
+from influbench.statistics.correlation import Block, within_classes
 from influbench.statistics.yardsticks import Yardstick, correlations
 
 CAPTURED, WITHIN_CLASS, WEIGHTED, ALL_POINTS = "captured", "within_class", "weighted", "influence"
@@ -38,6 +38,11 @@ def influence_yardsticks(
         f"{prefix}{ALL_POINTS}": correlations(effects, noisy=noisy, paired=paired),
     }
     if data.n_classes is not None:
-        blocks = within_classes(data.train.labels.cpu(), data.test.labels.cpu())
-        found[f"{prefix}{WITHIN_CLASS}"] = correlations(effects, blocks, noisy=noisy, paired=paired)
+        within = blocks_of_classes(data)
+        found[f"{prefix}{WITHIN_CLASS}"] = correlations(effects, within, noisy=noisy, paired=paired)
     return found
+
+
+def blocks_of_classes(data: Data) -> list[Block]:
+    """One block for each class: its train points, by the labels that they are trained with, with its test points."""
+    return within_classes(data.train.labels.cpu(), data.test.labels.cpu())

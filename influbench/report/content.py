@@ -182,6 +182,17 @@ def _of_estimators(result: Result) -> Iterator[Note]:
 def _limits(result: Result) -> Iterator[Note]:
     if result.problem.fit is not None:
         yield from (Note(sentence, "warning") for sentence in fit_warnings(result.problem.fit))
+    yield from _of_truth(result)
+    for column in result.columns:
+        if column.silence is not None:
+            yield Note(f"Nothing can be said about {column.name}: {column.silence}.", "warning")
+    yield from _few_points(result)
+    if result.problem.n_classes is None:
+        yield Note("Regression has neither classes to look within nor a memorization score.")
+
+
+def _of_truth(result: Result) -> Iterator[Note]:
+    """The seeds that are missing, the truths that are like noise, and the seeds that differ."""
     trusts = [(column, result.trust[column.key]) for column in result.columns if column.key in result.trust]
     if any(trust.n_seeds == 1 for _, trust in trusts):
         yield Note(
@@ -202,9 +213,10 @@ def _limits(result: Result) -> Iterator[Note]:
                 "warning",
             )
     yield from _unlike_seeds(trusts)
-    for column in result.columns:
-        if column.silence is not None:
-            yield Note(f"Nothing can be said about {column.name}: {column.silence}.", "warning")
+
+
+def _few_points(result: Result) -> Iterator[Note]:
+    """The columns that rest on few points, and the train points that are equal."""
     for column in result.columns:
         if points := few(column):
             yield Note(f"! {column.name}: only {points}; {_too_few(column)}.", "warning")
@@ -215,8 +227,6 @@ def _limits(result: Result) -> Iterator[Note]:
             "train points as independent, so they are too narrow where many are equal.",
             "warning",
         )
-    if result.problem.n_classes is None:
-        yield Note("Regression has neither classes to look within nor a memorization score.")
 
 
 def _few_draws(result: Result) -> Iterator[Note]:

@@ -80,25 +80,9 @@ class _Bars(Progress):
             self._judges = self.add_task(f"judges{which}", total=None, n_done=0, n="-")
             self._estimators = self.add_task("estimators", total=None, start=False, n_done=0, n="-")
         elif isinstance(event, ShardDone):
-            self.update(
-                self._judges,
-                description=f"{event.judge}{self._which}",
-                total=event.n_shards,
-                completed=event.n_done,
-                n_done=event.n_done,
-                n=event.n_shards,
-            )
-            self._warn(event.warning)
+            self._trained(event.judge, event.n_done, event.n_shards, event.warning)
         elif isinstance(event, AccuracyMeasured):
-            self.update(
-                self._judges,
-                description=f"accuracy{self._which}",
-                total=event.n_seeds,
-                completed=event.n_done,
-                n_done=event.n_done,
-                n=event.n_seeds,
-            )
-            self._warn(event.warning)
+            self._trained("accuracy", event.n_done, event.n_seeds, event.warning)
         elif isinstance(event, WorkExtended) and not self.disable:
             self.console.print(Text(event.standing))
         elif isinstance(event, EstimatorStarted):
@@ -117,7 +101,9 @@ class _Bars(Progress):
         elif isinstance(event, ProblemFailed):
             self.console.print(Text(f"{event.failure.status}: {event.failure.problem}: {event.failure.reason}"))
 
-    def _warn(self, warning: str | None) -> None:
+    def _trained(self, what: str, n_done: int, n: int, warning: str | None) -> None:
+        """Show that one more stored piece is there."""
+        self.update(self._judges, description=f"{what}{self._which}", total=n, completed=n_done, n_done=n_done, n=n)
         if warning:
             self.console.print(Text(f"warning: {warning}"))
 

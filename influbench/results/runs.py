@@ -10,7 +10,7 @@ from influbench.results.records import UNKNOWN, Record, Statistic, Status
 
 FEWEST_DRAWS = 4
 """Draws of an estimator from which its interval and its letters hold for other draws: with 2 or 3, 95% intervals cover
-.88 or .90 where draws differ more than points do."""
+too little where draws differ more than points do."""
 
 
 class LabelNoise(Record):

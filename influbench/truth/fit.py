@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 
 from influbench.api import Shard, Split
-from influbench.errors import StoreError
 from influbench.results import Fit
 from influbench.shards import Trainings
-from influbench.store.cache import Cache
 from influbench.training.fingerprint import digest, training_key
 from influbench.truth.leave_one_out import GroundTruth
 
@@ -75,19 +73,6 @@ class OrdinaryTrainings(Trainings[Fit]):
             }
             fit = fit.model_copy(update=known)
         return fit
-
-    def stored(self, cache: Cache) -> Fit | None:
-        """The fit if all of its shards are stored, without training; None otherwise."""
-        shards = []
-        for name in self.names:
-            try:
-                found = cache.read(f"{self.folder}/{name}")
-            except StoreError:
-                return None
-            if found is None:
-                return None
-            shards.append(Shard(name, found.tensors, 0.0, reused=True))
-        return self.assemble(shards)
 
     @property
     def _is_regression(self) -> bool:

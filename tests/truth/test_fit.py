@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, r2_score
 
 from influbench.api import Data, Split
 from influbench.models.linear import Linear
-from influbench.shards import trained
+from influbench.shards import stored, trained
 from influbench.store.cache import Cache
 from influbench.truth.fit import OrdinaryTrainings
 from influbench.truth.leave_one_out import GroundTruth
@@ -65,19 +65,19 @@ def test_one_seed_has_no_spread(tmp_path: Path) -> None:
 def test_what_is_stored_is_known_without_training_and_more_seeds_only_add(tmp_path: Path) -> None:
     ground_truth, cache = GroundTruth(trainer(), 5, n_seeds=2), Cache(tmp_path)
     work = OrdinaryTrainings.of(ground_truth)
-    assert work.stored(cache) is None
+    assert stored(work, cache) is None
     assert not list(tmp_path.iterdir())
     fit = trained(work, stored_in(tmp_path))
-    assert work.stored(cache) == fit
+    assert stored(work, cache) == fit
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     more = OrdinaryTrainings.of(replace(ground_truth, n_seeds=3))
-    assert more.stored(cache) is None
+    assert stored(more, cache) is None
     trained(more, stored_in(tmp_path))
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     assert len(after) == 3
     assert {path: after[path] for path in before} == before
     next(iter(before)).write_bytes(b"damaged")
-    assert work.stored(cache) is None
+    assert stored(work, cache) is None
 
 
 def test_another_root_seed_is_another_fit() -> None:
