@@ -463,6 +463,16 @@ def test_the_bootstrap_of_the_docs_is_that_of_the_stored_simulations() -> None:
     assert f"holds the value in {100 * stored[bootstrap]['coverage']:.1f}%" in page
 
 
+def test_the_coverage_of_few_draws_in_the_docs_is_that_of_the_stored_simulations() -> None:
+    file = ROOT / "benchmarks" / "results" / "calibration" / "draws_of_estimators.json"
+    stored = {case["name"]: case for case in json.loads(file.read_text())["cases"]}
+    of_few = [stored[f"{n} draws that differ in quality, by .1, 60 x 40"] for n in (2, 3, 4)]
+    assert {case["simulations"] for case in of_few} == {1000}
+    two, three, four = (100 * case["coverage"] for case in of_few)
+    page = " ".join((ROOT / "docs" / "explanation" / "figures.md").read_text().split())
+    assert f"hold the known value in {two:.1f}%, {three:.1f}%, and {four:.1f}% of 1,000 simulations" in page
+
+
 def test_the_speed_of_scores_in_the_docs_is_that_of_the_stored_run() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "speed" / "scores.json").read_text())
     page = " ".join((ROOT / "docs" / "explanation" / "speed.md").read_text().split())
