@@ -1,5 +1,5 @@
 # make run     everything from a clean clone to the report of the default benchmark
-# make test    the tests
+# make test    the tests, on every core with one thread each
 # make check   format, lint, types, layers, tests
 # make plugins the template and the adapters, installed beside the libraries that they adapt, and their tests
 #              (CI runs check and plugins)
@@ -16,7 +16,7 @@ run: .venv/installed
 	$(BIN)/influbench run
 
 test: .venv/installed-dev
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner
 from torch import Generator
 
@@ -18,12 +17,7 @@ from influbench.studies.dynamics.study import Dynamics
 def simulated_outcome(name: str, n: int) -> Outcome:
     """The case of this name over the first n simulations."""
     (case,) = (case for case in every_case() if case.name == name)
-    threads = torch.get_num_threads()
-    try:
-        found = simulated(case, 0, n)
-    finally:
-        torch.set_num_threads(threads)
-    return outcomes(case, found)[0]
+    return outcomes(case, simulated(case, 0, n))[0]
 
 
 @pytest.mark.parametrize(
@@ -68,11 +62,7 @@ def test_the_reliability_of_seeds_that_differ_is_covered(kind: str) -> None:
 
 def test_of_noise_alone_nearly_no_ceiling_or_share_is_shown() -> None:
     (case,) = (case for case in every_case() if case.name == ", 4 seeds, no signal")
-    threads = torch.get_num_threads()
-    try:
-        found = {one.name.partition(", 4 seeds")[0]: one for one in outcomes(case, simulated(case, 0, 40))}
-    finally:
-        torch.set_num_threads(threads)
+    found = {one.name.partition(", 4 seeds")[0]: one for one in outcomes(case, simulated(case, 0, 40))}
     assert all(found[name].silent >= 39 for name in found if "ceiling" in name or "reach" in name)
     assert found["reliability"].silent == 0
     assert (found["reliability"].coverage or 0) >= 0.9

@@ -40,12 +40,16 @@ class Outcome:
 
 
 def simulated(case: Case, first: int, n: int) -> list[list[tuple[Statistic, float]]]:
-    """Intervals and known values of some simulations of a case; each simulation has its own seed."""
+    """Intervals and known values of some simulations of a case, on one thread; each simulation has its own seed."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    return [
-        case.simulate(Generator().manual_seed(derive(0, "calibration", case.name, number)))
-        for number in range(first, first + n)
-    ]
+    try:
+        return [
+            case.simulate(Generator().manual_seed(derive(0, "calibration", case.name, number)))
+            for number in range(first, first + n)
+        ]
+    finally:
+        torch.set_num_threads(threads)
 
 
 def outcomes(case: Case, found: list[list[tuple[Statistic, float]]]) -> list[Outcome]:

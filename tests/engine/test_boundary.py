@@ -121,7 +121,7 @@ def _rows(n: int) -> Split:
         ({"labels": torch.zeros(20, device="meta")}, "cats train labels are on the meta device, where tensors have no"),
         ({"ids": list(range(20))}, "cats train ids are a list, expected a torch.Tensor"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "".join(value),
 )
 def test_data_that_are_none_are_one_sentence(change: dict[str, object], sentence: str) -> None:
     given = blobs(20, 8)
