@@ -138,6 +138,11 @@ class Recipe:
 
     `influbench list` shows the names: "sgd", "adam", "cosine", and those of installed plugins. `momentum`, `betas` and
     `epsilon` matter only to the optimizers that read them.
+
+    `noise` is about dropout and augmentation. "paired": two trainings of one seed draw the same for an example, one with
+    and one without another example. "independent": each training draws for itself, as with a generator. The expected
+    effects are the same; those of single seeds are far noisier.
+    `batch_norm` is about an example of weight 0. "removed": it is not in the statistics of its batch. "kept": it is.
     """
 
     optimizer: str = "sgd"
@@ -149,8 +154,13 @@ class Recipe:
     schedule: str = "constant"
     batch_size: int = 50
     epochs: int = 20
+    noise: Literal["paired", "independent"] = "paired"
+    batch_norm: Literal["removed", "kept"] = "removed"
 
     def __post_init__(self) -> None:
+        for name, allowed in (("noise", ("paired", "independent")), ("batch_norm", ("removed", "kept"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be {allowed[0]!r} or {allowed[1]!r}, got {getattr(self, name)!r}")
         for name in ("optimizer", "schedule"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be a name (str), got {getattr(self, name)!r}")
@@ -740,8 +750,12 @@ class Problem(ABC):
         state: OptimizerState | None,
         batch: Tensor,
         weights: Tensor | None = None,
+        *,
+        replicate: int = 0,
     ) -> tuple[Mapping[str, Tensor], OptimizerState]:
         """One optimizer step of a stack, exactly as in the training loop; differentiable if its inputs are.
+
+        Dropout and augmentation draw what they draw in the training of this `replicate`, at the step of `state`.
 
         `parameters` have a leading replica axis; `batch` holds rows of `data.train`, (n,) or (n_replicas, n);
         `weights` (n_replicas, n) are the weights of the batch. The first step takes `state` None; each step returns the

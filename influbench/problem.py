@@ -150,6 +150,8 @@ class TrainingProblem(Problem):
         state: OptimizerState | None,
         batch: Tensor,
         weights: Tensor | None = None,
+        *,
+        replicate: int = 0,
     ) -> tuple[Mapping[str, Tensor], OptimizerState]:
         n_replicas = len(next(iter(parameters.values())))
         if state is None:
@@ -163,7 +165,9 @@ class TrainingProblem(Problem):
         examples = n_replicas * batch.shape[-1]
         self.meter.announced += examples
         self.meter.spend(examples)
-        return self._trainer.update(parameters, state, Batch(batch, weights))
+        (number,) = _whole_numbers("replicates", [replicate])
+        draws = self._trainer.draws(batch, seeds=[self._training_seed(number)], step=state.step)
+        return self._trainer.update(parameters, state, Batch(batch, weights, draws=draws))
 
     def _training_seed(self, replicate: int) -> int:
         if self._run_seed is not None and replicate == 0:

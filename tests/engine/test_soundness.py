@@ -14,7 +14,7 @@ IN_PLACE = "forward writes into its inputs; work on a copy: x = x * 2 in place o
 COUPLED = (
     "an example's outputs depend on the others of its batch; take no mean, norm or softmax over the axis of examples"
 )
-RANDOM = "forward or loss draws random numbers; remove what is random"
+RANDOM = "forward or loss draws random numbers; write dropout as layers of torch"
 STATE = "a second call on the same inputs gives other outputs; keep no counters, running averages or caches"
 SHARED = "build returns the parameters that it returned before, so that every seed would start alike; make a new module"
 FAULTS = {

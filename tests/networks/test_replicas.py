@@ -86,7 +86,7 @@ def test_a_loop_equals_one_by_one_and_vmap(model, same_seed: bool) -> None:  # t
     seeds = [7, 7] if same_seed else [7, 8]
     runs = of.train(of.course(seeds=seeds))
     for replica, seed in enumerate(seeds):
-        module = of._build(seed)
+        module = of.built(seed)
         optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
         train = of.data.train
         for rows in runs.batches:
@@ -99,7 +99,7 @@ def test_a_loop_equals_one_by_one_and_vmap(model, same_seed: bool) -> None:  # t
     if not isinstance(model, ModuleModel):
         inputs = of.data.test.inputs[None]
         torch.testing.assert_close(
-            of.network.outputs(runs.parameters(), inputs), of.network._by_vmap(runs.parameters(), inputs, {})
+            of.network.outputs(runs.parameters(), inputs), of.network._by_vmap(runs.parameters(), inputs, {}, None)[0]
         )
 
 
@@ -201,7 +201,7 @@ def test_stack_equals_an_ordinary_torch_training() -> None:
     """The plainest PyTorch loop there is, on the same batches."""
     of = trainer(epochs=3)
     runs = of.train(of.course(seeds=[5]))
-    module = of._build(5)
+    module = of.built(5)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
     train = of.data.train
     for (rows,) in runs.batches:
