@@ -76,7 +76,7 @@ class Hooks:
 
     @hookspec
     def influbench_optimizers(self) -> Sequence[Spec]:
-        """Optimizers: `return [Spec("lion", "my_package.lion:Lion", "how it steps, in a line")]`."""
+        """Optimizers: `return [Spec("sophia", "my_package.sophia:Sophia", "how it steps, in a line")]`."""
         raise NotImplementedError
 
     @hookspec

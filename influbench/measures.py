@@ -39,7 +39,7 @@ def measure_of(name: str, model: Model) -> Measure:
 def example_losses(model: Model, outputs: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """`model.loss` on any leading shape: outputs (..., n_outputs), labels of as many leading axes, losses (...).
 
-    With `label_smoothing`, this share of every label is spread over all classes; ModelError if there are none.
+    With `label_smoothing`, this share of every label is spread over all classes; ModelError if that is not possible.
     """
     if label_smoothing and (reason := not_smoothable(model, labels)):
         raise ModelError(reason)
@@ -56,8 +56,8 @@ def not_smoothable(model: Model, labels: Tensor) -> str | None:
         return "label_smoothing needs class labels, and these labels are for regression; set label_smoothing = 0"
     if not _is_cross_entropy(model, labels):
         return (
-            f"label_smoothing is for the cross-entropy of influbench.Model, and {type(model).__name__} has its own loss; "
-            "set label_smoothing = 0"
+            "label_smoothing is for the cross-entropy of influbench.Model, and "
+            f"{type(model).__name__} has its own loss; set label_smoothing = 0"
         )
     return None
 

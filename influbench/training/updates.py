@@ -69,7 +69,7 @@ class UpdateRule:
 
 
 def clipped(gradients: Parameters, largest: float) -> Parameters:
-    """The gradients of each replica, shrunk together if their norm is above `largest`, like torch's `clip_grad_norm_`."""
+    """The gradients of each replica, shrunk together if their norm is above `largest`, as in `clip_grad_norm_`."""
     of_parameters = [vector_norm(g.flatten(1), dim=1) for g in gradients.values()]  # (n_replicas,) each
     norms = vector_norm(torch.stack(of_parameters, dim=1), dim=1)
     factors = (largest / (norms + _NOT_0)).clamp(max=1.0)

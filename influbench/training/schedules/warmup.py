@@ -30,6 +30,6 @@ class Warmed(Schedule):
 
 
 def check_warmup(warmup: float) -> None:
-    """ValueError if there is no room for this warmup in a training."""
+    """ValueError if a training does not have room for this warmup."""
     if not 0 <= warmup < 1:
         raise ValueError(f"warmup must be a share of the training, at least 0 and below 1, got {warmup}")
