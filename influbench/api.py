@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -76,7 +76,7 @@ class Hooks:
 
     @hookspec
     def influbench_optimizers(self) -> Sequence[Spec]:
-        """Optimizers: `return [Spec("lion", "my_package.lion:Lion", "how it steps, in a line")]`."""
+        """Optimizers: `return [Spec("sophia", "my_package.sophia:Sophia", "how it steps, in a line")]`."""
         raise NotImplementedError
 
     @hookspec
@@ -139,6 +139,13 @@ class Recipe:
     `influbench list` shows the names: "sgd", "adam", "cosine", and those of installed plugins. `momentum`, `betas` and
     `epsilon` matter only to the optimizers that read them.
 
+    `clip_norm` shrinks the gradients of each network, all parameters together, to at most this norm, before weight
+    decay. `label_smoothing` mixes this share of all classes into the label of the training loss; measures are never
+    smoothed. It needs the cross-entropy of `Model.loss`. With `ema`, what is kept and measured is a moving average of
+    the parameters that training goes through: `average <- ema average + (1 - ema) parameters` after each step, from the
+    parameters after the first step on.
+
+    `augment` names augmentations, which change the inputs of each epoch in this order: "flip", "shift[pixels=2]".
     `noise` is about dropout and augmentation. "paired": two trainings of one seed draw the same for an example, one with
     and one without another example. "independent": each training draws for itself, as with a generator. The expected
     effects are the same; those of single seeds are far noisier.
@@ -154,6 +161,10 @@ class Recipe:
     schedule: str = "constant"
     batch_size: int = 50
     epochs: int = 20
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    augment: tuple[str, ...] = ()
     noise: Literal["paired", "independent"] = "paired"
     batch_norm: Literal["removed", "kept"] = "removed"
 
@@ -161,6 +172,8 @@ class Recipe:
         for name, allowed in (("noise", ("paired", "independent")), ("batch_norm", ("removed", "kept"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be {allowed[0]!r} or {allowed[1]!r}, got {getattr(self, name)!r}")
+        if not isinstance(self.augment, tuple) or not all(isinstance(name, str) for name in self.augment):
+            raise ValueError(f"augment must be a tuple of names (str), got {self.augment!r}")
         for name in ("optimizer", "schedule"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be a name (str), got {getattr(self, name)!r}")
@@ -170,7 +183,7 @@ class Recipe:
                 raise ValueError(f"{name} must be a whole number (int), got {value!r}")
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        for name in ("learning_rate", "momentum", "epsilon", "weight_decay"):
+        for name in ("learning_rate", "momentum", "epsilon", "weight_decay", "label_smoothing", "ema"):
             if not _is_number(getattr(self, name)):
                 raise ValueError(f"{name} must be a number (int or float), got {getattr(self, name)!r}")
         if not 0 < self.learning_rate < inf:
@@ -187,10 +200,28 @@ class Recipe:
             raise ValueError(f"epsilon must be above 0 and finite, got {self.epsilon}")
         if not 0 <= self.weight_decay < inf:
             raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
+        if self.clip_norm is not None and not (_is_number(self.clip_norm) and 0 < self.clip_norm < inf):
+            raise ValueError(f"clip_norm must be a number above 0 and finite, got {self.clip_norm!r}")
+        for name in ("label_smoothing", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+    def settings(self) -> dict[str, Any]:
+        """The fields by name; those in `LATER_SETTINGS` only if they are set."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        unset = [name for name in LATER_SETTINGS if values[name] == getattr(Recipe, name)]
+        return {name: value for name, value in values.items() if name not in unset}
+
+    def __repr__(self) -> str:
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in self.settings().items())})"
 
 
 OPTIMIZER_SETTINGS = ("momentum", "betas", "epsilon")
 """Fields of a recipe that only some optimizers read; `Optimizer.reads` can name these."""
+
+LATER_SETTINGS = ("clip_norm", "label_smoothing", "ema", "augment", "noise", "batch_norm")
+"""Fields that recipes did not always have. A repr and a record hold them only if they are set, because stored trainings
+are found by the repr of their recipe."""
 
 
 def _is_number(value: object) -> bool:
@@ -594,10 +625,12 @@ class OptimizerState:
     """The memory of a stack's optimizer: steps taken, and moments, by their names and then by parameter name.
 
     An optimizer keeps the moments that it needs: Adam "first" and "second", SGD "first", or none without momentum.
+    `average` is the moving average of the parameters if the recipe has one (`ema`), by name; no optimizer needs it.
     """
 
     step: int
     moments: Mapping[str, Mapping[str, Tensor]]  # (n_replicas, ...) each
+    average: Mapping[str, Tensor] = field(default_factory=dict)  # (n_replicas, ...) each; empty without ema
 
 
 class Optimizer(ABC):
@@ -612,6 +645,10 @@ class Optimizer(ABC):
     """True if the recipe's weight decay d adds `d |parameters|^2 / 2` to the objective: `step` then receives gradients
     that include `d * parameters`. False if the decay is decoupled: `step` then receives parameters that were multiplied
     by `1 - learning_rate * d`, and estimators leave the decay out of the objective's curvature."""
+
+    differentiable: ClassVar[bool] = True
+    """False if a step does not follow small changes of the gradients, such as a step by their signs: its derivative is
+    0 although examples have effects. Estimators that differentiate the training then do not run."""
 
     reads: ClassVar[Collection[str]] = ()
     """The fields among `momentum`, `betas` and `epsilon` that it reads; reports and records leave out the others."""
@@ -711,6 +748,10 @@ class Problem(ABC):
         """
 
     @abstractmethod
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """The loss of each example in training, (n,): `model.loss`, with the labels smoothed if the recipe says so."""
+
+    @abstractmethod
     def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
         """The problem's measure, or another one, of outputs (..., n_outputs) and labels (...): (...) float64."""
 
@@ -732,7 +773,7 @@ class Problem(ABC):
         all; n_train columns) multiplies each example's loss; weight 0 leaves the example out, at no cost, and every
         other example keeps its place. The summed loss of a batch is divided by its size (`normalizer="batch"`) or by
         the sum of its weights (`"kept"`). Parameters are stored after the steps in `checkpoints` and after the last
-        step; parameters named in `frozen` keep their initial values.
+        step, averaged if the recipe has `ema`; parameters named in `frozen` keep their initial values.
         """
 
     @abstractmethod
@@ -759,8 +800,9 @@ class Problem(ABC):
 
         `parameters` have a leading replica axis; `batch` holds rows of `data.train`, (n,) or (n_replicas, n);
         `weights` (n_replicas, n) are the weights of the batch. The first step takes `state` None; each step returns the
-        state for the next. The dtype of the parameters is used, which may differ from the problem's. Every example of
-        the batch counts as cost, whatever its weight, since the step can be differentiated by it.
+        state for the next, in which `average` holds the averaged parameters if the recipe has `ema`; the parameters
+        returned are never averages. The dtype of the parameters is used, which may differ from the problem's. Every
+        example of the batch counts as cost, whatever its weight, since the step can be differentiated by it.
         """
 
     @property

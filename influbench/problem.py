@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from influbench.api import Bank, Masks, MeasureName, Normalizer, OptimizerState, Problem, Runs
 from influbench.banks import SubsetBank
-from influbench.measures import measure_of
+from influbench.measures import example_losses, measure_of
 from influbench.resources import Resources
 from influbench.seeds import derive
 from influbench.shards import gather, in_order
@@ -90,6 +90,9 @@ class TrainingProblem(Problem):
 
     def module(self, parameters: Mapping[str, Tensor], *, frozen_as_buffers: bool = False) -> nn.Module:
         return self._trainer.module(parameters, frozen_as_buffers=frozen_as_buffers)
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return example_losses(self.model, outputs, labels, self.recipe.label_smoothing)
 
     def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
         return measure_of(measure or self.measure, self.model)(outputs, labels)

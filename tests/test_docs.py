@@ -104,8 +104,10 @@ def test_the_optimizer_and_the_schedule_of_the_docs_run_and_keep_the_contract(
     (training,) = (block for block in blocks(page, "toml") if block.startswith("[training]\n"))
     Path("lion.py").write_text(source)
     Path("plan.toml").write_text(PLAN.replace("[training]\n", training))
-    ran = CliRunner().invoke(main, ["run", "plan.toml", "-e", "metagradient", "-o", "out"])
+    ran = CliRunner().invoke(main, ["run", "plan.toml", "-e", "random", "-o", "out"])
     assert ran.exit_code == 0, ran.output
+    differentiated = CliRunner().invoke(main, ["run", "plan.toml", "-e", "metagradient", "-o", "other"])
+    assert "the steps of ./lion.py:Lion[beta_1=0.8] do not follow small changes" in differentiated.output
     (result,) = read_result(tmp_path / "out").results
     assert result.problem.recipe["optimizer"] == "./lion.py:Lion[beta_1=0.8]"
     for line in next(block for block in blocks(page, "console") if "lion.py" in block).splitlines():

@@ -28,7 +28,7 @@ from influbench.errors import (
     whole_traceback,
 )
 from influbench.isolation import isolated
-from influbench.measures import available
+from influbench.measures import available, not_smoothable
 from influbench.plan import ALL, Plan, ProblemPlan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, Selector, parse_selector
@@ -227,6 +227,7 @@ def _trainer(
     device = resources.torch_device()
     data, labels = problem_data(plan, problem, registry)
     data = data.to(device=device)
+    _check_smoothing(plan, rule.recipe, model, data, who=who)
     if plan.problem.measure not in available(data.n_classes):
         raise PlanError(f"measure {plan.problem.measure!r} needs classes, and {problem.dataset} is for regression")
     trainer = Trainer(
@@ -365,6 +366,15 @@ def _rule(plan: Plan, recipe: Recipe, registry: Registry, *, who: str) -> Update
             raise ModelError(f"{who}: `recipe`: {error}") from None
 
     return UpdateRule(recipe, named("optimizer"), named("schedule"))
+
+
+def _check_smoothing(plan: Plan, recipe: Recipe, model: Model, data: Data, *, who: str) -> None:
+    """PlanError or ModelError, by who sets it, where labels cannot be smoothed."""
+    reason = not_smoothable(model, data.train.labels) if recipe.label_smoothing else None
+    if reason and "label_smoothing" in plan.training.replacements():
+        raise PlanError(f"{plan.name}: [training] {reason}")
+    if reason:
+        raise ModelError(f"{who}: `recipe`: {reason}")
 
 
 def _check_rule(rule: UpdateRule, n_steps: int, registry: Registry) -> None:

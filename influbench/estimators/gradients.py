@@ -16,7 +16,7 @@ _NUMBERS = 2**24  # entries of per-example gradients held in memory at a time
 
 def example_losses(problem: Problem) -> OfExamples:
     """The loss of each example."""
-    return lambda parameters, inputs, labels: problem.model.loss(problem.forward(parameters, inputs), labels)
+    return lambda parameters, inputs, labels: problem.loss(problem.forward(parameters, inputs), labels)
 
 
 def example_measures(problem: Problem, measure: MeasureName | None = None) -> OfExamples:

@@ -46,8 +46,8 @@ class Trajectory:
 
     @property
     def parameters(self) -> dict[str, Tensor]:
-        """The parameters of the trained network, without a replica axis."""
-        return {name: p[0] for name, p in self._last.parameters.items()}
+        """The parameters of the trained network, averaged if the recipe says so, without a replica axis."""
+        return {name: p[0] for name, p in {**self._last.parameters, **_average(self._last)}.items()}
 
     @cached_property
     def cotangents_at_a_time(self) -> int:
@@ -66,10 +66,13 @@ class Trajectory:
     def weight_gradients(self, gradients: Mapping[str, Tensor]) -> Tensor:
         """Derivatives by the weights, (n, n_train), from the derivatives by each trained parameter, (n, ...)."""
         problem = self._problem
-        trained = [g[:, None] for g in (gradients[name] for name in self.parameters if name in problem.trainable)]
-        n, moments = len(trained[0]), _moving(problem, self._last)[len(trained) :]
-        cotangents = trained + [moment.new_zeros(n, *moment.shape) for moment in moments]
-        by_weight = trained[0].new_zeros(n, len(problem.data.train))
+        last = [gradients[name][:, None] for name in self.parameters if name in problem.trainable]
+        n, moving = len(last[0]), _moving(problem, self._last)
+        cotangents = [tensor.new_zeros(n, *tensor.shape) for tensor in moving]
+        # the network that is measured: the average is at the end of what a step moves, the parameters at its start
+        first = len(moving) - len(last) if _average(self._last) else 0
+        cotangents[first : first + len(last)] = last
+        by_weight = last[0].new_zeros(n, len(problem.data.train))
         for step, point in self._backwards():
             cotangents, by_weight_of_batch = _pulled_back(problem, point, self._batches[step], cotangents)
             by_weight.index_add_(1, self._batches[step], by_weight_of_batch)
@@ -90,10 +93,15 @@ class Trajectory:
 
 
 def _moving(problem: Problem, point: Point) -> list[Tensor]:
-    """The tensors that a step changes: the trained parameters, then the optimizer's moments."""
+    """The tensors that a step changes: the trained parameters, the optimizer's moments, and the parameters' average."""
     trained = [p for name, p in point.parameters.items() if name in problem.trainable]
     of_moments = [] if point.state is None else point.state.moments.values()
-    return [*trained, *chain.from_iterable(of_moment.values() for of_moment in of_moments)]
+    moments = chain.from_iterable(of_moment.values() for of_moment in of_moments)
+    return [*trained, *moments, *_average(point).values()]
+
+
+def _average(point: Point) -> Mapping[str, Tensor]:
+    return {} if point.state is None else point.state.average
 
 
 def _recorded(problem: Problem, point: Point, batch: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -103,7 +111,9 @@ def _recorded(problem: Problem, point: Point, batch: Tensor) -> tuple[list[Tenso
         return {name: tensor.detach().requires_grad_() for name, tensor in tensors.items()}
 
     state = point.state and replace(
-        point.state, moments={name: leaves(of_moment) for name, of_moment in point.state.moments.items()}
+        point.state,
+        moments={name: leaves(of_moment) for name, of_moment in point.state.moments.items()},
+        average=leaves(point.state.average),
     )
     here = Point(leaves(point.parameters), state)
     weights = torch.ones(1, len(batch), dtype=torch.float64, device=batch.device, requires_grad=True)

@@ -100,9 +100,13 @@ def _training(result: Result) -> str:
     momentum = f", momentum {recipe['momentum']:g}" if recipe.get("momentum") else ""
     decay = f", weight decay {recipe['weight_decay']:g}" if recipe["weight_decay"] else ""
     schedule = "" if recipe["schedule"] == Recipe.schedule else f", {recipe['schedule']} schedule"
+    later = {"clip_norm": "gradients clipped at norm", "label_smoothing": "label smoothing", "ema": "averaged with ema"}
+    settings = (
+        decay + schedule + "".join(f", {words} {recipe[name]:g}" for name, words in later.items() if name in recipe)
+    )
     return (
         f"{count(problem.n_parameters, 'parameter')}, {recipe['optimizer']} at {recipe['learning_rate']:g}{momentum}"
-        f"{decay}{schedule}, batches of {recipe['batch_size']}, {recipe['epochs']} epochs = {problem.n_steps:,} steps, "
+        f"{settings}, batches of {recipe['batch_size']}, {recipe['epochs']} epochs = {problem.n_steps:,} steps, "
         f"{problem.dtype} on {problem.device}"
     )
 

@@ -117,7 +117,8 @@ class Trainer:
         with saved_bytes() as sizes:
             run_step()
         one = _stacked([self.initial_parameters(0)])
-        n_moments = max(_FEWEST_MOMENTS, len(self.initial_state(one).moments))
+        state = self.initial_state(one)
+        n_moments = max(_FEWEST_MOMENTS, len(state.moments) + bool(state.average))
         parameters = sum(p.numel() * p.element_size() for p in one.values())
         return 2 * sum(sizes) + (_COPIES_OF_PARAMETERS + n_moments) * parameters
 
@@ -262,7 +263,7 @@ class Trainer:
                 self._step(batch, weights, state.step),
                 differentiable_twice=tracked,
             )
-            losses = example_losses(self.model, outputs, examples.labels)
+            losses = example_losses(self.model, outputs, examples.labels, self.recipe.label_smoothing)
             loss = ((losses * weights).sum(1) / _denominator(weights, batch.normalizer)).sum()
             gradients = torch.autograd.grad(loss, list(leaves.values()), create_graph=tracked)
         stepped, state = self.rule.step(
@@ -285,7 +286,10 @@ class Trainer:
         return StackedStep(batch.draws.of_step(), in_batch_norm, number)
 
     def _trajectory(self, course: Course, spend: Spend | None) -> Iterator[tuple[int, Parameters]]:
-        """Parameters of one stack after 0, 1, 2, ... steps. The next step overwrites them in memory."""
+        """Parameters of one stack after 0, 1, 2, ... steps, averaged if the recipe says so.
+
+        The next step overwrites them in memory.
+        """
         initial = {seed: self.initial_parameters(seed) for seed in set(course.seeds)}
         parameters: Parameters = _stacked([initial[seed] for seed in course.seeds])
         state = self.initial_state(parameters, frozen=course.frozen)
@@ -300,7 +304,7 @@ class Trainer:
                 parameters, state = self.update(parameters, state, batch, train=train, in_place=True)
             if spend:
                 spend(example_gradients[step])
-            yield step + 1, parameters
+            yield step + 1, {**parameters, **state.average}
 
     def _rehearsal(self, width: int) -> Callable[[], object]:
         """A function that takes one optimizer step with `width` replicas and keeps nothing."""

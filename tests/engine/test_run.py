@@ -469,6 +469,25 @@ def test_values_that_do_not_fit_the_problem_are_refused(tmp_path: Path) -> None:
     broken = broken.model_copy(update={"training": broken.training.model_copy(update={"batch_size": 0})})
     with pytest.raises(PlanError, match=r"\[training\] batch_size must be at least 1, got 0"):
         events_of(broken, tmp_path)
+    with pytest.raises(
+        PlanError, match=r"^test: \[training\] label_smoothing needs class labels, and these labels are for"
+    ):
+        events_of(with_training(plan(["random"], dataset='"line"', model='"linear"'), label_smoothing=0.1), tmp_path)
+
+
+def with_training(of: Plan, **settings: object) -> Plan:
+    return of.model_copy(update={"training": of.training.model_copy(update=settings)})
+
+
+def test_a_plan_sets_clipping_smoothing_and_averages_and_the_report_shows_them(tmp_path: Path) -> None:
+    settings = {"clip_norm": 1.0, "label_smoothing": 0.1, "ema": 0.9}
+    result = result_of(with_training(plan(["random"]), **settings), tmp_path)
+    shown = "gradients clipped at norm 1, label smoothing 0.1, averaged with ema 0.9, batches of 10"
+    assert shown in " ".join(printed(result, 160).split())
+    assert result.problem.recipe.items() >= settings.items()
+    plain = result_of(plan(["random"]), tmp_path / "plain")
+    assert not settings.keys() & plain.problem.recipe.keys()
+    assert plain.problem.key != result.problem.key
 
 
 THEIRS = {"nesterov": "Nesterov", "warm_up": "WarmUp"}
