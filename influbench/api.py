@@ -726,6 +726,15 @@ class Problem(ABC):
     def trainable(self) -> Collection[str]:
         """Names of the parameters that training moves; the others keep their initial values."""
 
+    @property
+    @abstractmethod
+    def statistics(self) -> Collection[str]:
+        """Names of the running statistics of batch norm, which are among the parameters that trainings return.
+
+        Training changes them without gradients. `forward` and the outputs of trained networks use them; within a
+        training's own steps, batch norm uses the statistics of the batch.
+        """
+
     @abstractmethod
     def initial_parameters(self, replicate: int) -> Mapping[str, Tensor]:
         """Parameters of the network with this replicate number before training, by name. Costs no training."""

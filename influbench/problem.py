@@ -76,6 +76,10 @@ class TrainingProblem(Problem):
         return self._trainer.network.trainable
 
     @property
+    def statistics(self) -> Collection[str]:
+        return self._trainer.network.statistics
+
+    @property
     def n_steps(self) -> int:
         return self._trainer.n_steps
 

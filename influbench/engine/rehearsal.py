@@ -90,9 +90,7 @@ class Rehearsal:
         found = torch.autograd.grad(losses.sum(), list(self.leaves.values()), allow_unused=True)
         return {name: one for name, one in zip(self.leaves, found, strict=True) if one is not None}
 
-    def call(
-        self, examples: Split, *, seed: int = 0, differentiable: bool = False, in_step: bool = False
-    ) -> Call:
+    def call(self, examples: Split, *, seed: int = 0, differentiable: bool = False, in_step: bool = False) -> Call:
         """The network and the loss on copies of these examples, with this random state."""
         inputs, labels = examples.inputs.clone(), examples.labels.clone()
         parameters = {name: p.clone() for name, p in self.parameters.items()} | (self.leaves if differentiable else {})

@@ -32,6 +32,12 @@ def trained_and_frozen(problem: Problem, parameters: OfNetwork) -> tuple[dict[st
     return trained, {name: p for name, p in parameters.items() if name not in problem.trainable}
 
 
+def moved(problem: Problem, parameters: OfNetwork) -> dict[str, Tensor]:
+    """What training changes: the trained parameters, and the running statistics of batch norm."""
+    names = {*problem.trainable, *problem.statistics}
+    return {name: values for name, values in parameters.items() if name in names}
+
+
 def n_trained_parameters(problem: Problem) -> int:
     """The number of scalar parameters that training moves."""
     trained, _ = trained_and_frozen(problem, problem.initial_parameters(0))
@@ -56,8 +62,10 @@ def measure_gradients(
 def measure_gradients_by_name(
     problem: Problem, parameters: OfNetwork, split: Split, *, measure: MeasureName | None = None
 ) -> dict[str, Tensor]:
-    """The same gradients of all examples at once, (n, ...) for each trainable parameter."""
-    return _by_name(example_measures(problem, measure), *trained_and_frozen(problem, parameters), split)
+    """Gradients of all examples at once, (n, ...) for each trained parameter and each running statistic."""
+    of = moved(problem, parameters)
+    others = {name: values for name, values in parameters.items() if name not in of}
+    return _by_name(example_measures(problem, measure), of, others, split)
 
 
 def gradients(values: OfExamples, trained: OfNetwork, others: OfNetwork, split: Split) -> Tensor:

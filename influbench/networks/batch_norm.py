@@ -28,14 +28,16 @@ class WeightedBatchNorm(_BATCH_NORM):
     def forward(self, inputs: Tensor) -> Tensor:
         step = current_step()
         if step is None:
-            return F.batch_norm(
-                inputs, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
-            )
+            # not by torch's kernel, which has no derivative by the running statistics
+            return self._normalized(inputs, self.running_mean, self.running_var)  # type: ignore[arg-type]
         if step.whole:
             return self._of_all(step, inputs)
         weights = step.weights.repeat_interleave(step.rows_of_each(self.site, len(inputs)))
         mean, variance, count = weighted_moments(inputs.flatten(2) if inputs.ndim > 2 else inputs[..., None], weights)
         self._note(step, *running_statistics(self._before(step), mean, variance, count, self.rate(step.number)))
+        return self._normalized(inputs, mean, variance)
+
+    def _normalized(self, inputs: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         scale = (variance + self.eps).rsqrt()
         scale = scale if self.weight is None else scale * self.weight
         shift = -mean * scale if self.bias is None else self.bias - mean * scale

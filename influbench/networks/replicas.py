@@ -39,9 +39,7 @@ class Replicas:
         drawing = [name for name, part in parts.items() if make_keyed(name, part)]
         coupling = [part for name, part in parts.items() if make_weighted(name, part)]
         self.draws = bool(drawing)
-        self.statistics = frozenset(
-            f"{part.prefix}{kind}" for part in coupling for kind in RUNNING
-        )
+        self.statistics = frozenset(f"{part.prefix}{kind}" for part in coupling for kind in RUNNING)
         self._module = module
         self._strangers = any(map(_is_a_strangers, parts.values()))
         self._pooled_first = pooled_first(module)
@@ -213,9 +211,7 @@ class Replicas:
         if factors:
             return self._by_loop(self._module_for(factors), parameters, inputs, factors, step, layout=_channels_last)
         if self._in_onednn_layout is not None and images_in_float32 and not differentiable_twice:
-            return self._by_loop(
-                self._in_onednn_layout, parameters, inputs, {}, step, layout=lambda tensor: tensor
-            )
+            return self._by_loop(self._in_onednn_layout, parameters, inputs, {}, step, layout=lambda tensor: tensor)
         return self._by_loop(self._pooled_first, parameters, inputs, {}, step, layout=_channels_last)
 
     def _module_for(self, factors: Factors) -> nn.Module:

@@ -72,7 +72,9 @@ class Trainer:
         """The model's module, ready to run in replicas."""
         module = self.built(0)
         network = Replicas(module)
-        network.probe(_state(module, network.statistics), self.data.train.rows(slice(0, 2)).to(self.dtype).inputs.clone())
+        network.probe(
+            _state(module, network.statistics), self.data.train.rows(slice(0, 2)).to(self.dtype).inputs.clone()
+        )
         return network
 
     @cached_property
@@ -163,7 +165,8 @@ class Trainer:
 
     def initial_state(self, parameters: Parameters, *, frozen: Collection[str] = ()) -> OptimizerState:
         """The optimizer's state before the first step of a stack."""
-        return self.rule.initial_state(self._trained(parameters, frozen))
+        statistics = {name: values for name, values in parameters.items() if name in self.network.statistics}
+        return self.rule.initial_state(self._trained(parameters, frozen), statistics)
 
     def _trained(self, parameters: Parameters, frozen: Collection[str]) -> dict[str, Tensor]:
         return {name: p for name, p in parameters.items() if name in self.network.trainable and name not in frozen}
@@ -266,15 +269,16 @@ class Trainer:
             losses = example_losses(self.model, outputs, examples.labels, self.recipe.label_smoothing)
             loss = ((losses * weights).sum(1) / _denominator(weights, batch.normalizer)).sum()
             gradients = torch.autograd.grad(loss, list(leaves.values()), create_graph=tracked)
+        if not tracked:
+            statistics = {name: values.detach() for name, values in statistics.items()}
         stepped, state = self.rule.step(
             trained,
             dict(zip(trained, gradients, strict=True)),
             state,
             learning_rate=self.learning_rates[state.step],
+            others=statistics,
             in_place=in_place,
         )
-        if not tracked:
-            statistics = {name: values.detach() for name, values in statistics.items()}
         return {**parameters, **stepped, **statistics}, state
 
     def _step(self, batch: Batch, weights: Tensor, number: int) -> StackedStep | None:

@@ -23,9 +23,13 @@ class UpdateRule:
     optimizer: Optimizer
     schedule: Schedule
 
-    def initial_state(self, parameters: Parameters) -> OptimizerState:
-        """The optimizer's state before the first step of these parameters."""
-        average = {name: p.clone() for name, p in parameters.items()} if self.recipe.ema else {}
+    def initial_state(self, parameters: Parameters, others: Parameters | None = None) -> OptimizerState:
+        """The optimizer's state before the first step of these parameters.
+
+        `others` are running statistics, which steps set without gradients; the average has them, too.
+        """
+        averaged = {**parameters, **(others or {})} if self.recipe.ema else {}
+        average = {name: values.clone() for name, values in averaged.items()}
         return OptimizerState(0, self.optimizer.initial_moments(self.recipe, parameters), average)
 
     def learning_rates(self, n_steps: int) -> list[float]:
@@ -39,9 +43,12 @@ class UpdateRule:
         state: OptimizerState,
         *,
         learning_rate: float,
+        others: Parameters | None = None,
         in_place: bool = False,
     ) -> tuple[Parameters, OptimizerState]:
         """The parameters and the state after one step: clipping, weight decay, the optimizer's step, and averaging.
+
+        `others` are the running statistics after the step, which the average has, too.
 
         With `in_place` it may write into `parameters` and `state` to save memory traffic; the numbers are the same.
         """
@@ -55,7 +62,7 @@ class UpdateRule:
         stepped, moments = self.optimizer.step(
             self.recipe, parameters, gradients, state, learning_rate=learning_rate, in_place=in_place
         )
-        return stepped, OptimizerState(state.step + 1, moments, self._averaged(stepped, state))
+        return stepped, OptimizerState(state.step + 1, moments, self._averaged({**stepped, **(others or {})}, state))
 
     def _averaged(self, stepped: Parameters, state: OptimizerState) -> Parameters:
         """The moving average after a step. It begins with the parameters after the first step, as in torch."""

@@ -203,4 +203,6 @@ class Published(nn.Module):
 
 def drawn_as_published(name: str, part: nn.Module) -> Published | None:
     kind = type(part).__name__
-    return Published(name, kind, part.p) if kind in ("Dropout", "Dropout2d", "AlphaDropout", "StochasticDepth") else None  # type: ignore[arg-type]
+    return (
+        Published(name, kind, part.p) if kind in ("Dropout", "Dropout2d", "AlphaDropout", "StochasticDepth") else None
+    )  # type: ignore[arg-type]
