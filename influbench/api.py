@@ -146,9 +146,9 @@ class Recipe:
     parameters after the first step on.
 
     `augment` names augmentations, which change the inputs of each epoch in this order: "flip", "shift[pixels=2]".
-    `noise` is about dropout and augmentation. "paired": two trainings of one seed draw the same for an example, one with
-    and one without another example. "independent": each training draws for itself, as with a generator. The expected
-    effects are the same; those of single seeds are far noisier.
+    `noise` is about dropout and augmentation. "paired": two trainings of one seed draw the same for an example, one
+    with and one without another example. "independent": each training draws for itself, as with a generator. The
+    expected effects are the same; those of single seeds are far noisier.
     `batch_norm` is about an example of weight 0. "removed": it is not in the statistics of its batch. "kept": it is.
     """
 

@@ -1,4 +1,4 @@
-"""A short training of a stack against the same training in plain torch: own parameters, ordinary autograd, real removal.
+"""A short training of a stack against the same in plain torch: own parameters, ordinary autograd, real removal.
 
 Whatever breaks a stacked training of some module (code that runs again in the backward pass, hooks, work in place, a
 lower precision inside) makes the two differ.
@@ -12,6 +12,7 @@ from torch import Tensor
 from influbench.isolation import isolated
 from influbench.measures import example_losses
 from influbench.networks.random_layers import make_keyed
+from influbench.networks.replicas import Parameters
 from influbench.networks.step import Step, within
 from influbench.training.course import Batch
 from influbench.training.loop import Trainer
@@ -24,8 +25,8 @@ def largest_difference(trainer: Trainer, rows: Tensor) -> float:
 
     The batch of each step has these train points. One network is trained on all, one without the first.
     """
-    stack = {name: torch.stack([p, p]) for name, p in trainer.initial_parameters(0).items()}
-    start, state = stack, trainer.initial_state(stack)
+    start: Parameters = {name: torch.stack([p, p]) for name, p in trainer.initial_parameters(0).items()}
+    stack, state = start, trainer.initial_state(start)
     weights = torch.ones(2, len(rows), dtype=trainer.dtype, device=trainer.device)
     weights[1, 0] = 0
     with isolated(0), torch.no_grad():

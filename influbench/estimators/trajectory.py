@@ -113,7 +113,7 @@ class Trajectory:
         return [*_moving(problem, here), weights], _moving(problem, there)
 
     def _pulled_back(self, point: Point, step: int, cotangents: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Cotangents before a step, in the order of `_moving`, (n, 1, ...), and the derivatives by its batch's weights."""
+        """Cotangents before a step, in the order of `_moving`, (n, 1, ...), and derivatives by its batch's weights."""
         before, after = self._recorded(point, step)
         # An optimizer may keep moments that affect nothing else, or moments that do not depend on anything.
         reached = [

@@ -56,7 +56,7 @@ class WeightedBatchNorm(_BATCH_NORM):
     def _before(self, step: Step) -> tuple[Tensor, Tensor]:
         """The running statistics, after an earlier use of this layer in the step if there is one."""
         mean, variance = (f"{self.prefix}{kind}" for kind in RUNNING)
-        return step.statistics.get(mean, self.running_mean), step.statistics.get(variance, self.running_var)  # type: ignore[arg-type,return-value]
+        return step.statistics.get(mean, self.running_mean), step.statistics.get(variance, self.running_var)  # type: ignore[return-value]
 
     def _note(self, step: Step, mean: Tensor, variance: Tensor) -> None:
         step.statistics |= {f"{self.prefix}{kind}": new for kind, new in zip(RUNNING, (mean, variance), strict=True)}

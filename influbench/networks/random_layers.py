@@ -5,6 +5,8 @@ depends neither on the other examples of the batch nor on the width of a stack, 
 training without it drop the same units of all others.
 """
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from influbench.errors import ModelError
@@ -22,9 +24,8 @@ class Keyed(nn.Module):
         """The probability that a unit is kept."""
         return 1 - float(self.p)  # type: ignore[arg-type]
 
-    def n_unit_axes(self, inputs: Tensor) -> int:
-        """The number of axes of the inputs, after the batch axis, along which units are dropped separately."""
-        return inputs.ndim - 1
+    unit_axes: ClassVar[int | None] = None
+    """The axes of the inputs, after the batch axis, along which units are dropped separately; None: all of them."""
 
     def dropped(self, inputs: Tensor, kept: Tensor) -> Tensor:
         """The outputs; `kept` has 0 and 1 in the shape of the inputs, or a shape that broadcasts to it."""
@@ -39,7 +40,7 @@ class Keyed(nn.Module):
 
     def _kept(self, step: Step, inputs: Tensor) -> Tensor:
         rows = step.rows_of_each(self.site, len(inputs))
-        units = inputs.shape[1 : 1 + self.n_unit_axes(inputs)]
+        units = inputs.shape[1:] if self.unit_axes is None else inputs.shape[1 : 1 + self.unit_axes]
         kept = step.kept(self.site, (rows, *units), self.share_kept())
         return kept.to(inputs.dtype).reshape(len(inputs), *units, *[1] * (inputs.ndim - 1 - len(units)))
 
@@ -49,8 +50,7 @@ class KeyedDropout(Keyed, nn.Dropout):
 
 
 class _OfChannels(Keyed):
-    def n_unit_axes(self, inputs: Tensor) -> int:
-        return 1
+    unit_axes = 1
 
 
 class KeyedDropout1d(_OfChannels, nn.Dropout1d):
@@ -74,7 +74,8 @@ class KeyedAlphaDropout(Keyed, nn.AlphaDropout):
             return inputs * 0
         scale = (share * (1 + (1 - share) * _SATURATED**2)) ** -0.5
         shift = -scale * _SATURATED * (1 - share)
-        return scale * (inputs * kept + _SATURATED * (1 - kept)) + shift
+        outputs: Tensor = scale * (inputs * kept + _SATURATED * (1 - kept)) + shift
+        return outputs
 
 
 class KeyedFeatureAlphaDropout(_OfChannels, KeyedAlphaDropout):
@@ -84,8 +85,7 @@ class KeyedFeatureAlphaDropout(_OfChannels, KeyedAlphaDropout):
 class KeyedDepth(Keyed):
     """Stochastic depth: the whole input of an example is dropped, or none of it (Huang et al. 2016)."""
 
-    def n_unit_axes(self, inputs: Tensor) -> int:
-        return 0
+    unit_axes = 0
 
 
 _KEYED: dict[type[nn.Module], type[Keyed]] = {

@@ -25,7 +25,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """Everything that decides a stack's training, given a trainer's data, model and recipe. `Trainer.course` makes it."""
+    """All that decides a stack's training, given a trainer's data, model and recipe. `Trainer.course` makes it."""
 
     weights: Tensor  # (n_replicas, n_train), in the networks' dtype and on their device
     seeds: Sequence[int]  # of each replica's initial parameters and batches

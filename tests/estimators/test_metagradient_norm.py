@@ -1,4 +1,4 @@
-"""The derivative of a training with batch norm, dropout and averaged weights, against finite differences of trainings."""
+"""The derivative of a training with batch norm, dropout and averaged weights, against finite differences."""
 
 import pytest
 import torch

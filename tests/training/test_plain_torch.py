@@ -5,13 +5,13 @@ that are written out here from the published hash.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from influbench.api import Data, Model, Recipe, Split
+from influbench.api import Data, Split
 from influbench.seeds import derive, hash_integers
 from influbench.training.loop import Trainer
 from tests.problems import ModuleModel, trainer
@@ -171,8 +171,8 @@ def plainly_trained(of: Trainer, left_out: int | None) -> nn.Module:
 class Published(nn.Module):
     """Dropout of any kind, by factors from random bits of each example."""
 
-    bits: Tensor
-    uses: dict[str, int] = {}
+    bits: ClassVar[Tensor]
+    uses: ClassVar[dict[str, int]] = {}
 
     def __init__(self, name: str, kind: str, p: float) -> None:
         super().__init__()
