@@ -143,7 +143,8 @@ class Recipe:
     decay. `label_smoothing` mixes this share of all classes into the label of the training loss; measures are never
     smoothed. It needs the cross-entropy of `Model.loss`. With `ema`, what is kept and measured is a moving average of
     the parameters that training goes through: `average <- ema average + (1 - ema) parameters` after each step, from the
-    parameters after the first step on.
+    parameters after the first step on. Without `decay_norms_and_biases`, weight decay leaves out every parameter with
+    fewer than two axes.
     """
 
     optimizer: str = "sgd"
@@ -158,6 +159,7 @@ class Recipe:
     clip_norm: float | None = None
     label_smoothing: float = 0.0
     ema: float = 0.0
+    decay_norms_and_biases: bool = True
 
     def __post_init__(self) -> None:
         for name in ("optimizer", "schedule"):
@@ -188,6 +190,10 @@ class Recipe:
             raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
         if self.clip_norm is not None and not (_is_number(self.clip_norm) and 0 < self.clip_norm < inf):
             raise ValueError(f"clip_norm must be a number above 0 and finite, got {self.clip_norm!r}")
+        if not isinstance(self.decay_norms_and_biases, bool):
+            raise ValueError(
+                f"decay_norms_and_biases must be true or false (bool), got {self.decay_norms_and_biases!r}"
+            )
         for name in ("label_smoothing", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
@@ -205,7 +211,7 @@ class Recipe:
 OPTIMIZER_SETTINGS = ("momentum", "betas", "epsilon")
 """Fields of a recipe that only some optimizers read; `Optimizer.reads` can name these."""
 
-LATER_SETTINGS = ("clip_norm", "label_smoothing", "ema")
+LATER_SETTINGS = ("clip_norm", "label_smoothing", "ema", "decay_norms_and_biases")
 """Fields that recipes did not always have. A repr and a record hold them only if they are set, because stored trainings
 are found by the repr of their recipe."""
 
@@ -695,7 +701,10 @@ class Problem(ABC):
 
     @property
     def decay_in_objective(self) -> float:
-        """The weight decay d whose `d |parameters|^2 / 2` is part of the objective; 0 if the objective has no decay."""
+        """The weight decay d whose `d |parameters|^2 / 2` is part of the objective; 0 if the objective has no decay.
+
+        Without the recipe's `decay_norms_and_biases`, these are only the parameters with two axes or more.
+        """
         return self.recipe.weight_decay if self.optimizer.decay_is_in_objective else 0.0
 
     @property
