@@ -143,10 +143,10 @@ class Recipe:
     decay. `label_smoothing` mixes this share of all classes into the label of the training loss; measures are never
     smoothed. It needs the cross-entropy of `Model.loss`. With `ema`, what is kept and measured is a moving average of
     the parameters that training goes through: `average <- ema average + (1 - ema) parameters` after each step, from the
-    parameters after the first step on.
+    parameters after the first step on. Without `decay_norms_and_biases`, weight decay leaves out every parameter with
+    fewer than two axes.
 
-    `augment` names augmentations, which change the inputs of each epoch in this order: "flip", "shift[pixels=2]".
-    `noise` is about dropout and augmentation. "paired": two trainings of one seed draw the same for an example, one
+    `noise` is about dropout. "paired": two trainings of one seed draw the same for an example, one
     with and one without another example. "independent": each training draws for itself, as with a generator. The
     expected effects are the same; those of single seeds are far noisier.
     `batch_norm` is about an example of weight 0. "removed": it is not in the statistics of its batch. "kept": it is.
@@ -164,7 +164,7 @@ class Recipe:
     clip_norm: float | None = None
     label_smoothing: float = 0.0
     ema: float = 0.0
-    augment: tuple[str, ...] = ()
+    decay_norms_and_biases: bool = True
     noise: Literal["paired", "independent"] = "paired"
     batch_norm: Literal["removed", "kept"] = "removed"
 
@@ -172,8 +172,6 @@ class Recipe:
         for name, allowed in (("noise", ("paired", "independent")), ("batch_norm", ("removed", "kept"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be {allowed[0]!r} or {allowed[1]!r}, got {getattr(self, name)!r}")
-        if not isinstance(self.augment, tuple) or not all(isinstance(name, str) for name in self.augment):
-            raise ValueError(f"augment must be a tuple of names (str), got {self.augment!r}")
         for name in ("optimizer", "schedule"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be a name (str), got {getattr(self, name)!r}")
@@ -202,6 +200,10 @@ class Recipe:
             raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
         if self.clip_norm is not None and not (_is_number(self.clip_norm) and 0 < self.clip_norm < inf):
             raise ValueError(f"clip_norm must be a number above 0 and finite, got {self.clip_norm!r}")
+        if not isinstance(self.decay_norms_and_biases, bool):
+            raise ValueError(
+                f"decay_norms_and_biases must be true or false (bool), got {self.decay_norms_and_biases!r}"
+            )
         for name in ("label_smoothing", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
@@ -219,7 +221,7 @@ class Recipe:
 OPTIMIZER_SETTINGS = ("momentum", "betas", "epsilon")
 """Fields of a recipe that only some optimizers read; `Optimizer.reads` can name these."""
 
-LATER_SETTINGS = ("clip_norm", "label_smoothing", "ema", "augment", "noise", "batch_norm")
+LATER_SETTINGS = ("clip_norm", "label_smoothing", "ema", "decay_norms_and_biases", "noise", "batch_norm")
 """Fields that recipes did not always have. A repr and a record hold them only if they are set, because stored trainings
 are found by the repr of their recipe."""
 
@@ -709,7 +711,10 @@ class Problem(ABC):
 
     @property
     def decay_in_objective(self) -> float:
-        """The weight decay d whose `d |parameters|^2 / 2` is part of the objective; 0 if the objective has no decay."""
+        """The weight decay d whose `d |parameters|^2 / 2` is part of the objective; 0 if the objective has no decay.
+
+        Without the recipe's `decay_norms_and_biases`, these are only the parameters with two axes or more.
+        """
         return self.recipe.weight_decay if self.optimizer.decay_is_in_objective else 0.0
 
     @property
@@ -805,7 +810,7 @@ class Problem(ABC):
     ) -> tuple[Mapping[str, Tensor], OptimizerState]:
         """One optimizer step of a stack, exactly as in the training loop; differentiable if its inputs are.
 
-        Dropout and augmentation draw what they draw in the training of this `replicate`, at the step of `state`.
+        Dropout draws what it draws in the training of this `replicate`, at the step of `state`.
 
         `parameters` have a leading replica axis; `batch` holds rows of `data.train`, (n,) or (n_replicas, n);
         `weights` (n_replicas, n) are the weights of the batch. The first step takes `state` None; each step returns the

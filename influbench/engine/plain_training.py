@@ -54,7 +54,7 @@ def _plainly_trained(trainer: Trainer, rows: Tensor, kept: slice) -> Iterator[tu
         keys = trainer.draws(rows, seeds=[0], step=step).of_step()[0, kept]
         in_step = Step(keys, torch.ones_like(keys, dtype=trainer.dtype), step)
         with isolated(0), torch.enable_grad(), within(in_step):
-            losses = example_losses(trainer.model, module(train.inputs), train.labels)
+            losses = example_losses(trainer.model, module(train.inputs), train.labels, trainer.recipe.label_smoothing)
             gradients = torch.autograd.grad(losses.sum() / len(rows), list(parameters.values()))
         with torch.no_grad():
             stacked, state = trainer.rule.step(

@@ -109,7 +109,7 @@ class Rehearsal:
     def _step(self, examples: Split) -> Step:
         """The first step of a training whose first batch has these examples, all of weight 1."""
         weights = torch.ones(len(examples), dtype=torch.float64, device=examples.ids.device)
-        return Step(Draws([0], examples.ids[None], step=0, epoch=0).of_step()[0], weights, 0)
+        return Step(Draws([0], examples.ids[None], step=0).of_step()[0], weights, 0)
 
     @cached_property
     def alone(self) -> list[Call]:

@@ -98,7 +98,8 @@ def _training(result: Result) -> str:
     problem = result.problem
     recipe = problem.recipe
     momentum = f", momentum {recipe['momentum']:g}" if recipe.get("momentum") else ""
-    decay = f", weight decay {recipe['weight_decay']:g}" if recipe["weight_decay"] else ""
+    on = "" if recipe.get("decay_norms_and_biases", True) else " without norms and biases"
+    decay = f", weight decay {recipe['weight_decay']:g}{on}" if recipe["weight_decay"] else ""
     schedule = "" if recipe["schedule"] == Recipe.schedule else f", {recipe['schedule']} schedule"
     later = {"clip_norm": "gradients clipped at norm", "label_smoothing": "label smoothing", "ema": "averaged with ema"}
     settings = (

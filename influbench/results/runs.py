@@ -40,7 +40,7 @@ class ProblemRecord(Record):
     n_parameters: int
     measure: str
     random_labels: LabelNoise
-    recipe: dict[str, str | int | float | tuple[float, ...]]
+    recipe: dict[str, str | bool | int | float | tuple[float, ...]]
     n_steps: int
     dtype: str
     device: str

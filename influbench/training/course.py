@@ -36,7 +36,6 @@ class Course:
     normalizer: Normalizer = "batch"
     frozen: Collection[str] = ()
     first_replica: int = 0  # its number, as masks count replicas
-    steps_per_epoch: int = 0  # 0: the training is one epoch
     paired: bool = True  # trainings of one seed draw the same for an example, whatever their weights
 
     @property
@@ -76,9 +75,8 @@ class Course:
     def _draws(self, step: int) -> Draws:
         rows = self.batches[step]
         seeds = self.seeds[:1] if rows.ndim == 1 else self.seeds
-        batches_per_epoch = self.steps_per_epoch or len(self.batches)
         own = None if self.paired else self.weights
-        return Draws(seeds, self.ids[rows].reshape(-1, rows.shape[-1]), step, step // batches_per_epoch, own)
+        return Draws(seeds, self.ids[rows].reshape(-1, rows.shape[-1]), step, own)
 
 
 def factors(masks: Masks | None, ids: Tensor, replicas: slice, *, step: int, dtype: torch.dtype) -> Factors:

@@ -97,10 +97,6 @@ class Trainer:
     def n_steps(self) -> int:
         return steps_per_training(self.recipe, len(self.data.train))
 
-    @property
-    def steps_per_epoch(self) -> int:
-        return self.n_steps // self.recipe.epochs
-
     @cached_property
     def learning_rates(self) -> list[float]:
         return self.rule.learning_rates(self.n_steps)
@@ -192,14 +188,13 @@ class Trainer:
             checkpoints=checkpoints,
             normalizer=normalizer,
             frozen=frozenset(frozen),
-            steps_per_epoch=self.steps_per_epoch,
             paired=self.recipe.noise == "paired",
         )
 
     def draws(self, rows: Tensor, *, seeds: Sequence[int], step: int = 0) -> Draws:
         """The random bits of a batch outside of a course: rows (n,) with one seed for all, or (n_replicas, n)."""
         ids = self.data.train.ids[rows].reshape(-1, rows.shape[-1])
-        return Draws(seeds, ids, step, step // self.steps_per_epoch)
+        return Draws(seeds, ids, step)
 
     def train(self, course: Course, *, spend: Spend | None = None) -> StackedRuns:
         """The trained networks of a course. `spend` is called with the example-gradients of every step."""

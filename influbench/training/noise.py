@@ -1,6 +1,6 @@
-"""The random bits of each example in each step of a training, from which dropout and augmentation draw.
+"""The random bits of each example in each step of a training, from which dropout draws.
 
-They are a hash of the training's seed, the step or the epoch, and the example's id. Two trainings of one seed draw the
+They are a hash of the training's seed, the step, and the example's id. Two trainings of one seed draw the
 same for an example, whichever others they leave out: pairing by common random numbers. Trainings that are not paired
 draw from other bits as soon as their weights differ, as trainings do that draw from a generator.
 """
@@ -22,19 +22,11 @@ class Draws:
     seeds: Sequence[int]  # of each training, or a single one if all share it
     ids: Tensor  # (1 or n_replicas, n)
     step: int
-    epoch: int
     own: Tensor | None = None  # (n_replicas, n_train) the weights of each training, where trainings are not paired
 
     def of_step(self) -> Tensor:
         """Bits of each example in this step, (1 or n_replicas, n)."""
-        return self._bits("dropout", self.step)
-
-    def of_epoch(self) -> Tensor:
-        """Bits of each example in this epoch, (1 or n_replicas, n)."""
-        return self._bits("augmentation", self.epoch)
-
-    def _bits(self, purpose: str, time: int) -> Tensor:
-        streams = [derive(seed, purpose, time) for seed in self.seeds]
+        streams = [derive(seed, "dropout", self.step) for seed in self.seeds]
         if self.own is not None:
             n_replicas = len(self.own)
             seeds = streams * n_replicas if len(streams) == 1 else streams

@@ -54,15 +54,23 @@ class UpdateRule:
         """
         if self.recipe.clip_norm is not None:
             gradients = clipped(gradients, self.recipe.clip_norm)
-        decay = self.recipe.weight_decay
+        decay, decayed = self.recipe.weight_decay, self._decayed(parameters)
         if decay and self.optimizer.decay_is_in_objective:
-            gradients = {name: torch.add(g, parameters[name], alpha=decay) for name, g in gradients.items()}
+            shrinking = {name: torch.add(gradients[name], p, alpha=decay) for name, p in decayed.items()}
+            gradients = {**gradients, **shrinking}
         elif decay:
-            parameters = {name: p * (1 - learning_rate * decay) for name, p in parameters.items()}
+            shrunk = {name: p * (1 - learning_rate * decay) for name, p in decayed.items()}
+            parameters = {**parameters, **shrunk}
         stepped, moments = self.optimizer.step(
             self.recipe, parameters, gradients, state, learning_rate=learning_rate, in_place=in_place
         )
         return stepped, OptimizerState(state.step + 1, moments, self._averaged({**stepped, **(others or {})}, state))
+
+    def _decayed(self, parameters: Parameters) -> Parameters:
+        """The parameters that weight decay acts on: all, or those of each replica with two axes or more."""
+        if self.recipe.decay_norms_and_biases:
+            return parameters
+        return {name: p for name, p in parameters.items() if p.ndim > 2}
 
     def _averaged(self, stepped: Parameters, state: OptimizerState) -> Parameters:
         """The moving average after a step. It begins with the parameters after the first step, as in torch."""

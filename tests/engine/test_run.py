@@ -480,13 +480,18 @@ def with_training(of: Plan, **settings: object) -> Plan:
 
 
 def test_a_plan_sets_clipping_smoothing_and_averages_and_the_report_shows_them(tmp_path: Path) -> None:
-    settings = {"clip_norm": 1.0, "label_smoothing": 0.1, "ema": 0.9}
+    settings = {
+        "weight_decay": 0.01, "clip_norm": 1.0, "label_smoothing": 0.1, "ema": 0.9, "decay_norms_and_biases": False,
+    }  # fmt: skip
     result = result_of(with_training(plan(["random"]), **settings), tmp_path)
-    shown = "gradients clipped at norm 1, label smoothing 0.1, averaged with ema 0.9, batches of 10"
-    assert shown in " ".join(printed(result, 160).split())
+    shown = " ".join(printed(result, 160).split())
+    assert "weight decay 0.01 without norms and biases, gradients clipped at norm 1, label smoothing 0.1, " in shown
+    assert "averaged with ema 0.9, batches of 10" in shown
     assert result.problem.recipe.items() >= settings.items()
     plain = result_of(plan(["random"]), tmp_path / "plain")
-    assert not settings.keys() & plain.problem.recipe.keys()
+    assert settings.keys() & plain.problem.recipe.keys() == {"weight_decay"}
+    stored = read_result(tmp_path / "out").results[0].problem.recipe
+    assert stored["decay_norms_and_biases"] is False
     assert plain.problem.key != result.problem.key
 
 
@@ -661,7 +666,7 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         "faulty[fault=multiplies]": r"faulty\[fault=multiplies\] \(strangers 1\.0\): forward writes into its inputs",
         "faulty[fault='recipe method']": r"\(strangers 1\.0\): `recipe` is a method; write @property above it",
         "faulty[fault='recipe epochs']": r"\(strangers 1\.0\): `recipe`: epochs must be a whole number .*, got 3\.0",
-        "coupled": r"coupled \(strangers 1\.0\): layer '1' \(BatchNorm1d\) couples the examples",
+        "coupled": r"coupled \(strangers 1\.0\): layer '1' \(BatchNorm1d\) has no running statistics",
     }.items():
         with pytest.raises((ModelError, PluginError), match=message):
             list(

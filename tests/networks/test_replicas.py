@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torchvision.ops import StochasticDepth
 
 from influbench.api import Data, Split
 from influbench.errors import ModelError
@@ -143,8 +144,7 @@ def trained_once(of: Trainer) -> StackedRuns:
 
 def test_batch_norm_is_replaced_where_that_is_asked_for() -> None:
     model = Resnet(width=8, blocks=(1,), norm="batch")
-    with pytest.raises(ModelError, match="replace_batch_norm = true"):
-        trained_once(trainer(pictures(), model))
+    assert "3.norm1.running_mean" in trained_once(trainer(pictures(), model)).parameters()
     runs = trained_once(replace(trainer(pictures(), model), replace_batch_norm=True))
     by_hand = trained_once(trainer(pictures(), Resnet(width=8, blocks=(1,))))
     for name, parameters in by_hand.parameters().items():
@@ -234,9 +234,25 @@ def test_stacked_and_vmap_agree_under_masks(hidden: tuple[int, ...]) -> None:
         torch.testing.assert_close(stacked.outputs(parameters, given, factors), expected)
 
 
+class OwnBatchNorm(nn.BatchNorm1d):
+    """A batch norm that may do anything."""
+
+
+class OwnDropout(nn.Dropout):
+    """A dropout that may do anything."""
+
+
 @pytest.mark.parametrize(
     ("layer", "reason"),
-    [(nn.BatchNorm1d(5), "couples the examples"), (nn.Dropout(0.5), "draws random numbers")],
+    [
+        (nn.BatchNorm1d(5, track_running_stats=False), "has no running statistics"),
+        (OwnBatchNorm(5), "couples the examples"),
+        (nn.InstanceNorm1d(5, track_running_stats=True), "keeps running statistics"),
+        (nn.RReLU(), "draws random numbers"),
+        (OwnDropout(0.5), "draws random numbers"),
+        (nn.MultiheadAttention(5, 1, dropout=0.1), "draws random numbers"),
+        (StochasticDepth(0.5, "batch"), "draws random numbers"),
+    ],
 )
 def test_layers_that_break_the_pairing_are_refused_by_name(layer: nn.Module, reason: str) -> None:
     with pytest.raises(ModelError, match=rf"'1' \({type(layer).__name__}\) {reason}"):

@@ -24,6 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from influbench.api import Recipe
 from influbench.errors import ModelError, UsageError
+from influbench.estimators.influence_function.estimator import InfluenceFunction
 from influbench.estimators.metagradient import Metagradient
 from influbench.estimators.tracin import TracIn
 from influbench.models.mlp import Mlp
@@ -89,6 +90,13 @@ def newton_schulz(matrix: Tensor) -> Tensor:
 
 def sgd(p: Any) -> SGD:
     return SGD(p, lr=0.1, momentum=0.9)
+
+
+def groups(parameters: Any, decay: float) -> list[dict[str, Any]]:
+    """Weight decay on matrices, and none on vectors."""
+    every = list(parameters)
+    matrices, vectors = [p for p in every if p.ndim > 1], [p for p in every if p.ndim < 2]
+    return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
 def warmed(optimizer: torch.optim.Optimizer, n: int, then: LRScheduler) -> SequentialLR:
@@ -159,6 +167,14 @@ CASES = {
     "clipping that never acts": Case({"clip_norm": 1e3}),
     "smooth labels": Case({"label_smoothing": 0.1}),
     "averages": Case({"ema": 0.8}),
+    "decay of matrices alone": Case(
+        {"weight_decay": 0.2, "decay_norms_and_biases": False},
+        lambda p: SGD(groups(p, 0.2), lr=0.1, momentum=0.9),
+    ),
+    "decoupled decay of matrices alone": Case(
+        {"optimizer": "adamw", "learning_rate": 0.01, "weight_decay": 0.3, "decay_norms_and_biases": False},
+        lambda p: AdamW(groups(p, 0.3), lr=0.01),
+    ),
     "everything": Case(
         {
             "optimizer": "adamw",
@@ -333,6 +349,11 @@ def test_estimators_that_a_recipe_would_mislead_say_so() -> None:
         "the recipe averages the parameters (ema), and TracIn needs those from which steps were taken"
     )
     assert Metagradient().unsupported(averaged) is None
+    uneven = {"decay_norms_and_biases": False, "weight_decay": 0.1}
+    assert InfluenceFunction().unsupported(problem(trainer(**uneven))) == (
+        "its curvature has one weight decay for all parameters, and the recipe leaves out norms and biases"
+    )
+    assert InfluenceFunction().unsupported(problem(trainer(optimizer="adamw", **uneven))) is None
     assert TracIn().unsupported(signs) is None
 
 
@@ -430,6 +451,7 @@ def test_each_setting_has_keys_of_its_own() -> None:
         {"clip_norm": 2.0},
         {"label_smoothing": 0.1},
         {"ema": 0.1},
+        {"decay_norms_and_biases": False},
         {"schedule": "constant[warmup=0.1]"},
         {"optimizer": "sgd[nesterov=true]"},
     ]

@@ -93,6 +93,7 @@ def test_a_step_has_its_derivative_where_all_gradients_were_0(optimizer: str) ->
         ("ema", 1.0),
         ("ema", float("nan")),
         ("ema", False),
+        ("decay_norms_and_biases", 0),
     ],
 )
 def test_a_recipe_refuses_what_makes_no_sense(field: str, value: object) -> None:
