@@ -198,6 +198,7 @@ def assert_trusted(trust: dict[str, Any], truth: Raw) -> None:
     for key, one in trust.items():
         found = json.loads(one.model_dump_json())
         assert found.pop("n_seeds") == n_seeds[key]
+        assert found.pop("seeds_each") == 1
         assert found.pop("single_seed_reach") == UNKNOWN.model_dump()  # was not measured, like the norms
         assert found.pop("norms") == []
         assert found == expected[key]
