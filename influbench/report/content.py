@@ -180,6 +180,7 @@ def _of_estimators(result: Result) -> Iterator[Note]:
 
 
 def _limits(result: Result) -> Iterator[Note]:
+    yield from map(Note, result.problem.notes)
     if result.problem.fit is not None:
         yield from (Note(sentence, "warning") for sentence in fit_warnings(result.problem.fit))
     yield from _of_truth(result)

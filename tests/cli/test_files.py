@@ -119,6 +119,6 @@ def test_data_in_other_files_are_told_what_to_be(tmp_path: Path, monkeypatch: py
     for name in ("x.npy", "./gone.npy"):
         with pytest.raises(UsageError) as caught:
             installed().create("dataset", parse_selector(name))
-        assert (
-            str(caught.value) == f"{name} is not a data set; a data set in a file ends in .npz or .csv, see numpy.savez"
+        assert str(caught.value) == (
+            f"{name} is not a data set; data are in a file that ends in .npz, .csv, .parquet, or in a folder of pictures"
         )

@@ -116,7 +116,10 @@ WRONG_NPZ: dict[str, tuple[dict[str, object], Arrays]] = {
     ),
     "holds nothing; it needs inputs, labels, or train_inputs, train_labels, test_inputs, test_labels": ({}, {}),
     "holds 'id', which is not known; did you mean 'ids'?": ({}, {**POOL, "id": LABELS}),
-    "holds 'names', which is not known; known here are inputs, labels, ids, n_classes": ({}, {**POOL, "names": LABELS}),
+    "holds 'names', which is not known; known here are inputs, labels, ids, n_classes, class_names": (
+        {},
+        {**POOL, "names": LABELS},
+    ),
     "holds both a pool (inputs) and train and test points (train_inputs)": ({}, {**POOL, **GIVEN}),
     "holds inputs as uint8; store floats, for pixels inputs / 255: nothing is scaled here": (
         {},
@@ -362,7 +365,10 @@ WRONG_CSV: dict[str, tuple[str, dict[str, object]]] = {
         "x,label\n1,tabby\n1,1\n",
         {"regression": True},
     ),
-    "line 3, column 'id': '1.5' is not an id, which is a whole number": ("x,label,id\n1,1,1\n1,1,1.5\n", {}),
+    "line 3, column 'id': '1.5' is not an id, which is a whole number; leave the column out to count rows instead": (
+        "x,label,id\n1,1,1\n1,1,1.5\n",
+        {},
+    ),
     "line 3, column 'id': '1' is in the column twice": ("x,label,id\n1,1,1\n1,1,1\n", {}),
     "line 3, column 'split': 'valid' is neither train nor test": ("x,label,split\n1,1,train\n1,1,valid\n", {}),
     "has 1 train example; n_train=2 asks for more": ("x,label,split\n1,1,train\n1,1,test\n", {"n_train": 2}),
