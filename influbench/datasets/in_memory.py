@@ -22,7 +22,7 @@ from influbench.datasets.torch_items import Items, items_of
 from influbench.errors import DataError, UsageError
 from influbench.training.fingerprint import digest
 
-_DIGITS = 8  # of a digest: enough to tell a user's few data sets apart in a report
+_DIGITS = 8  # of a digest: enough to distinguish a user's few data sets in a report
 _PAIR, _FOUR = 2, 4
 
 
@@ -204,11 +204,16 @@ def _is_items(thing: object) -> bool:
 
 
 def _is_tuple(thing: object) -> bool:
-    """True for two or four things of which the first are inputs, or a data set, and not the name of one."""
+    """True for two or four arrays, also as a list, and for a tuple of two data sets, for training and for testing.
+
+    A list of data sets is several of them.
+    """
     if not isinstance(thing, (tuple, list)) or len(thing) not in (_PAIR, _FOUR):
         return False
+    if isinstance(thing, list) and (_is_frame(thing[1]) or all(map(_is_pair, thing))):
+        return False
     if _is_items(thing[0]):
-        return len(thing) == _PAIR and _is_items(thing[1])
+        return isinstance(thing, tuple) and len(thing) == _PAIR and _is_items(thing[1])
     return all(map(_is_pair, thing)) or _is_inputs(thing[0])
 
 

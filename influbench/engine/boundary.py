@@ -65,7 +65,7 @@ def _checked_class_names(class_names: object, name: str, n_classes: int | None) 
         raise DataError(f"{name} has {wrong[0]!r} among its class names, expected words; write it out as a str")
     if len(class_names) != n_classes:
         raise DataError(f"{name} has {len(class_names)} class names, expected {n_classes}, one for each class")
-    return tuple(map(printable, class_names))
+    return tuple(printable(" ".join(name.split())) for name in class_names)
 
 
 def _checked_sentences(notes: object, name: str) -> tuple[str, ...]:

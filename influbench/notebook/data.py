@@ -7,7 +7,7 @@ from influbench.errors import UsageError
 def given_data(given: object, *, label: str | None, regression: bool | None) -> object:
     """One thing or several for `names_of`, with data sets in the place of data that are in memory.
 
-    UsageError if the settings are given and there are no such data.
+    UsageError if the settings are given without such data.
     """
     if is_data(given):
         return as_dataset(given, label=label, regression=regression)

@@ -221,6 +221,12 @@ def _few_points(result: Result) -> Iterator[Note]:
     for column in result.columns:
         if points := few(column):
             yield Note(f"! {column.name}: only {points}; {_too_few(column)}.", "warning")
+    if result.problem.n_test == 1:
+        yield Note(
+            "There is one test point: all figures of influence are about this point alone, and their intervals are "
+            "over train points and draws.",
+            "warning",
+        )
     if (n := result.problem.n_duplicates) > 0:
         points = count(result.problem.n_train, "train point")
         yield Note(

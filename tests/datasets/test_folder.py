@@ -78,7 +78,8 @@ def test_pictures_of_several_sizes_are_resized_where_that_is_asked_for(tmp_path:
     with pytest.raises(DataError) as caught:
         several.load(0)
     assert str(caught.value) == (
-        f"{tmp_path.name} holds pictures of 2 sizes, from 5 x 6 to 7 x 9 pixels; resize them with [size=32] after its name"
+        f"{tmp_path.name} holds pictures of 2 sizes, from 5 x 6 to 7 x 9 pixels; resize them with [size=32] after its "
+        "name"
     )
     data = Folder(str(tmp_path), size=4).load(0)
     assert data.train.inputs.shape[1:] == (3, 4, 4)
@@ -89,7 +90,8 @@ def test_pictures_of_several_sizes_are_resized_where_that_is_asked_for(tmp_path:
 WRONG: dict[str, dict[str, tuple[int, ...]]] = {
     "holds no folders; a folder for each class is expected, for instance cat/1.png and dog/1.png": {"1.png": COLOR},
     "has pictures of one class, cat; a folder for each class is expected": {"cat/1.png": COLOR},
-    "has train and not test with folders of classes in it; add test, or name {path}/train to draw test points from it": {
+    "has train and not test with folders of classes in it; add test, or name {path}/train to draw test points from "
+    "it": {
         "train/cat/1.png": COLOR,
         "train/dog/1.png": COLOR,
     },
@@ -119,7 +121,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(DataError) as caught:
             folder.load(0)
         assert str(caught.value) == f"{tmp_path.name} holds bee/1.png, which is damaged or not a picture"
-    with pytest.raises(DataError, match="cannot read .*nowhere: No such folder"):
+    with pytest.raises(DataError, match=r"cannot read .*nowhere: No such folder"):
         Folder(str(tmp_path / "nowhere")).load(0)
     with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         Folder(str(tmp_path), size=0)

@@ -258,12 +258,10 @@ def random_item(index: int) -> object:
 
 MANY_HOT = np.eye(3)[Y] + np.eye(3)[(Y + 1) % 3] * (np.arange(30) == 4)[:, None]
 WRONG: dict[str, tuple[object, dict[str, Any]]] = {
-    "the DataFrame has no column 'label'; it has b, a, kind; say which one holds the labels, for instance label='kind'": (
-        FRAME,
-        {},
-    ),
-    "the DataFrame row 3, column 'kind' is empty; give its label, in full if it is the name of a class, or leave out the "
-    "line": (FRAME.assign(kind=[None if row == 3 else word for row, word in enumerate(WORDS)]), {"label": "kind"}),
+    "the DataFrame has no column 'label'; it has b, a, kind; say which one holds the labels, for instance "
+    "label='kind'": (FRAME, {}),
+    "the DataFrame row 3, column 'kind' is empty; give its label, in full if it is the name of a class, or leave out "
+    "the line": (FRAME.assign(kind=[None if row == 3 else word for row, word in enumerate(WORDS)]), {"label": "kind"}),
     "the DataFrame row 2, column 'a' is empty; fill it in, or leave out the line or the column": (
         FRAME.assign(a=[np.nan if row == 2 else 1.5 for row in range(30)]),
         {"label": "kind"},
@@ -287,8 +285,8 @@ WRONG: dict[str, tuple[object, dict[str, Any]]] = {
         (X, np.where(np.arange(30) == 5, np.nan, Y)),
         {},
     ),
-    "the tuple has y with several labels for one example, or none, in 3 columns of 0 and 1; multi-label targets are not "
-    "supported: choose one of them, as y[:, 0]": ((X, MANY_HOT), {}),
+    "the tuple has y with several labels for one example, or none, in 3 columns of 0 and 1; multi-label targets are "
+    "not supported: choose one of them, as y[:, 0]": ((X, MANY_HOT), {}),
     "the tuple has 2 numbers for each example in y; choose one of them, as y[:, 0]": ((X, X[:, :2]), {}),
     "the tuple has labels of 3 whole numbers that are floats; say what they are: amounts, with regression=True, or "
     "classes, with regression=False": ((X, Y * 1.0), {}),
