@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -121,15 +121,21 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """The train and test points of a data set. `n_classes` None means regression: float labels and squared error."""
+    """The train and test points of a data set. `n_classes` None means regression: float labels and squared error.
+
+    `class_names` are what reports show in place of the labels 0, 1, 2, ...; `notes` are sentences that they show, for
+    instance about inputs that were scaled. Neither changes a training or the key that its results are stored under.
+    """
 
     train: Split
     test: Split
     n_classes: int | None
+    class_names: Sequence[str] | None = None
+    notes: Sequence[str] = ()
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Data:
         """The same data with both splits in this dtype and on this device; see `Split.to`."""
-        return Data(self.train.to(dtype, device), self.test.to(dtype, device), self.n_classes)
+        return replace(self, train=self.train.to(dtype, device), test=self.test.to(dtype, device))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from rich.console import Console
 from torch import nn
 
@@ -197,6 +198,26 @@ def test_scores_from_elsewhere_are_judged_as_the_docs_show(tmp_path: Path, monke
     first, second = (cells[f"from_file[path=scores.{suffix}]"] for suffix in ("safetensors", "csv"))
     assert first.value("influence").value == pytest.approx(second.value("influence").value, abs=1e-6)
     assert "memorization" in first.columns
+
+
+def test_data_are_brought_as_the_docs_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = "docs/how-to/bring-your-data.md"
+    (script,), (console,) = (blocks(page, language) for language in ("python", "console"))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(script, names)
+    assert [problem.problem.n_classes for problem in names["result"].problems] == [2]
+    names["frame"].to_csv("table.csv", index=False)
+    for number in range(24):
+        path = Path("photos") / ("fin", "wing")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9 + number % 2, 9), (10 * number, 0, 0)).save(path)
+    Path("plan.toml").write_text(PLAN)
+    for line in console.splitlines():
+        ran = CliRunner().invoke(main, shlex.split(line.removeprefix("$ influbench ")))
+        assert ran.exit_code == 0, ran.output
+    (of_table,), (of_pictures,) = (read_result(tmp_path / name).results for name in ("out", "pictures"))
+    assert (of_table.problem.class_names, of_pictures.problem.class_names) == (("ant", "bee"), ("fin", "wing"))
 
 
 def test_a_decision_is_explained_as_the_docs_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from influbench.engine.boundary import Pristine, checked_data, n_duplicates
 from influbench.engine.estimating import refusal
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, called, in_words
+from influbench.engine.one_logit import with_two_logits
 from influbench.engine.seats import Seat, seated
 from influbench.engine.soundness import check_model, checked_recipe
 from influbench.engine.update_rules import check_optimizer, check_schedule
@@ -243,8 +244,20 @@ def _trainer(
     if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
     _check_rule(rule, trainer.n_steps, registry)
-    _of_model(who, lambda: check_model(trainer))
-    return trainer, labels
+    return _of_model(who, lambda: _checked(trainer)), labels
+
+
+def _checked(trainer: Trainer) -> Trainer:
+    """The trainer, or one with two logits in the place of one. ModelError if its model cannot be trained."""
+    try:
+        check_model(trainer)
+    except ModelError:
+        with_two = with_two_logits(trainer)
+        if with_two is None:
+            raise
+        check_model(with_two)
+        return with_two
+    return trainer
 
 
 def _candidate(

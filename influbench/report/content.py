@@ -261,10 +261,17 @@ def _of_estimators(result: Result) -> Iterator[Note]:
 
 
 def _limits(result: Result) -> Iterator[Note]:
+    yield from map(Note, result.problem.notes)
     if result.problem.fit is not None:
         yield from (Note(sentence, "warning") for sentence in fit_warnings(result.problem.fit))
     yield from _of_truth(result, result.headline)
     yield from _few_points(result.headline)
+    if result.problem.n_test == 1:
+        yield Note(
+            "There is one test point: all figures of influence are about this point alone, and their intervals are "
+            "over train points and draws.",
+            "warning",
+        )
     if (n := result.problem.n_duplicates) > 0:
         points = count(result.problem.n_train, "train point")
         yield Note(

@@ -26,7 +26,8 @@ class ProblemRecord(Record):
 
     Problems with one `key` are the same, down to the bytes of data and initial parameters. `n_duplicates` counts train
     points that equal an earlier one, in input and label. `fit` is the accuracy of the truth's ordinary trainings; null
-    in results of an influbench that did not measure it.
+    in results of an influbench that did not measure it. `class_names` are null where labels are numbers alone, and
+    `notes` are the data set's sentences about itself.
     """
 
     name: str
@@ -45,6 +46,8 @@ class ProblemRecord(Record):
     dtype: str
     device: str
     fit: Fit | None = None
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class CurvePoint(Record):
