@@ -187,7 +187,8 @@ def _is_frame_pair(thing: Any, label: str) -> bool:
     """True for two frames of examples; False for a frame of inputs and one of labels."""
     if not (isinstance(thing, (tuple, list)) and len(thing) == _PAIR and all(map(_is_frame, thing))):
         return False
-    return label in thing[1].columns and len(thing[1].columns) > 1
+    first, second = (set(frame.columns) for frame in thing)
+    return len(second) > 1 and (label in first or first == second)
 
 
 def _is_bunch(thing: object) -> bool:
@@ -198,7 +199,7 @@ def _is_items(thing: object) -> bool:
     """True for a data set of torch, and for what works like one."""
     if isinstance(thing, (TorchDataset, DataLoader)):
         return True
-    if isinstance(thing, (str, list, tuple, Mapping, Data, type)) or hasattr(thing, "shape"):
+    if isinstance(thing, (str, list, tuple, Mapping, Data, Dataset, type)) or hasattr(thing, "shape"):
         return False
     return hasattr(thing, "__getitem__") and hasattr(thing, "__len__")
 

@@ -150,7 +150,8 @@ def is_number(cell: str) -> bool:
 
 def _how_to_name(label: str, names: Iterable[str], remedy: Remedy) -> str:
     """The remedy if there is not a column called `label`."""
-    close = [*get_close_matches(label, names, n=1), *reversed(list(names))][0]
+    others = [name for name in names if name not in (ID, SPLIT)] or list(names)
+    close = [*get_close_matches(label, others, n=1), *reversed(others)][0]
     if remedy is in_brackets and is_number(close):
         return f"write {label!r} above the one that holds the labels"
     return f"say which one holds the labels, for instance {remedy('label', close)}"

@@ -276,6 +276,12 @@ WRONG: dict[str, tuple[object, dict[str, Any]]] = {
         (FRAME[:20], FRAME[20:].drop(columns="a")),
         {"label": "kind"},
     ),
+    "the tuple has frames of different columns: only one has kind": (
+        (FRAME[:20], FRAME[20:].drop(columns="kind")),
+        {"label": "kind"},
+    ),
+    "the tuple has no column 'sort'; it has b, a, kind, split; say which one holds the labels, for instance "
+    "label='kind'": ((FRAME[:20], FRAME[20:]), {"label": "sort"}),
     "label='kind' names a column of a pandas frame, and the data are a tuple": ((X, Y), {"label": "kind"}),
     "the tuple has no label in 2 of 30 rows of y, the first in row 3; fill them in, or leave these rows out": (
         (X, [None if row in (3, 9) else "cat" for row in range(30)]),
