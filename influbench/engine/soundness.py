@@ -259,11 +259,13 @@ REQUIREMENTS = [
         _of_examples,
         needs="calls",
     ),
-    Requirement("gradients", "its loss has finite gradients", _of_gradients, needs="calls"),
+    Requirement("gradients", "its loss has finite gradients", _of_gradients, needs="examples"),
     Requirement(
         "stack", "is the same in a stack of networks as alone, and in evaluation mode", _of_stacks, needs="gradients"
     ),
-    Requirement("batches", "has batch norm only where batches have more than one example", _of_batches, needs="build"),
+    Requirement(
+        "batches", "has batch norm only where batches have more than one example", _of_batches, needs="outputs"
+    ),
     Requirement("training", "trains in a stack as in plain torch", _of_training, needs="stack"),
 ]
 

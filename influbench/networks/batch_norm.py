@@ -88,10 +88,10 @@ def weighted_moments(inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, T
 def running_statistics(
     before: tuple[Tensor, Tensor], mean: Tensor, variance: Tensor, count: Tensor, rate: float
 ) -> tuple[Tensor, Tensor]:
-    """The running mean and variance after a step; a step without examples leaves them as they are.
+    """The running mean and variance after a step; a step without examples leaves them unchanged.
 
-    The running variance takes the unbiased variance of the step, as torch's does. A single value has none, and leaves
-    the running variance as it is.
+    The running variance takes the unbiased variance of the step, as torch's does. A single value has none, and does not
+    change the running variance.
     """
     unbiased = variance * count / (count - 1).clamp(min=torch.finfo(count.dtype).tiny)
     after_mean = torch.lerp(before[0], mean, rate * (count > 0).to(mean.dtype))
@@ -130,7 +130,7 @@ def stacked_batch_norm(
 def make_weighted(name: str, part: nn.Module) -> bool:
     """Change the class of a batch norm in place. True if it couples examples; ModelError if it cannot be weighed.
 
-    A batch norm that the author has set to evaluation is an affine map, which stays as it is.
+    A batch norm that the author has set to evaluation is an affine map, and is not changed.
     """
     if isinstance(part, nn.modules.instancenorm._InstanceNorm) and part.track_running_stats and part.training:
         raise ModelError(

@@ -67,11 +67,14 @@ def without_noise(result: Result) -> Result:
 
 
 def in_order(result: Result) -> list[Cell]:
-    """The estimators' cells, best agreement in the first column first, then in the next; what has none comes last."""
+    """The estimators' cells, best agreement in the first column first, then in the next; what has none comes last.
+
+    Estimators without a result come after those with one.
+    """
 
     def values(cell: Cell) -> list[float]:
         found = [cell.value(column.key).value for column in result.headline]
-        return [_NO_VALUE if value is None else value for value in found]
+        return [float(cell.status == "ok"), *(_NO_VALUE if value is None else value for value in found)]
 
     return sorted(result.cells, key=values, reverse=True)
 
