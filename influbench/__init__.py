@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         Work,
         hookimpl,
     )
-    from influbench.notebook import Cache, Resources, Result, read, run
+    from influbench.notebook import Cache, Resources, Result, as_dataset, read, run
 
 __all__ = [
     "Bank",
@@ -70,13 +70,14 @@ __all__ = [
     "Subject",
     "Truth",
     "Work",
+    "as_dataset",
     "hookimpl",
     "read",
     "run",
 ]
 __version__ = "0.1.0"
 
-_NOTEBOOK = ("Cache", "Resources", "Result", "read", "run")
+_NOTEBOOK = ("Cache", "Resources", "Result", "as_dataset", "read", "run")
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -76,7 +76,7 @@ class Hooks:
 
     @hookspec
     def influbench_optimizers(self) -> Sequence[Spec]:
-        """Optimizers: `return [Spec("lion", "my_package.lion:Lion", "how it steps, in a line")]`."""
+        """Optimizers: `return [Spec("sophia", "my_package.sophia:Sophia", "how it steps, in a line")]`."""
         raise NotImplementedError
 
     @hookspec
@@ -121,15 +121,21 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """The train and test points of a data set. `n_classes` None means regression: float labels and squared error."""
+    """The train and test points of a data set. `n_classes` None means regression: float labels and squared error.
+
+    `class_names` are what reports show in place of the labels 0, 1, 2, ...; `notes` are sentences that they show, for
+    instance about inputs that were scaled. Neither changes a training or the key that its results are stored under.
+    """
 
     train: Split
     test: Split
     n_classes: int | None
+    class_names: Sequence[str] | None = None
+    notes: Sequence[str] = ()
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Data:
         """The same data with both splits in this dtype and on this device; see `Split.to`."""
-        return Data(self.train.to(dtype, device), self.test.to(dtype, device), self.n_classes)
+        return replace(self, train=self.train.to(dtype, device), test=self.test.to(dtype, device))
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,18 @@ class Recipe:
 
     `influbench list` shows the names: "sgd", "adam", "cosine", and those of installed plugins. `momentum`, `betas` and
     `epsilon` matter only to the optimizers that read them.
+
+    `clip_norm` shrinks the gradients of each network, all parameters together, to at most this norm, before weight
+    decay. `label_smoothing` mixes this share of all classes into the label of the training loss; measures are never
+    smoothed. It needs the cross-entropy of `Model.loss`. With `ema`, what is kept and measured is a moving average of
+    the parameters that training goes through: `average <- ema average + (1 - ema) parameters` after each step, from the
+    parameters after the first step on. Without `decay_norms_and_biases`, weight decay leaves out every parameter with
+    fewer than two axes.
+
+    `noise` is about dropout. "paired": two trainings of one seed draw the same for an example, one
+    with and one without another example. "independent": each training draws for itself, as with a generator. The
+    expected effects are the same; those of single seeds are far noisier.
+    `batch_norm` is about an example of weight 0. "removed": it is not in the statistics of its batch. "kept": it is.
     """
 
     optimizer: str = "sgd"
@@ -149,8 +167,17 @@ class Recipe:
     schedule: str = "constant"
     batch_size: int = 50
     epochs: int = 20
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    decay_norms_and_biases: bool = True
+    noise: Literal["paired", "independent"] = "paired"
+    batch_norm: Literal["removed", "kept"] = "removed"
 
     def __post_init__(self) -> None:
+        for name, allowed in (("noise", ("paired", "independent")), ("batch_norm", ("removed", "kept"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be {allowed[0]!r} or {allowed[1]!r}, got {getattr(self, name)!r}")
         for name in ("optimizer", "schedule"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be a name (str), got {getattr(self, name)!r}")
@@ -160,7 +187,7 @@ class Recipe:
                 raise ValueError(f"{name} must be a whole number (int), got {value!r}")
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        for name in ("learning_rate", "momentum", "epsilon", "weight_decay"):
+        for name in ("learning_rate", "momentum", "epsilon", "weight_decay", "label_smoothing", "ema"):
             if not _is_number(getattr(self, name)):
                 raise ValueError(f"{name} must be a number (int or float), got {getattr(self, name)!r}")
         if not 0 < self.learning_rate < inf:
@@ -177,10 +204,32 @@ class Recipe:
             raise ValueError(f"epsilon must be above 0 and finite, got {self.epsilon}")
         if not 0 <= self.weight_decay < inf:
             raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
+        if self.clip_norm is not None and not (_is_number(self.clip_norm) and 0 < self.clip_norm < inf):
+            raise ValueError(f"clip_norm must be a number above 0 and finite, got {self.clip_norm!r}")
+        if not isinstance(self.decay_norms_and_biases, bool):
+            raise ValueError(
+                f"decay_norms_and_biases must be true or false (bool), got {self.decay_norms_and_biases!r}"
+            )
+        for name in ("label_smoothing", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+    def settings(self) -> dict[str, Any]:
+        """The fields by name; those in `LATER_SETTINGS` only if they are set."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        unset = [name for name in LATER_SETTINGS if values[name] == getattr(Recipe, name)]
+        return {name: value for name, value in values.items() if name not in unset}
+
+    def __repr__(self) -> str:
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in self.settings().items())})"
 
 
 OPTIMIZER_SETTINGS = ("momentum", "betas", "epsilon")
 """Fields of a recipe that only some optimizers read; `Optimizer.reads` can name these."""
+
+LATER_SETTINGS = ("clip_norm", "label_smoothing", "ema", "decay_norms_and_biases", "noise", "batch_norm")
+"""Fields that recipes did not always have. A repr and a record hold them only if they are set, because stored trainings
+are found by the repr of their recipe."""
 
 
 def _is_number(value: object) -> bool:
@@ -584,10 +633,12 @@ class OptimizerState:
     """The memory of a stack's optimizer: steps taken, and moments, by their names and then by parameter name.
 
     An optimizer keeps the moments that it needs: Adam "first" and "second", SGD "first", or none without momentum.
+    `average` is the moving average of the parameters if the recipe has one (`ema`), by name; no optimizer needs it.
     """
 
     step: int
     moments: Mapping[str, Mapping[str, Tensor]]  # (n_replicas, ...) each
+    average: Mapping[str, Tensor] = field(default_factory=dict)  # (n_replicas, ...) each; empty without ema
 
 
 class Optimizer(ABC):
@@ -602,6 +653,10 @@ class Optimizer(ABC):
     """True if the recipe's weight decay d adds `d |parameters|^2 / 2` to the objective: `step` then receives gradients
     that include `d * parameters`. False if the decay is decoupled: `step` then receives parameters that were multiplied
     by `1 - learning_rate * d`, and estimators leave the decay out of the objective's curvature."""
+
+    differentiable: ClassVar[bool] = True
+    """False if a step does not follow small changes of the gradients, such as a step by their signs: its derivative is
+    0 although examples have effects. Estimators that differentiate the training then do not run."""
 
     reads: ClassVar[Collection[str]] = ()
     """The fields among `momentum`, `betas` and `epsilon` that it reads; reports and records leave out the others."""
@@ -662,7 +717,10 @@ class Problem(ABC):
 
     @property
     def decay_in_objective(self) -> float:
-        """The weight decay d whose `d |parameters|^2 / 2` is part of the objective; 0 if the objective has no decay."""
+        """The weight decay d whose `d |parameters|^2 / 2` is part of the objective; 0 if the objective has no decay.
+
+        Without the recipe's `decay_norms_and_biases`, these are only the parameters with two axes or more.
+        """
         return self.recipe.weight_decay if self.optimizer.decay_is_in_objective else 0.0
 
     @property
@@ -678,6 +736,15 @@ class Problem(ABC):
     @abstractmethod
     def trainable(self) -> Collection[str]:
         """Names of the parameters that training moves; the others keep their initial values."""
+
+    @property
+    @abstractmethod
+    def statistics(self) -> Collection[str]:
+        """Names of the running statistics of batch norm, which are among the parameters that trainings return.
+
+        Training changes them without gradients. `forward` and the outputs of trained networks use them; within a
+        training's own steps, batch norm uses the statistics of the batch.
+        """
 
     @abstractmethod
     def initial_parameters(self, replicate: int) -> Mapping[str, Tensor]:
@@ -701,6 +768,10 @@ class Problem(ABC):
         """
 
     @abstractmethod
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """The loss of each example in training, (n,): `model.loss`, with the labels smoothed if the recipe says so."""
+
+    @abstractmethod
     def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
         """The problem's measure, or another one, of outputs (..., n_outputs) and labels (...): (...) float64."""
 
@@ -722,7 +793,7 @@ class Problem(ABC):
         all; n_train columns) multiplies each example's loss; weight 0 leaves the example out, at no cost, and every
         other example keeps its place. The summed loss of a batch is divided by its size (`normalizer="batch"`) or by
         the sum of its weights (`"kept"`). Parameters are stored after the steps in `checkpoints` and after the last
-        step; parameters named in `frozen` keep their initial values.
+        step, averaged if the recipe has `ema`; parameters named in `frozen` keep their initial values.
         """
 
     @abstractmethod
@@ -740,13 +811,18 @@ class Problem(ABC):
         state: OptimizerState | None,
         batch: Tensor,
         weights: Tensor | None = None,
+        *,
+        replicate: int = 0,
     ) -> tuple[Mapping[str, Tensor], OptimizerState]:
         """One optimizer step of a stack, exactly as in the training loop; differentiable if its inputs are.
 
+        Dropout draws what it draws in the training of this `replicate`, at the step of `state`.
+
         `parameters` have a leading replica axis; `batch` holds rows of `data.train`, (n,) or (n_replicas, n);
         `weights` (n_replicas, n) are the weights of the batch. The first step takes `state` None; each step returns the
-        state for the next. The dtype of the parameters is used, which may differ from the problem's. Every example of
-        the batch counts as cost, whatever its weight, since the step can be differentiated by it.
+        state for the next, in which `average` holds the averaged parameters if the recipe has `ema`; the parameters
+        returned are never averages. The dtype of the parameters is used, which may differ from the problem's. Every
+        example of the batch counts as cost, whatever its weight, since the step can be differentiated by it.
         """
 
     @property

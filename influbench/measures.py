@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from influbench.api import MeasureName, Model
+from influbench.errors import ModelError
 
 _DEFAULT_LOSS = Model.loss
 Measure = Callable[[Tensor, Tensor], Tensor]
@@ -35,13 +36,34 @@ def measure_of(name: str, model: Model) -> Measure:
     return {"margin": _margin, "p_correct": _p_correct}[name]
 
 
-def example_losses(model: Model, outputs: Tensor, labels: Tensor) -> Tensor:
-    """`model.loss` on any leading shape: outputs (..., n_outputs), labels of as many leading axes, losses (...)."""
-    if type(model).loss is _DEFAULT_LOSS and not labels.is_floating_point():
+def example_losses(model: Model, outputs: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """`model.loss` on any leading shape: outputs (..., n_outputs), labels of as many leading axes, losses (...).
+
+    With `label_smoothing`, this share of every label is spread over all classes; ModelError if that is not possible.
+    """
+    if label_smoothing and (reason := not_smoothable(model, labels)):
+        raise ModelError(reason)
+    if _is_cross_entropy(model, labels):
         # In memory, stacked networks have the classes in front: the loss along that axis avoids moving them back.
         labels = labels.expand(outputs.shape[: labels.ndim])
-        return cross_entropy(outputs.movedim(-1, 1), labels, reduction="none")
+        return cross_entropy(outputs.movedim(-1, 1), labels, reduction="none", label_smoothing=label_smoothing)
     return _loss_by_rows(model, outputs, labels)
+
+
+def not_smoothable(model: Model, labels: Tensor) -> str | None:
+    """The reason why labels cannot be smoothed, in one sentence, or None if they can."""
+    if labels.is_floating_point():
+        return "label_smoothing needs class labels, and these labels are for regression; set label_smoothing = 0"
+    if not _is_cross_entropy(model, labels):
+        return (
+            "label_smoothing is for the cross-entropy of influbench.Model, and "
+            f"{type(model).__name__} has its own loss; set label_smoothing = 0"
+        )
+    return None
+
+
+def _is_cross_entropy(model: Model, labels: Tensor) -> bool:
+    return type(model).loss is _DEFAULT_LOSS and not labels.is_floating_point()
 
 
 def _loss_by_rows(model: Model, outputs: Tensor, labels: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from influbench.api import Bank, Masks, MeasureName, Normalizer, OptimizerState, Problem, Runs
 from influbench.banks import SubsetBank
-from influbench.measures import measure_of
+from influbench.measures import example_losses, measure_of
 from influbench.resources import Resources
 from influbench.seeds import derive
 from influbench.shards import gather, in_order
@@ -76,6 +76,10 @@ class TrainingProblem(Problem):
         return self._trainer.network.trainable
 
     @property
+    def statistics(self) -> Collection[str]:
+        return self._trainer.network.statistics
+
+    @property
     def n_steps(self) -> int:
         return self._trainer.n_steps
 
@@ -90,6 +94,9 @@ class TrainingProblem(Problem):
 
     def module(self, parameters: Mapping[str, Tensor], *, frozen_as_buffers: bool = False) -> nn.Module:
         return self._trainer.module(parameters, frozen_as_buffers=frozen_as_buffers)
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return example_losses(self.model, outputs, labels, self.recipe.label_smoothing)
 
     def measured(self, outputs: Tensor, labels: Tensor, *, measure: MeasureName | None = None) -> Tensor:
         return measure_of(measure or self.measure, self.model)(outputs, labels)
@@ -150,6 +157,8 @@ class TrainingProblem(Problem):
         state: OptimizerState | None,
         batch: Tensor,
         weights: Tensor | None = None,
+        *,
+        replicate: int = 0,
     ) -> tuple[Mapping[str, Tensor], OptimizerState]:
         n_replicas = len(next(iter(parameters.values())))
         if state is None:
@@ -163,7 +172,9 @@ class TrainingProblem(Problem):
         examples = n_replicas * batch.shape[-1]
         self.meter.announced += examples
         self.meter.spend(examples)
-        return self._trainer.update(parameters, state, Batch(batch, weights))
+        (number,) = _whole_numbers("replicates", [replicate])
+        draws = self._trainer.draws(batch, seeds=[self._training_seed(number)], step=state.step)
+        return self._trainer.update(parameters, state, Batch(batch, weights, draws=draws))
 
     def _training_seed(self, replicate: int) -> int:
         if self._run_seed is not None and replicate == 0:

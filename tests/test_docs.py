@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from rich.console import Console
 from torch import nn
 
@@ -104,8 +105,10 @@ def test_the_optimizer_and_the_schedule_of_the_docs_run_and_keep_the_contract(
     (training,) = (block for block in blocks(page, "toml") if block.startswith("[training]\n"))
     Path("lion.py").write_text(source)
     Path("plan.toml").write_text(PLAN.replace("[training]\n", training))
-    ran = CliRunner().invoke(main, ["run", "plan.toml", "-e", "metagradient", "-o", "out"])
+    ran = CliRunner().invoke(main, ["run", "plan.toml", "-e", "random", "-o", "out"])
     assert ran.exit_code == 0, ran.output
+    differentiated = CliRunner().invoke(main, ["run", "plan.toml", "-e", "metagradient", "-o", "other"])
+    assert "the steps of ./lion.py:Lion[beta_1=0.8] do not follow small changes" in differentiated.output
     (result,) = read_result(tmp_path / "out").results
     assert result.problem.recipe["optimizer"] == "./lion.py:Lion[beta_1=0.8]"
     for line in next(block for block in blocks(page, "console") if "lion.py" in block).splitlines():
@@ -130,8 +133,9 @@ def test_the_study_of_the_docs_is_asked(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("layer", "refused"),
     [
-        ("nn.BatchNorm1d(4)", "couples the examples of a batch"),
-        ("nn.Dropout(0.1)", "draws random numbers"),
+        ("nn.BatchNorm1d(4)", ""),
+        ("nn.BatchNorm1d(4, track_running_stats=False)", "has no running statistics"),
+        ("nn.Dropout(0.1)", ""),
         ("nn.RReLU()", "draws random numbers"),
         ("nn.TransformerEncoderLayer(4, 1)", "draws random numbers"),
         ("nn.LayerNorm(4)", ""),
@@ -149,7 +153,7 @@ def test_the_docs_say_which_layers_are_refused(layer: str, refused: str) -> None
         Replicas(module)
     page = (ROOT / "docs" / "how-to" / "write-a-plugin.md").read_text()
     name = type(module[1]).__name__
-    assert {"BatchNorm1d": "**Batch norm** is refused", "Dropout": "**Dropout**"}.get(name, name) in page
+    assert {"BatchNorm1d": "without running\n  statistics, is refused"}.get(name, name) in page
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +198,26 @@ def test_scores_from_elsewhere_are_judged_as_the_docs_show(tmp_path: Path, monke
     first, second = (cells[f"from_file[path=scores.{suffix}]"] for suffix in ("safetensors", "csv"))
     assert first.value("influence").value == pytest.approx(second.value("influence").value, abs=1e-6)
     assert "memorization" in first.columns
+
+
+def test_data_are_brought_as_the_docs_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = "docs/how-to/bring-your-data.md"
+    (script,), (console,) = (blocks(page, language) for language in ("python", "console"))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(script, names)
+    assert [problem.problem.n_classes for problem in names["result"].problems] == [2]
+    names["frame"].to_csv("table.csv", index=False)
+    for number in range(24):
+        path = Path("photos") / ("fin", "wing")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9 + number % 2, 9), (10 * number, 0, 0)).save(path)
+    Path("plan.toml").write_text(PLAN)
+    for line in console.splitlines():
+        ran = CliRunner().invoke(main, shlex.split(line.removeprefix("$ influbench ")))
+        assert ran.exit_code == 0, ran.output
+    (of_table,), (of_pictures,) = (read_result(tmp_path / name).results for name in ("out", "pictures"))
+    assert (of_table.problem.class_names, of_pictures.problem.class_names) == (("ant", "bee"), ("fin", "wing"))
 
 
 def test_a_decision_is_explained_as_the_docs_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

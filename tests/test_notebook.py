@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from rich.console import Console
@@ -73,6 +74,7 @@ class Products(Estimator):
         return Estimate(problem.data.train.inputs @ problem.data.test.inputs.T)
 """
 
+GIVEN = np.random.default_rng(0).normal(size=(27, 3)), np.arange(27) % 2
 PLAN = {
     "estimators": ["random"],
     "problem": {"dataset": "digits", "model": "mlp"},
@@ -254,16 +256,15 @@ def test_a_frame_has_a_row_for_each_column_that_an_estimator_has_a_value_in(
             {"dataset": [Blobs(n_train=8), Blobs(n_train=8)]},
             r"data set Blobs\[n_train=8\] is given twice; leave one out",
         ),
-        (
-            {"dataset": (torch.ones(9, 2), torch.ones(9))},
-            "a Tensor is neither a name .*Dataset; write a class whose load",
-        ),
+        ({"dataset": (torch.ones(9, 2), torch.ones(8))}, r"the tuple has y of shape \(8,\) and 9 rows of X"),
         (
             {"dataset": np.ones((9, 2))},
-            r"a ndarray is neither .*, or store arrays by numpy.savez\('points.npz', inputs=...",
+            r"a ndarray is neither .*Dataset; give \(X, y\), a pandas frame with label='...', a torch data set",
         ),
-        ({"dataset": pictures()}, "a Data is neither a name nor an influbench.Dataset; write a class whose load"),
         ({"dataset": {"inputs": 1}}, "a dict is neither a name nor"),
+        ({"dataset": "digits", "label": "kind"}, r"label='kind' is about data in memory; for a file, write \[label="),
+        ({"regression": True}, r"regression=True is about data in memory; for a file, write \[regression="),
+        ({"dataset": [GIVEN, GIVEN]}, r"data set InMemory\[of=tuple,digest=[0-9a-f]{8}\] is given twice; leave one"),
         ({"estimators": Mlp}, "the class Mlp is neither a name nor an influbench.Estimator$"),
         (
             {"plan": None},
@@ -289,6 +290,64 @@ def test_one_thing_needs_no_list(estimators: Any, tmp_path: Path) -> None:
     assert rows == [("Products", key, "ok") for key in keys]
     silence = "it needs the truth of at least 3 seeds"
     assert [cell.reason for cell in found.cells] == [silence, None, silence, None]
+
+
+def test_data_in_memory_are_run_on_in_other_processes_and_stored_by_their_content(tmp_path: Path) -> None:
+    cache = influbench.Cache(tmp_path / "cache")
+    plan = {**PLAN, "problem": {"dataset": "digits", "model": "mlp[hidden=[4]]"}}
+
+    def ran(given: object, name: str) -> influbench.Result:
+        resources = influbench.Resources(cache=cache)
+        return influbench.run(plan, dataset=given, resources=resources, directory=tmp_path / name, quiet=True)
+
+    first, again, changed = ran(GIVEN, "one"), ran(GIVEN, "two"), ran((GIVEN[0] + 1, GIVEN[1]), "three")
+    reused = [result.problems[0].judges[0].n_shards_reused for result in (first, again, changed)]
+    assert reused == [0, first.problems[0].judges[0].n_shards, 0]
+    assert first.problems[0].problem.name == again.problems[0].problem.name != changed.problems[0].problem.name
+    workers = influbench.run(plan, dataset=GIVEN, workers=1, directory=tmp_path / "four", quiet=True, truth_file=None)
+    assert torch.equal(workers.scores("truth")["influence"], first.scores("truth")["influence"])
+
+
+def test_classes_in_memory_have_their_names_in_records_and_reports(tmp_path: Path) -> None:
+    frame = pandas.DataFrame({"x": GIVEN[0][:, 0], "z": GIVEN[0][:, 1], "kind": np.array(["ant", "bee"])[GIVEN[1]]})
+    found = influbench.run(PLAN, dataset=frame, label="kind", seeds=3, directory=tmp_path / "out", quiet=True)
+    assert found.problems[0].problem.class_names == ("ant", "bee")
+    truth = found.scores("truth")
+    explained = found.explain(test=int(truth["test_ids"][0]))
+    name = ("ant", "bee")[int(truth["test_labels"][0])]
+    assert (explained.record.point.label, explained.record.point.label_name) == (int(truth["test_labels"][0]), name)
+    assert f"test point {int(truth['test_ids'][0])}, label {name}\n" in str(explained)
+    again = influbench.read(tmp_path / "out").explain(test=int(truth["test_ids"][0]))
+    assert to_json(again.record) == to_json(explained.record)
+    with pytest.raises(
+        UsageError, match="unknown data set 'InMemory'; its points were given in Python, so run it from"
+    ):
+        influbench.run(tmp_path / "out" / "plan.toml", directory=tmp_path / "new", quiet=True)
+
+
+def test_data_stand_among_names(tmp_path: Path) -> None:
+    given = ["digits[n_train=20,n_test=10]", GIVEN, pictures()]
+    found = influbench.run(PLAN, dataset=given, seeds=1, directory=tmp_path / "out", quiet=True)
+    assert [problem.problem.dataset.partition(",digest")[0] for problem in found.problems] == [
+        "digits[n_train=20,n_test=10]",
+        "InMemory[of=tuple",
+        "InMemory[of=Data",
+    ]
+
+
+def test_one_test_point_is_enough(tmp_path: Path) -> None:
+    x, y = GIVEN
+    given = (x[:26], y[:26], x[26:27], y[26:27])
+    judges = ["leave_one_out", "subsets[n=8]", "expected_rank"]
+    found = influbench.run(
+        PLAN, dataset=given, estimators=Products, judges=judges, seeds=3, directory=tmp_path / "out", quiet=True
+    )
+    assert found.scores("truth")["influence"].shape == (26, 1)
+    assert {cell.status for cell in found.cells} == {"ok"}
+    text = " ".join(str(found).split())
+    assert "neg_loss of 1 test point with and without each of 26 train points" in text
+    assert "There is one test point: all figures of influence are about this point alone" in text
+    assert found.explain(test=26).record.n_test == 1
 
 
 def test_data_may_be_given_by_their_path(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def _what_it_holds(registry: "Registry", selector: "Selector") -> str:
     import torch
 
     from influbench.engine.boundary import checked_data
+    from influbench.engine.described import data_in_words
     from influbench.errors import InflubenchError
 
     try:
@@ -134,9 +135,7 @@ def _what_it_holds(registry: "Registry", selector: "Selector") -> str:
         data = checked_data(loaded, name=str(selector), dtype=torch.float32)
     except InflubenchError as error:
         return f"It cannot be trained on: {error}"
-    shape = "x".join(map(str, data.train.inputs.shape[1:]))
-    labels = "regression" if data.n_classes is None else f"{data.n_classes} classes"
-    return f"{len(data.train)} train points and {len(data.test)} test points of {shape} numbers, {labels}."
+    return data_in_words(data)
 
 
 def _how_it_runs(registry: "Registry", selector: "Selector") -> str:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "datasets",
     multiple=True,
     metavar="NAME[PARAMETER=VALUE]",
-    help="Use this data set, or ./FILE.npz, ./FILE.csv, ./FILE.py:CLASS, instead of the plan's; repeatable.",
+    help="Use this data set, or ./FILE.csv, .npz, .parquet, ./FOLDER, ./FILE.py:CLASS, not the plan's; repeatable.",
 )
 @click.option(
     "-m",

@@ -14,14 +14,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from influbench.api import Split
-from influbench.datasets.examples import Examples, kinds_like_classes
+from influbench.datasets.examples import (
+    Examples,
+    check_kind,
+    in_brackets,
+    kinds_like_classes,
+    telling_names,
+)
+from influbench.datasets.shapes import channels_first
 from influbench.errors import DataError, did_you_mean
 
 Array = NDArray[Any]
 
 _POOL, _GIVEN = ("",), ("train_", "test_")  # prefixes of the names of arrays
 _REQUIRED, _OPTIONAL = ("inputs", "labels"), ("ids",)
-_N_CLASSES = "n_classes"
+_N_CLASSES, _CLASS_NAMES = "n_classes", "class_names"
 _DAMAGE = (
     *(
         ValueError,
@@ -35,24 +42,49 @@ _DAMAGE = (
 )
 
 
-def read_npz(path: Path, *, regression: bool) -> Examples:
+def read_npz(path: Path, *, regression: bool | None) -> Examples:
     """The pool, or the train and test points, in the file. With `regression`, integer labels become floats."""
     arrays, sides = _arrays(path)
     splits: list[Split] = []
     for side in sides:
         inputs = _inputs(arrays[f"{side}inputs"], f"{side}inputs")
         labels = _labels(arrays[f"{side}labels"], f"{side}labels", n=len(inputs))
-        labels = labels.double() if regression else labels
+        labels = _of_kind(labels, regression)
         first = int(splits[0].ids.max()) + 1 if splits else 0
         splits.append(Split(inputs, labels, _ids(arrays.get(f"{side}ids"), f"{side}ids", len(inputs), first)))
     labels_of_sides = [split.labels for split in splits]
     n_classes = _n_classes(labels_of_sides, sides, arrays.get(_N_CLASSES))
-    if n_classes is None and not regression and (n_kinds := kinds_like_classes(torch.cat(labels_of_sides))):
+    if n_classes is None and regression is None and (n_kinds := kinds_like_classes(torch.cat(labels_of_sides))):
         raise DataError(
             f"holds {sides[0]}labels as floats that are {n_kinds} whole numbers; store classes as integers, with "
             "labels.astype(int), or ask for regression with [regression=true] after its name"
         )
-    return Examples(tuple(splits), n_classes)
+    if n_classes is not None and regression is None and _N_CLASSES not in arrays:
+        check_kind(n_classes, sum(map(len, labels_of_sides)), in_brackets)
+    names = _class_names(arrays.get(_CLASS_NAMES), n_classes)
+    return channels_first(Examples(tuple(splits), n_classes, telling_names(names)))
+
+
+def _of_kind(labels: Tensor, regression: bool | None) -> Tensor:
+    """The labels as floats for regression, as integers for classes, and unchanged if neither is asked for."""
+    if regression:
+        return labels.double()
+    if regression is False and labels.is_floating_point():
+        if not bool((labels == labels.round()).all()):
+            raise DataError("holds labels that are not whole numbers, so they are not classes; leave out regression")
+        return labels.long()
+    return labels
+
+
+def _class_names(stored: Array | None, n_classes: int | None) -> list[str] | None:
+    if stored is None:
+        return None
+    if stored.dtype.kind != "U":
+        raise DataError(f"holds {_CLASS_NAMES} as {stored.dtype}, expected words")
+    if stored.shape != (n_classes,):
+        expected = "none for regression" if n_classes is None else f"({n_classes},)"
+        raise DataError(f"holds {_CLASS_NAMES} of shape {stored.shape}, expected {expected}")
+    return [str(name) for name in stored]
 
 
 def _arrays(path: Path) -> tuple[Mapping[str, Array], Sequence[str]]:
@@ -75,7 +107,7 @@ def _sides(names: Sequence[str]) -> Sequence[str]:
         raise DataError(f"holds {', '.join(names) or 'nothing'}; it needs {pool}, or {given}")
     if len(found) > 1:
         raise DataError("holds both a pool (inputs) and train and test points (train_inputs)")
-    known = [*_with(found[0], _REQUIRED + _OPTIONAL), _N_CLASSES]
+    known = [*_with(found[0], _REQUIRED + _OPTIONAL), _N_CLASSES, _CLASS_NAMES]
     if unknown := [name for name in names if name not in known]:
         hint = did_you_mean(unknown[0], known) or f"; known here are {', '.join(known)}"
         raise DataError(f"holds {unknown[0]!r}, which is not known{hint}")

@@ -1,6 +1,6 @@
 """Checks of everything that plugins hand over, made once, and repair of whatever they did to what they were given."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from hashlib import blake2b
@@ -19,8 +19,8 @@ def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:
     if not isinstance(data, Data):
         raise DataError(f"{name} loaded a {type(data).__name__}, expected influbench.Data")
     n_classes = _checked_n_classes(data.n_classes, name)
-    train = _checked_split(data.train, f"{name} train", n_classes, dtype)
-    test = _checked_split(data.test, f"{name} test", n_classes, dtype)
+    train = _checked_split(data.train, f"{name} train", n_classes, dtype, fewest=2)
+    test = _checked_split(data.test, f"{name} test", n_classes, dtype, fewest=1)
     if train.inputs.shape[1:] != test.inputs.shape[1:]:
         raise DataError(
             f"{name} has train inputs of shape {tuple(train.inputs.shape[1:])} and test inputs of shape "
@@ -33,7 +33,8 @@ def checked_data(data: object, *, name: str, dtype: torch.dtype) -> Data:
             f"{name} has an example that is a train and a test point, id {example}; "
             "test on points that are not trained on"
         )
-    return Data(train, test, n_classes)
+    class_names = _checked_class_names(data.class_names, name, n_classes)
+    return Data(train, test, n_classes, class_names, _checked_sentences(data.notes, name))
 
 
 def n_duplicates(split: Split) -> int:
@@ -53,6 +54,28 @@ def _checked_n_classes(n_classes: object, name: str) -> int | None:
     return int(n_classes)
 
 
+def _checked_class_names(class_names: object, name: str, n_classes: int | None) -> tuple[str, ...] | None:
+    if class_names is None:
+        return None
+    if n_classes is None:
+        raise DataError(f"{name} has class names and is for regression; give n_classes where labels are classes")
+    if isinstance(class_names, str) or not isinstance(class_names, Sequence):
+        raise DataError(f"{name} has class names as a {type(class_names).__name__}, expected a tuple of str")
+    if wrong := [one for one in class_names if not isinstance(one, str) or not one.strip()]:
+        raise DataError(f"{name} has {wrong[0]!r} among its class names, expected words; write it out as a str")
+    if len(class_names) != n_classes:
+        raise DataError(f"{name} has {len(class_names)} class names, expected {n_classes}, one for each class")
+    return tuple(printable(" ".join(name.split())) for name in class_names)
+
+
+def _checked_sentences(notes: object, name: str) -> tuple[str, ...]:
+    """The sentences of a data set; a str is one sentence."""
+    found = (notes,) if isinstance(notes, str) else notes
+    if not isinstance(found, list | tuple) or not all(isinstance(note, str) for note in found):
+        raise DataError(f"{name} has notes {notes!r}, expected a tuple of sentences")
+    return tuple(map(printable, found))
+
+
 def _first_in_both(train: Split, test: Split) -> int | None:
     """The id of an example, the same in inputs and label, that is trained on and tested on."""
     rows = {example: row for row, example in enumerate(train.ids.tolist())}
@@ -63,7 +86,7 @@ def _first_in_both(train: Split, test: Split) -> int | None:
     return None
 
 
-def _checked_split(split: object, where: str, n_classes: int | None, dtype: torch.dtype) -> Split:
+def _checked_split(split: object, where: str, n_classes: int | None, dtype: torch.dtype, *, fewest: int) -> Split:
     if not isinstance(split, Split):
         raise DataError(f"{where} is a {type(split).__name__}, expected an influbench.Split of inputs, labels and ids")
     for field, values in vars(split).items():
@@ -77,8 +100,8 @@ def _checked_split(split: object, where: str, n_classes: int | None, dtype: torc
             "write inputs[:, None] where each is one number"
         )
     n = len(split.inputs)
-    if n < 2:
-        raise DataError(f"{where} has {n} example{'s' * (n != 1)}, expected at least 2")
+    if n < fewest:
+        raise DataError(f"{where} has {n} example{'s' * (n != 1)}, expected at least {fewest}")
     for field, values in (("labels", split.labels), ("ids", split.ids)):
         if values.shape != (n,):
             raise DataError(f"{where} {field} have shape {tuple(values.shape)}, expected ({n},)")

@@ -66,4 +66,6 @@ def _arrays(data: Data) -> dict[str, Any]:
     }
     if data.n_classes is not None:  # there may be classes without an example
         arrays["n_classes"] = np.array(data.n_classes)
+    if data.class_names is not None:
+        arrays["class_names"] = np.array(data.class_names, dtype=np.str_)
     return arrays

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from influbench.api import Data
 from influbench.engine.judgement import Bench
 from influbench.engine.obstacles import Obstacle
 from influbench.engine.preparation import Prepared
@@ -35,13 +36,41 @@ def problem_record(plan: Plan, prepared: Prepared, fit: Fit | None = None) -> Pr
         dtype=plan.problem.dtype,
         device=str(trainer.device),
         fit=fit,
+        class_names=None if trainer.data.class_names is None else tuple(trainer.data.class_names),
+        notes=tuple(trainer.data.notes),
     )
+
+
+_MOST_CLASSES = 10  # names of classes that fit into one sentence
+
+
+def data_in_words(data: Data) -> str:
+    """The numbers of points, the shape of inputs, and the classes, and then what the data set says about itself."""
+    shape = tuple(data.train.inputs.shape[1:])
+    pixels = ""
+    if len(shape) == 3:
+        pixels = f" ({shape[0]} channel{'s' * (shape[0] != 1)} of {shape[1]} x {shape[2]} pixels)"
+    points = f"{_count(len(data.train), 'train point')} and {_count(len(data.test), 'test point')}"
+    return " ".join([f"{points} of {'x'.join(map(str, shape))} numbers{pixels}, {_classes(data)}.", *data.notes])
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'s' * (n != 1)}"
+
+
+def _classes(data: Data) -> str:
+    if data.n_classes is None:
+        return "regression"
+    if data.class_names is None:
+        return f"{data.n_classes} classes"
+    more = f" and {data.n_classes - _MOST_CLASSES} more" if data.n_classes > _MOST_CLASSES else ""
+    return f"{data.n_classes} classes ({', '.join(data.class_names[:_MOST_CLASSES])}{more})"
 
 
 def about(plan: Plan, prepared: Prepared) -> dict[str, object]:
     """A description of a stored truth, for people."""
     record = problem_record(plan, prepared).model_dump(mode="json")
-    del record["key"], record["fit"]
+    del record["key"], record["fit"], record["class_names"], record["notes"]
     return {"problem": record.pop("name"), "root_seed": plan.seed, "steps": list(plan.truth.steps), **record}
 
 

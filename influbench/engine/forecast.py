@@ -11,6 +11,7 @@ import psutil
 import torch
 
 from influbench.api import Executor, Work
+from influbench.engine.described import data_in_words
 from influbench.engine.preparation import Prepared, fitting_truth, prepare, resolved
 from influbench.isolation import isolated
 from influbench.plan import ALL, Plan
@@ -64,6 +65,7 @@ def _of_problem(prepared: Prepared, resources: Resources, exported: ExportedTrut
         stack_width=trainer.stack_width,
         path=trainer.network.path(trainer.device),
         fit=stored(OrdinaryTrainings.of(prepared.judged.ground_truth), resources.cache),
+        data=data_in_words(trainer.data),
     )
 
 

@@ -10,6 +10,7 @@ from influbench.api import Column, Estimate, Quantity
 from influbench.engine.obstacles import Obstacle
 from influbench.engine.seats import Seat, attempt, failure
 from influbench.results import (
+    UNKNOWN,
     Agreement,
     Cell,
     ColumnRecord,
@@ -301,17 +302,20 @@ def _column_record(measured: _Measured) -> ColumnRecord:
 
 
 def _trust(yardstick: Yardstick) -> Trust:
-    known = yardstick.reliability
+    known, each = yardstick.reliability, yardstick.seeds_each
     curve = {n: known.interval_at(n) for n in known.curve}
     if known.reliability is not None:
         curve[known.n_seeds] = known.interval()
+    needed = {f"{wanted:g}": known.seeds_needed(wanted) for wanted in _WANTED} if known.is_clear else {}
     return Trust(
-        n_seeds=known.n_seeds,
+        n_seeds=each * known.n_seeds,
+        seeds_each=each,
         reliability=known.interval(),
         ceiling=known.ceiling_interval(),
-        single_seed_reliability=known.interval_at(1),
-        curve=tuple(CurvePoint(n_seeds=n, reliability=one) for n, one in sorted(curve.items())),
-        seeds_needed={f"{wanted:g}": known.seeds_needed(wanted) for wanted in _WANTED} if known.is_clear else {},
-        single_seed_reach=known.reach_interval(),
+        # one seed alone does not have an effect that is made of several
+        single_seed_reliability=known.interval_at(1) if each == 1 else UNKNOWN,
+        curve=tuple(CurvePoint(n_seeds=each * n, reliability=one) for n, one in sorted(curve.items())),
+        seeds_needed={wanted: None if n is None else each * n for wanted, n in needed.items()},
+        single_seed_reach=known.reach_interval() if each == 1 else UNKNOWN,
         norms=known.norms,
     )

@@ -13,6 +13,7 @@ from influbench.engine.boundary import Pristine, checked_data, n_duplicates
 from influbench.engine.estimating import refusal
 from influbench.engine.labels import RandomLabels, draw_labels
 from influbench.engine.obstacles import Obstacle, called, in_words
+from influbench.engine.one_logit import with_two_logits
 from influbench.engine.seats import Seat, seated
 from influbench.engine.soundness import check_model, checked_recipe
 from influbench.engine.update_rules import check_optimizer, check_schedule
@@ -28,7 +29,7 @@ from influbench.errors import (
     whole_traceback,
 )
 from influbench.isolation import isolated
-from influbench.measures import available
+from influbench.measures import available, not_smoothable
 from influbench.plan import ALL, Plan, ProblemPlan
 from influbench.problem import TrainingProblem
 from influbench.registry import Registry, Selector, parse_selector
@@ -227,6 +228,7 @@ def _trainer(
     device = resources.torch_device()
     data, labels = problem_data(plan, problem, registry)
     data = data.to(device=device)
+    _check_smoothing(plan, rule.recipe, model, data, who=who)
     if plan.problem.measure not in available(data.n_classes):
         raise PlanError(f"measure {plan.problem.measure!r} needs classes, and {problem.dataset} is for regression")
     trainer = Trainer(
@@ -242,8 +244,20 @@ def _trainer(
     if beyond := [step for step in plan.truth.steps if step > trainer.n_steps]:
         raise PlanError(f"{plan.name}: [truth] step {beyond[0]} is beyond the last step, {trainer.n_steps}")
     _check_rule(rule, trainer.n_steps, registry)
-    _of_model(who, lambda: check_model(trainer))
-    return trainer, labels
+    return _of_model(who, lambda: _checked(trainer)), labels
+
+
+def _checked(trainer: Trainer) -> Trainer:
+    """The trainer, or one with two logits in the place of one. ModelError if its model cannot be trained."""
+    try:
+        check_model(trainer)
+    except ModelError:
+        with_two = with_two_logits(trainer)
+        if with_two is None:
+            raise
+        check_model(with_two)
+        return with_two
+    return trainer
 
 
 def _candidate(
@@ -365,6 +379,15 @@ def _rule(plan: Plan, recipe: Recipe, registry: Registry, *, who: str) -> Update
             raise ModelError(f"{who}: `recipe`: {error}") from None
 
     return UpdateRule(recipe, named("optimizer"), named("schedule"))
+
+
+def _check_smoothing(plan: Plan, recipe: Recipe, model: Model, data: Data, *, who: str) -> None:
+    """PlanError or ModelError, by who sets it, where labels cannot be smoothed."""
+    reason = not_smoothable(model, data.train.labels) if recipe.label_smoothing else None
+    if reason and "label_smoothing" in plan.training.replacements():
+        raise PlanError(f"{plan.name}: [training] {reason}")
+    if reason:
+        raise ModelError(f"{who}: `recipe`: {reason}")
 
 
 def _check_rule(rule: UpdateRule, n_steps: int, registry: Registry) -> None:

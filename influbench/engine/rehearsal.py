@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from influbench.api import Split
 from influbench.isolation import isolated
+from influbench.networks.step import Step, within
 from influbench.training.loop import Trainer
+from influbench.training.noise import Draws
 
 _N_EXAMPLES = 4
 
@@ -65,8 +67,13 @@ class Rehearsal:
 
     @cached_property
     def first(self) -> Call:
-        """The first call on all examples, as in training: in training mode, and with gradients."""
-        return self.call(self.examples, differentiable=True)
+        """The first call on all examples, as in training: in an optimizer step, and with gradients."""
+        return self.call(self.examples, differentiable=True, in_step=True)
+
+    @cached_property
+    def evaluated(self) -> Call:
+        """A call on all examples outside of a step."""
+        return self.call(self.examples)
 
     @cached_property
     def leaves(self) -> dict[str, Tensor]:
@@ -83,11 +90,12 @@ class Rehearsal:
         found = torch.autograd.grad(losses.sum(), list(self.leaves.values()), allow_unused=True)
         return {name: one for name, one in zip(self.leaves, found, strict=True) if one is not None}
 
-    def call(self, examples: Split, *, seed: int = 0, differentiable: bool = False) -> Call:
+    def call(self, examples: Split, *, seed: int = 0, differentiable: bool = False, in_step: bool = False) -> Call:
         """The network and the loss on copies of these examples, with this random state."""
         inputs, labels = examples.inputs.clone(), examples.labels.clone()
         parameters = {name: p.clone() for name, p in self.parameters.items()} | (self.leaves if differentiable else {})
-        with isolated(seed), torch.set_grad_enabled(differentiable):
+        step = self._step(examples) if in_step else None
+        with isolated(seed), torch.set_grad_enabled(differentiable), within(step):
             watched = _Watched({"its inputs": [inputs], "its parameters": list(parameters.values())})
             outputs = self.trainer.network.single(parameters, inputs)
             into = watched.written()
@@ -98,15 +106,20 @@ class Rehearsal:
             into = watched.written()
         return Call(outputs, losses, f"loss writes into {into}" if into else None)
 
+    def _step(self, examples: Split) -> Step:
+        """The first step of a training whose first batch has these examples, all of weight 1."""
+        weights = torch.ones(len(examples), dtype=torch.float64, device=examples.ids.device)
+        return Step(Draws([0], examples.ids[None], step=0).of_step()[0], weights, 0)
+
     @cached_property
     def alone(self) -> list[Call]:
         """A call for each example."""
         return [self.call(self.examples.rows(slice(row, row + 1))) for row in range(len(self.examples))]
 
-    def as_module(self, *, training: bool) -> Tensor:
+    def as_module(self) -> Tensor:
         """Outputs of an ordinary module with other parameters than the first call's, as libraries are given it."""
         with isolated(0):
-            module: nn.Module = self.trainer.module(self._others).train(training)
+            module: nn.Module = self.trainer.module(self._others)
             outputs: Tensor = module(self.examples.inputs.clone())
         return outputs
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from influbench.api import Model, Recipe
+from influbench.engine.plain_training import largest_difference
 from influbench.engine.rehearsal import Call, Rehearsal, has_floats, same
 from influbench.errors import ModelError, type_and_message
 from influbench.training.course import Batch
@@ -14,6 +15,7 @@ from influbench.training.loop import Trainer
 
 _TOLERANCES = {torch.float64: 1e-5}  # of the largest value; a network may compute in less inside
 _TOLERANCE = 1e-3  # in any other dtype
+_OF_TRAINING = 1e-6  # of how far a short training in float64 moves the parameters
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def check_model(trainer: Trainer) -> None:
     stack = {key: torch.stack([p, p]) for key, p in parameters.items()}
     rows = torch.arange(2, device=trainer.device)
     weights = torch.ones(2, 2, dtype=trainer.dtype, device=trainer.device)
-    trainer.update(stack, trainer.initial_state(stack), Batch(rows, weights))
+    trainer.update(stack, trainer.initial_state(stack), Batch(rows, weights, draws=trainer.draws(rows, seeds=[0])))
 
 
 def checked_recipe(model: Model) -> Recipe:
@@ -154,22 +156,25 @@ def _of_inputs(rehearsal: Rehearsal) -> Iterator[Fault]:
 
 
 def _of_calls(rehearsal: Rehearsal) -> Iterator[Fault]:
-    again, drawn = (rehearsal.call(rehearsal.examples, seed=seed) for seed in (0, 1))
+    again, drawn = (rehearsal.call(rehearsal.examples, seed=seed, in_step=True) for seed in (0, 1))
     if not _agree(rehearsal.first, again):
         yield Fault(
             "a second call on the same inputs gives other outputs",
             "keep no counters, running averages or caches in the module",
         )
     if not _agree(again, drawn):
-        yield Fault("forward or loss draws random numbers", "remove what is random, as dropout and noise are")
+        yield Fault(
+            "forward or loss draws random numbers",
+            "write dropout as layers of torch, whose draws are keyed by example: nn.Dropout in place of F.dropout",
+        )
 
 
 def _of_examples(rehearsal: Rehearsal) -> Iterator[Fault]:
-    first, alone = rehearsal.first, rehearsal.alone
+    first, alone = rehearsal.evaluated, rehearsal.alone
     if not _close(first.outputs, torch.cat([call.outputs for call in alone])):
         yield Fault(
             "an example's outputs depend on the others of its batch",
-            "take no mean, norm or softmax over the axis of examples, and GroupNorm or LayerNorm for BatchNorm",
+            "take no mean, norm or softmax over the axis of examples, except by torch's own batch norm",
         )
     if not _close(first.losses, torch.cat([call.losses for call in alone])):
         yield Fault(
@@ -183,15 +188,35 @@ def _of_stacks(rehearsal: Rehearsal) -> Iterator[Fault]:
         yield Fault(
             "a network in a stack gives other outputs than alone", "use no control flow by values and keep no state"
         )
-    if not _close(rehearsal.as_module(training=True), alone[1]):
+    if not _close(rehearsal.as_module(), alone[1]):
         yield Fault(
             "a network gives other outputs than a module of its own with its parameters",
             "keep nothing in the module that depends on its parameters",
         )
-    if not _close(rehearsal.as_module(training=False), alone[1]):
+    network = rehearsal.trainer.network
+    if not (network.draws or network.statistics or _close(rehearsal.first.outputs, rehearsal.evaluated.outputs)):
         yield Fault(
             "forward gives other outputs in evaluation mode than in training mode",
             "do the same in both: let forward see no self.training",
+        )
+
+
+def _of_training(rehearsal: Rehearsal) -> Iterator[Fault]:
+    difference = largest_difference(rehearsal.trainer, rehearsal.rows)
+    if difference > _OF_TRAINING:
+        yield Fault(
+            f"training in a stack differs from training in plain torch by {difference:.1g} of what training moves",
+            "take out what acts on the backward pass: hooks, checkpointing, autocast, work in place",
+        )
+
+
+def _of_batches(rehearsal: Rehearsal) -> Iterator[Fault]:
+    trainer = rehearsal.trainer
+    smallest = min(len(rows) for rows in trainer.course(seeds=[0]).batches)
+    if trainer.network.statistics and smallest == 1:
+        yield Fault(
+            "batch norm has no variance in a batch of one example",
+            f"choose a batch_size that does not leave one example of {len(trainer.data.train)} over",
         )
 
 
@@ -234,10 +259,14 @@ REQUIREMENTS = [
         _of_examples,
         needs="calls",
     ),
-    Requirement("gradients", "its loss has finite gradients", _of_gradients, needs="calls"),
+    Requirement("gradients", "its loss has finite gradients", _of_gradients, needs="examples"),
     Requirement(
         "stack", "is the same in a stack of networks as alone, and in evaluation mode", _of_stacks, needs="gradients"
     ),
+    Requirement(
+        "batches", "has batch norm only where batches have more than one example", _of_batches, needs="outputs"
+    ),
+    Requirement("training", "trains in a stack as in plain torch", _of_training, needs="stack"),
 ]
 
 

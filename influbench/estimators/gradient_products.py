@@ -75,7 +75,7 @@ class GradientProducts:
 
         def values(parameters: OfNetwork, inputs: Tensor, labels: Tensor) -> Tensor:
             outputs = problem.forward(parameters, inputs)
-            return torch.cat([problem.model.loss(outputs[:n], labels[:n]), problem.measured(outputs[n:], labels[n:])])
+            return torch.cat([problem.loss(outputs[:n], labels[:n]), problem.measured(outputs[n:], labels[n:])])
 
         return values
 

@@ -16,7 +16,7 @@ _NUMBERS = 2**24  # entries of per-example gradients held in memory at a time
 
 def example_losses(problem: Problem) -> OfExamples:
     """The loss of each example."""
-    return lambda parameters, inputs, labels: problem.model.loss(problem.forward(parameters, inputs), labels)
+    return lambda parameters, inputs, labels: problem.loss(problem.forward(parameters, inputs), labels)
 
 
 def example_measures(problem: Problem, measure: MeasureName | None = None) -> OfExamples:
@@ -30,6 +30,12 @@ def trained_and_frozen(problem: Problem, parameters: OfNetwork) -> tuple[dict[st
     """The parameters that training moves, and the parameters that keep their initial values."""
     trained = {name: p for name, p in parameters.items() if name in problem.trainable}
     return trained, {name: p for name, p in parameters.items() if name not in problem.trainable}
+
+
+def moved(problem: Problem, parameters: OfNetwork) -> dict[str, Tensor]:
+    """What training changes: the trained parameters, and the running statistics of batch norm."""
+    names = {*problem.trainable, *problem.statistics}
+    return {name: values for name, values in parameters.items() if name in names}
 
 
 def n_trained_parameters(problem: Problem) -> int:
@@ -56,8 +62,10 @@ def measure_gradients(
 def measure_gradients_by_name(
     problem: Problem, parameters: OfNetwork, split: Split, *, measure: MeasureName | None = None
 ) -> dict[str, Tensor]:
-    """The same gradients of all examples at once, (n, ...) for each trainable parameter."""
-    return _by_name(example_measures(problem, measure), *trained_and_frozen(problem, parameters), split)
+    """Gradients of all examples at once, (n, ...) for each trained parameter and each running statistic."""
+    of = moved(problem, parameters)
+    others = {name: values for name, values in parameters.items() if name not in of}
+    return _by_name(example_measures(problem, measure), of, others, split)
 
 
 def gradients(values: OfExamples, trained: OfNetwork, others: OfNetwork, split: Split) -> Tensor:

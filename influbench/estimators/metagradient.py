@@ -19,7 +19,8 @@ class Metagradient(Estimator):
     the normalizer remains the batch size. To first order it equals f(1) - f(0), the effect of leaving i out. It is
     computed in float64 by reverse mode through training (Maclaurin et al. 2015, "Gradient-based hyperparameter
     optimization through reversible learning"; Hara et al. 2019, "Data cleansing for models trained with SGD", here with
-    momentum, adaptive rates and schedules; Engstrom et al. 2025, "Optimizing ML training with metagradient descent").
+    momentum, adaptive rates, schedules, clipping and averaged parameters; Engstrom et al. 2025, "Optimizing ML training
+    with metagradient descent").
     Cost: about three trainings for each seed, and for every test point the products of its cotangent with the Jacobian
     of each step, which count in seconds only: as long as five to ten stacked trainings for each test point and seed.
     `memorization` needs the same products for every train point, n_train / n_test times as many.
@@ -33,7 +34,9 @@ class Metagradient(Estimator):
             raise ValueError(f"n_seeds must be at least 1, got {self.n_seeds}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Needs classes for memorization."""
+        """Needs steps with a derivative, and classes for memorization."""
+        if not problem.optimizer.differentiable:
+            return f"the steps of {problem.recipe.optimizer} do not follow small changes of the gradients"
         if self.memorization and problem.data.n_classes is None:
             return "regression does not have memorization; set memorization=false"
         return None

@@ -194,7 +194,7 @@ def input_curvature(problem: Problem, parameters: OfNetwork, probes: Tensor) -> 
 
 def _input_curvature(problem: Problem, parameters: OfNetwork, inputs: Tensor, labels: Tensor, probes: Tensor) -> Tensor:
     def loss(inputs: Tensor) -> Tensor:
-        return problem.model.loss(problem.forward(parameters, inputs), labels).sum()
+        return problem.loss(problem.forward(parameters, inputs), labels).sum()
 
     times_hessian = vjp(grad(loss), inputs)[1]
     total = torch.zeros(len(inputs), dtype=torch.float64, device=inputs.device)

@@ -73,7 +73,7 @@ class Representer(Estimator):
 
         def objective() -> Tensor:
             search.zero_grad()
-            losses = problem.model.loss(features @ weights.T, problem.data.train.labels)
+            losses = problem.loss(features @ weights.T, problem.data.train.labels)
             value = losses.mean() + self.weight_decay * weights.square().sum()
             value.backward()
             assert weights.grad is not None
@@ -90,7 +90,7 @@ def _output_gradients(problem: Problem, outputs: Tensor, split: Split) -> Tensor
     """Gradient of each example's loss with respect to its outputs."""
     with torch.enable_grad():
         leaf = outputs.detach().requires_grad_()
-        (found,) = torch.autograd.grad(problem.model.loss(leaf, split.labels).sum(), leaf)
+        (found,) = torch.autograd.grad(problem.loss(leaf, split.labels).sum(), leaf)
     return found
 
 

@@ -29,7 +29,9 @@ class TracIn(Estimator):
             raise ValueError(f"n_checkpoints must be at least 1, got {self.n_checkpoints}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Cannot have more checkpoints than steps."""
+        """Cannot have more checkpoints than steps, and needs the parameters from which steps were taken."""
+        if problem.recipe.ema:
+            return "the recipe averages the parameters (ema), and TracIn needs those from which steps were taken"
         if self.n_checkpoints > problem.n_steps:
             return f"n_checkpoints is {self.n_checkpoints}, but the training has {problem.n_steps} steps"
         return None

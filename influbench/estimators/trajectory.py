@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from influbench.api import OptimizerState, Problem
+from influbench.estimators.gradients import moved
 
 _STORED = 2**26  # numbers of a trajectory that are stored; of a longer one, about every sqrt(n_steps)-th point
 _PULLED_BACK = 2**26  # numbers that cotangents and the graph of a step may take
@@ -32,7 +33,7 @@ class Trajectory:
     """
 
     def __init__(self, problem: Problem, replicate: int, batches: Sequence[Tensor]) -> None:
-        self._problem, self._batches = problem, batches
+        self._problem, self._replicate, self._batches = problem, replicate, batches
         start = {name: p.double()[None] for name, p in problem.initial_parameters(replicate).items()}
         moments = problem.optimizer.initial_moments(problem.recipe, start).values()
         n_numbers = sum(p.numel() for of_point in (start, *moments) for p in of_point.values())
@@ -46,8 +47,8 @@ class Trajectory:
 
     @property
     def parameters(self) -> dict[str, Tensor]:
-        """The parameters of the trained network, without a replica axis."""
-        return {name: p[0] for name, p in self._last.parameters.items()}
+        """The parameters of the trained network, averaged if the recipe says so, without a replica axis."""
+        return {name: p[0] for name, p in {**self._last.parameters, **_average(self._last)}.items()}
 
     @cached_property
     def cotangents_at_a_time(self) -> int:
@@ -59,19 +60,22 @@ class Trajectory:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(noted, lambda tensor: tensor):
-            _recorded(self._problem, self._kept[0], self._batches[0])
+            self._recorded(self._kept[0], 0)
         n_numbers = sum(sizes) + 2 * sum(tensor.numel() for tensor in _moving(self._problem, self._last))
         return max(1, _PULLED_BACK // n_numbers)
 
     def weight_gradients(self, gradients: Mapping[str, Tensor]) -> Tensor:
-        """Derivatives by the weights, (n, n_train), from the derivatives by each trained parameter, (n, ...)."""
+        """Derivatives by the weights, (n, n_train), from the derivatives by what training moves, (n, ...)."""
         problem = self._problem
-        trained = [g[:, None] for g in (gradients[name] for name in self.parameters if name in problem.trainable)]
-        n, moments = len(trained[0]), _moving(problem, self._last)[len(trained) :]
-        cotangents = trained + [moment.new_zeros(n, *moment.shape) for moment in moments]
-        by_weight = trained[0].new_zeros(n, len(problem.data.train))
+        last = [gradients[name][:, None] for name in self.parameters if name in gradients]
+        n, moving = len(last[0]), _moving(problem, self._last)
+        cotangents = [tensor.new_zeros(n, *tensor.shape) for tensor in moving]
+        # the network that is measured: the average is at the end of what a step moves, the parameters at its start
+        first = len(moving) - len(last) if _average(self._last) else 0
+        cotangents[first : first + len(last)] = last
+        by_weight = last[0].new_zeros(n, len(problem.data.train))
         for step, point in self._backwards():
-            cotangents, by_weight_of_batch = _pulled_back(problem, point, self._batches[step], cotangents)
+            cotangents, by_weight_of_batch = self._pulled_back(point, step, cotangents)
             by_weight.index_add_(1, self._batches[step], by_weight_of_batch)
         return by_weight
 
@@ -86,49 +90,57 @@ class Trajectory:
 
     def _after(self, point: Point, step: int) -> Point:
         with torch.no_grad():
-            return Point(*self._problem.update(point.parameters, point.state, self._batches[step]))
+            return Point(
+                *self._problem.update(point.parameters, point.state, self._batches[step], replicate=self._replicate)
+            )
+
+    def _recorded(self, point: Point, step: int) -> tuple[list[Tensor], list[Tensor]]:
+        """The inputs of one step, with the weights of its batch (1, n) at the end, and its outputs."""
+        problem, batch = self._problem, self._batches[step]
+
+        def leaves(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {name: tensor.detach().requires_grad_() for name, tensor in tensors.items()}
+
+        state = point.state and replace(
+            point.state,
+            moments={name: leaves(of_moment) for name, of_moment in point.state.moments.items()},
+            average=leaves(point.state.average),
+        )
+        here = Point(leaves(point.parameters), state)
+        weights = torch.ones(1, len(batch), dtype=torch.float64, device=batch.device, requires_grad=True)
+        with torch.enable_grad():
+            there = Point(*problem.update(here.parameters, here.state, batch, weights, replicate=self._replicate))
+        return [*_moving(problem, here), weights], _moving(problem, there)
+
+    def _pulled_back(self, point: Point, step: int, cotangents: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Cotangents before a step, in the order of `_moving`, (n, 1, ...), and derivatives by its batch's weights."""
+        before, after = self._recorded(point, step)
+        # An optimizer may keep moments that affect nothing else, or moments that do not depend on anything.
+        reached = [
+            (tensor, of_tensor) for tensor, of_tensor in zip(after, cotangents, strict=True) if tensor.requires_grad
+        ]
+        found = torch.autograd.grad(
+            [tensor for tensor, _ in reached],
+            before,
+            [of_tensor for _, of_tensor in reached],
+            is_grads_batched=True,
+            allow_unused=True,
+        )
+        n = len(cotangents[0])
+        *pulled, by_weight = [
+            tensor.new_zeros(n, *tensor.shape) if of_tensor is None else of_tensor
+            for tensor, of_tensor in zip(before, found, strict=True)
+        ]
+        return pulled, by_weight[:, 0]
 
 
 def _moving(problem: Problem, point: Point) -> list[Tensor]:
-    """The tensors that a step changes: the trained parameters, then the optimizer's moments."""
-    trained = [p for name, p in point.parameters.items() if name in problem.trainable]
+    """The tensors that a step changes: those of the network, the optimizer's moments, and the network's average."""
+    of_network = moved(problem, point.parameters).values()
     of_moments = [] if point.state is None else point.state.moments.values()
-    return [*trained, *chain.from_iterable(of_moment.values() for of_moment in of_moments)]
+    moments = chain.from_iterable(of_moment.values() for of_moment in of_moments)
+    return [*of_network, *moments, *_average(point).values()]
 
 
-def _recorded(problem: Problem, point: Point, batch: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """The inputs of one step, with the weights of its batch (1, n) at the end, and its outputs."""
-
-    def leaves(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: tensor.detach().requires_grad_() for name, tensor in tensors.items()}
-
-    state = point.state and replace(
-        point.state, moments={name: leaves(of_moment) for name, of_moment in point.state.moments.items()}
-    )
-    here = Point(leaves(point.parameters), state)
-    weights = torch.ones(1, len(batch), dtype=torch.float64, device=batch.device, requires_grad=True)
-    with torch.enable_grad():
-        there = Point(*problem.update(here.parameters, here.state, batch, weights))
-    return [*_moving(problem, here), weights], _moving(problem, there)
-
-
-def _pulled_back(
-    problem: Problem, point: Point, batch: Tensor, cotangents: list[Tensor]
-) -> tuple[list[Tensor], Tensor]:
-    """Cotangents before a step, in the order of `_moving`, (n, 1, ...), and the derivatives by its batch's weights."""
-    before, after = _recorded(problem, point, batch)
-    # An optimizer may keep moments that affect nothing else, or moments that do not depend on anything.
-    moved = [(tensor, of_tensor) for tensor, of_tensor in zip(after, cotangents, strict=True) if tensor.requires_grad]
-    found = torch.autograd.grad(
-        [tensor for tensor, _ in moved],
-        before,
-        [of_tensor for _, of_tensor in moved],
-        is_grads_batched=True,
-        allow_unused=True,
-    )
-    n = len(cotangents[0])
-    *pulled, by_weight = [
-        tensor.new_zeros(n, *tensor.shape) if of_tensor is None else of_tensor
-        for tensor, of_tensor in zip(before, found, strict=True)
-    ]
-    return pulled, by_weight[:, 0]
+def _average(point: Point) -> Mapping[str, Tensor]:
+    return {} if point.state is None else point.state.average

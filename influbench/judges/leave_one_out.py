@@ -40,6 +40,6 @@ class LeaveOneOut(Judge):
     def estimand(self, problem: JudgedProblem, trained: Sequence[Truth]) -> str:
         n_train, n_test, n_seeds = len(problem.data.train), len(problem.data.test), trained[0].n_seeds
         return (
-            f"{problem.measure} of {n_test:,} test points with and without each of {n_train:,} train points, "
-            f"{n_seeds} seed{'s' * (n_seeds != 1)}"
+            f"{problem.measure} of {n_test:,} test point{'s' * (n_test != 1)} with and without each of {n_train:,} "
+            f"train points, {n_seeds} seed{'s' * (n_seeds != 1)}"
         )

@@ -36,7 +36,10 @@ class Spread(Judge):
 
     def yardsticks(self, problem: JudgedProblem, trained: Sequence[Truth], *, step: int) -> Mapping[str, Yardstick]:
         effects = trained[0].after(step).influence
-        return {VARIANCE.key: correlations(_variances(effects)), SIGN.key: correlations((effects.sign() + 1) / 2)}
+        return {
+            VARIANCE.key: correlations(_variances(effects), seeds_each=2),
+            SIGN.key: correlations((effects.sign() + 1) / 2),
+        }
 
     def scores(self, estimate: Estimate, column: Column) -> Tensor | None:
         if estimate.influence is None:

@@ -35,8 +35,7 @@ class _Block(nn.Module):
 class Resnet(Model):
     """A convolution, then stages of residual blocks that double the channels and halve the image, then a linear layer.
 
-    `norm` is "group" (8 channels per group; Wu & He 2018) or "batch". With "batch", leaving one example out would
-    change the outputs of the others, so it is an error unless the plan's [training] has `replace_batch_norm = true`.
+    `norm` is "group" (8 channels per group; Wu & He 2018) or "batch" (Ioffe & Szegedy 2015).
     """
 
     width: int = 16

@@ -1,14 +1,156 @@
-"""Replacement of batch norm, which couples the examples of a batch, by group norm, which does not.
+"""Batch norm that weighs the examples of a batch, and its replacement by group norm.
 
-With batch norm, leaving an example out would change the outputs of the others.
+An example of weight 0 is in neither the mean nor the variance of its batch, and running statistics do not see it: the
+numbers are those of torch's batch norm on a batch without the example.
 """
 
+from collections.abc import Mapping
 from math import gcd
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from influbench.errors import ModelError
+from influbench.networks.step import Step, current_step
 
 _BATCH_NORM = nn.modules.batchnorm._BatchNorm
 _CHANNELS_PER_GROUP = 8
+RUNNING = ("running_mean", "running_var")
+"""The names of the running statistics, which are state of a network beside its parameters."""
+
+
+class WeightedBatchNorm(_BATCH_NORM):
+    """A batch norm after `make_weighted`. `site` is its name in the whole network."""
+
+    site: str
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        step = current_step()
+        if step is None:
+            # not by torch's kernel, which has no derivative by the running statistics
+            return self._normalized(inputs, self.running_mean, self.running_var)  # type: ignore[arg-type]
+        if step.whole:
+            return self._of_all(step, inputs)
+        weights = step.weights.repeat_interleave(step.rows_of_each(self.site, len(inputs)))
+        mean, variance, count = weighted_moments(inputs.flatten(2) if inputs.ndim > 2 else inputs[..., None], weights)
+        self._note(step, *running_statistics(self._before(step), mean, variance, count, self.rate(step.number)))
+        return self._normalized(inputs, mean, variance)
+
+    def _normalized(self, inputs: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        scale = (variance + self.eps).rsqrt()
+        scale = scale if self.weight is None else scale * self.weight
+        shift = -mean * scale if self.bias is None else self.bias - mean * scale
+        per_channel = (1, -1, *[1] * (inputs.ndim - 2))
+        return inputs * scale.reshape(per_channel) + shift.reshape(per_channel)
+
+    def _of_all(self, step: Step, inputs: Tensor) -> Tensor:
+        """The outputs where every weight is 1, by torch's own kernel."""
+        mean, variance = (before.clone() for before in self._before(step))
+        outputs = F.batch_norm(
+            inputs, mean, variance, self.weight, self.bias, training=True, momentum=self.rate(step.number), eps=self.eps
+        )
+        self._note(step, mean, variance)
+        return outputs
+
+    def _before(self, step: Step) -> tuple[Tensor, Tensor]:
+        """The running statistics, after an earlier use of this layer in the step if there is one."""
+        mean, variance = (f"{self.prefix}{kind}" for kind in RUNNING)
+        return step.statistics.get(mean, self.running_mean), step.statistics.get(variance, self.running_var)  # type: ignore[return-value]
+
+    def _note(self, step: Step, mean: Tensor, variance: Tensor) -> None:
+        step.statistics |= {f"{self.prefix}{kind}": new for kind, new in zip(RUNNING, (mean, variance), strict=True)}
+
+    @property
+    def prefix(self) -> str:
+        """The start of the names of its parameters and statistics."""
+        return f"{self.site}." if self.site else ""
+
+    def rate(self, step: int) -> float:
+        """The share of the statistics of the step with this number in the new running statistics."""
+        return 1 / (step + 1) if self.momentum is None else self.momentum
+
+
+def weighted_moments(inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and variance (n_channels,) of inputs (n, n_channels, n_places) of these weights (n,), and the weight of all.
+
+    Examples of weight 0 are left out, whatever their values. Without any weight, mean and variance are 0.
+    """
+    n_places = inputs.shape[2]
+    count = weights.sum() * n_places
+    shares = weights / torch.where(count > 0, count, torch.ones_like(count))
+    mean = (shares @ inputs.flatten(1)).reshape(inputs.shape[1:]).sum(1)
+    deviations = inputs - mean[:, None]
+    variance = (shares @ deviations.square().flatten(1)).reshape(inputs.shape[1:]).sum(1)
+    return mean, variance, count
+
+
+def running_statistics(
+    before: tuple[Tensor, Tensor], mean: Tensor, variance: Tensor, count: Tensor, rate: float
+) -> tuple[Tensor, Tensor]:
+    """The running mean and variance after a step; a step without examples leaves them unchanged.
+
+    The running variance takes the unbiased variance of the step, as torch's does. A single value has none, and does not
+    change the running variance.
+    """
+    unbiased = variance * count / (count - 1).clamp(min=torch.finfo(count.dtype).tiny)
+    after_mean = torch.lerp(before[0], mean, rate * (count > 0).to(mean.dtype))
+    return after_mean, torch.where(count > 1, torch.lerp(before[1], unbiased, rate), before[1])
+
+
+def stacked_batch_norm(
+    layer: WeightedBatchNorm, parameters: Mapping[str, Tensor], inputs: Tensor, weights: Tensor | None, step: int
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Outputs of a stack of networks on inputs (R or 1, n_features, n), and the new running statistics by name.
+
+    Weights are (R, n), or None where networks are evaluated.
+    """
+    prefix = layer.prefix
+    before = parameters[f"{prefix}{RUNNING[0]}"], parameters[f"{prefix}{RUNNING[1]}"]
+    after: dict[str, Tensor] = {}
+    if weights is None:
+        mean, variance = before
+    else:
+        count = weights.sum(1, keepdim=True)
+        shares = (weights / torch.where(count > 0, count, torch.ones_like(count)))[..., None]
+        inputs = inputs.expand(len(weights), -1, -1)
+        mean = (inputs @ shares)[..., 0]
+        variance = ((inputs - mean[..., None]).square() @ shares)[..., 0]
+        noted = running_statistics(before, mean, variance, count, layer.rate(step))
+        after = {f"{prefix}{kind}": new for kind, new in zip(RUNNING, noted, strict=True)}
+    scale = (variance + layer.eps).rsqrt()
+    if layer.affine:
+        scale = scale * parameters[f"{prefix}weight"]
+    shift = -mean * scale
+    if layer.affine:
+        shift = shift + parameters[f"{prefix}bias"]
+    return torch.addcmul(shift[..., None], inputs, scale[..., None]), after
+
+
+def make_weighted(name: str, part: nn.Module) -> bool:
+    """Change the class of a batch norm in place. True if it couples examples; ModelError if it cannot be weighed.
+
+    A batch norm that the author has set to evaluation is an affine map, and is not changed.
+    """
+    if isinstance(part, nn.modules.instancenorm._InstanceNorm) and part.track_running_stats and part.training:
+        raise ModelError(
+            f"layer {name!r} ({type(part).__name__}) keeps running statistics over examples; set "
+            "track_running_stats=False"
+        )
+    if not isinstance(part, _BATCH_NORM) or not part.training:
+        return False
+    if type(part) not in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm):
+        raise ModelError(
+            f"layer {name!r} ({type(part).__name__}) couples the examples of a batch in a way of its own, so leaving "
+            "one out would change the others; use torch's BatchNorm, GroupNorm or LayerNorm"
+        )
+    if part.running_mean is None or part.running_var is None:
+        raise ModelError(
+            f"layer {name!r} ({type(part).__name__}) has no running statistics, so test points would change each "
+            "other; set track_running_stats=True"
+        )
+    part.__class__, part.site = WeightedBatchNorm, name  # type: ignore[assignment]
+    return True
 
 
 def with_group_norm(module: nn.Module) -> nn.Module:

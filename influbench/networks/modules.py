@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 
 def take_parameters(module: nn.Module, parameters: Mapping[str, Tensor]) -> None:
-    """Copy these parameters, by name, into the module."""
+    """Copy these parameters, and the buffers among them, by name into the module."""
+    buffers = {name: buffer for name, buffer in module.named_buffers() if name in parameters}
     with torch.no_grad():
-        for name, parameter in module.named_parameters():
+        for name, parameter in {**dict(module.named_parameters()), **buffers}.items():
             parameter.copy_(parameters[name])
 
 

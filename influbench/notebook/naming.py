@@ -68,8 +68,8 @@ def _seen(thing: object) -> str:
 
 
 _OF_DATA: dict[Kind, str] = {
-    "dataset": "; write a class whose load(seed) returns influbench.Data, or store arrays by "
-    "numpy.savez('points.npz', inputs=..., labels=...) and give 'points.npz'"
+    "dataset": "; give (X, y), a pandas frame with label='...', a torch data set, influbench.Data, or a class whose "
+    "load(seed) returns that"
 }
 
 

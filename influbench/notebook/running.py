@@ -8,6 +8,7 @@ from typing import Any
 from influbench.api import Dataset, Estimator, Executor, Judge, Model
 from influbench.engine import run as run_engine
 from influbench.errors import UsageError
+from influbench.notebook.data import given_data
 from influbench.notebook.naming import Named, OneOrSeveral, name_of, names_of
 from influbench.notebook.result import Result
 from influbench.notebook.values import check_counts
@@ -22,7 +23,9 @@ def run(
     *,
     estimators: OneOrSeveral[Estimator] | None = None,
     judges: OneOrSeveral[Judge] | None = None,
-    dataset: OneOrSeveral[Dataset] | None = None,
+    dataset: OneOrSeveral[Dataset] | object | None = None,
+    label: str | None = None,
+    regression: bool | None = None,
     model: OneOrSeveral[Model] | None = None,
     seeds: int | None = None,
     seed: int | None = None,
@@ -44,6 +47,10 @@ def run(
     one thing or several: what the command line takes, a path, an instance, or a class, installed or not. The truth is
     stored and reused as on the command line, and the run directory is written (`directory`, or a new one below `runs`).
 
+    The data set may also be data that are in memory: (X, y), four arrays, a pandas frame whose column `label` has the
+    labels, a torch data set, a Bunch of scikit-learn, a pair of these for training and testing, or `Data`; see
+    `as_dataset`. `regression` says that labels are amounts, or, if False, classes, where that is not clear.
+
     Trainings run in this process, in `workers` processes, or on an `executor`: "dask[address=tcp://head:8786]", for
     instance, or an instance of your own, which is left open. They take up to `memory` bytes in each process, on a
     `device`. `resources` say all of that at once, and which cache; their executor is left open. `truth_file` is a truth
@@ -54,7 +61,7 @@ def run(
     """
     registry, chosen = names_of(installed(), "estimator", estimators)
     registry, judged = names_of(registry, "judge", judges)
-    registry, datasets = names_of(registry, "dataset", dataset)
+    registry, datasets = names_of(registry, "dataset", given_data(dataset, label=label, regression=regression))
     registry, models = names_of(registry, "model", model)
     changed = _plan(plan).changed(
         estimators=chosen,

@@ -134,6 +134,8 @@ def compared_column(column: ColumnRecord, problems: Sequence[OnProblem]) -> Comp
         unit=column.unit,
         in_common=tuple(places),
         n_datasets=len(set(in_common.datasets)),
+        # runs store the mean truth, from which the share of its seeds cannot be found; an effect in hand has no noise
+        fixed_seeds=column.statistic == "captured" and not column.has_run,
         left_out=tuple(_left_out(problems, in_common.ordered)),
         above_noise=tuple(ceilings),
         mean_ceiling=sum(ceilings.values()) / len(ceilings) if ceilings else None,

@@ -52,7 +52,13 @@ class Stored:
         """The train or test point of this row."""
         wrong = side == "train" and bool(self.truth["label_wrong"][row])
         label = self.truth[f"{side}_labels"][row].item()
-        return Point(id=int(self.truth[f"{side}_ids"][row]), label=label, wrong=wrong)
+        names = self.result.problem.class_names
+        return Point(
+            id=int(self.truth[f"{side}_ids"][row]),
+            label=label,
+            label_name=None if names is None else names[int(label)],
+            wrong=wrong,
+        )
 
     def row(self, side: Side, point_id: int) -> int:
         """The row of the train or test point of this id. UsageError, with a known id, if no point has it."""

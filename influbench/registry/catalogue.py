@@ -94,11 +94,9 @@ class Registry:
         written_name = str(Selector(name, changed_parameters(instance)))
         entries = self.entries
         if name not in self.names(kind):
-            entries += (
-                Entry(
-                    kind, api.Spec(name, target, description(owner).partition("\n")[0]), Distribution(owner.__module__)
-                ),
-            )
+            package = "influbench" if owner.__module__.startswith("influbench.") else owner.__module__
+            spec = api.Spec(name, target, description(owner).partition("\n")[0])
+            entries += (Entry(kind, spec, Distribution(package)),)
         return replace(self, entries=entries, made={**self.made, (kind, written_name): instance}), written_name
 
     def load(self, kind: Kind, name: str) -> type:

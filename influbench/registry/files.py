@@ -1,4 +1,4 @@
-"""Plugins that are named by a file: a class in `./mine.py:Mine`, the data in `./cats.npz` or `./cats.csv`."""
+"""Plugins that are named by a file: a class in `./mine.py:Mine`, the data in `./cats.csv` or `./cats`."""
 
 import re
 import sys
@@ -18,7 +18,13 @@ from influbench.registry.selectors import Selector
 
 _CLASS = re.compile(r"(?P<path>.+\.py):(?P<name>\w+)")
 _SCORES = (".safetensors", ".csv", ".npy")
-_DATA = {".npz": "influbench.datasets.files:Npz", ".csv": "influbench.datasets.files:Csv"}
+_DATA = {
+    ".npz": "influbench.datasets.files:Npz",
+    ".csv": "influbench.datasets.files:Csv",
+    ".parquet": "influbench.datasets.files:Parquet",
+}
+_IN_MEMORY = "InMemory"  # the class of points that were given in Python, which no plan can load again
+_FOLDER = "influbench.datasets.files:Folder"
 
 
 def entry_of_file(kind: Kind, name: str) -> Entry | None:
@@ -30,9 +36,11 @@ def entry_of_file(kind: Kind, name: str) -> Entry | None:
         raise UsageError(f"{name} is a file; name the class in it, for instance {name}:Mine")
     if kind == "dataset" and path.suffix in _DATA:
         return Entry(kind, Spec(name, _DATA[path.suffix], ""), Distribution(str(path)), {"path": name})
-    if kind == "dataset" and path.suffix and ("/" in name or path.is_file()):
+    if kind == "dataset" and path.expanduser().is_dir():
+        return Entry(kind, Spec(name, _FOLDER, ""), Distribution(str(path)), {"path": name})
+    if kind == "dataset" and ("/" in name or (path.suffix and path.is_file())):
         raise UsageError(
-            f"{name} is not a data set; a data set in a file ends in {' or '.join(_DATA)}, see numpy.savez"
+            f"{name} is not a data set; data are in a file that ends in {', '.join(_DATA)}, or in a folder of pictures"
         )
     return None
 
@@ -41,6 +49,8 @@ def how_to_name(kind: Kind, name: str) -> str:
     """A hint for an error on how to name a file; empty if the user does not seem to mean a file."""
     if kind == "estimator" and Path(name).suffix.lower() in _SCORES:
         return f"; scores in a file are {Selector('from_file', {'path': name})}"
+    if kind == "dataset" and name == _IN_MEMORY:
+        return "; its points were given in Python, so run it from there, or store them in a file and name that with -d"
     return f"; a class in a file is ./FILE.py:{name.rpartition(':')[2]}" if ":" in name else ""
 
 

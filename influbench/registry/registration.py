@@ -45,7 +45,7 @@ def _check(kind: Kind, spec: Spec) -> None:
     if not _NAME.fullmatch(spec.name) or is_of_file(spec.name) or spec.name == _RESERVED:
         raise PluginError(
             f"{NOUNS[kind]} {spec.name!r} has a name that a plan cannot hold; write letters, digits, '_', '-' and '.', "
-            f"with no .py, .npz or .csv at the end, and not {_RESERVED!r}"
+            f"with no .py, .npz, .csv or .parquet at the end, and not {_RESERVED!r}"
         )
     if kind == "study" and spec.name in PLAN_KEYS:
         raise PluginError(f"study {spec.name!r} has the name of a key of every plan; register it under another name")

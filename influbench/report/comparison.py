@@ -265,6 +265,12 @@ def _notes(compared: ComparedRuns, *, several: bool) -> Iterator[str]:
     few = dict.fromkeys(one.name for column in compared.columns for one in column.estimators if one.few_draws)
     if few:
         yield few_draws(list(few))
+    fixed = [column.name for column in compared.columns if column.fixed_seeds]
+    if fixed:
+        yield (
+            f"{', '.join(fixed)}: runs store the mean over the truth's seeds, so intervals and letters here take these "
+            "seeds as given; in a run's own report, they include the chance of the seeds."
+        )
     shared = "Letters: estimators that share one in a column cannot be distinguished there; those that share none can."
     if not several:
         yield f"Agreement with the truth, with its 95% interval over train and test points. {shared}"

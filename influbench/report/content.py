@@ -1,13 +1,25 @@
 """The words of a run's report as plain records: rows, marks and notes. Terminal, notebook and exports draw them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from influbench.api import Recipe
 from influbench.report.fit import fit_in_words, fit_warnings
 from influbench.report.numbers import DASH, count, decimal, seconds
-from influbench.results import FEWEST_DRAWS, Agreement, Cell, ColumnRecord, JudgeRecord, OneSeed, Result, Trust
+from influbench.results import (
+    FEWEST_DRAWS,
+    Agreement,
+    Cell,
+    ColumnRecord,
+    JudgeRecord,
+    OneSeed,
+    Result,
+    TracePoint,
+    Trust,
+)
+from influbench.statistics.reliability import FEWEST_SEEDS
+from influbench.statistics.yardsticks import LIKE_NOISE
 
 FEW = 10  # train points or subsets; with fewer, intervals are not to be relied on
 FEW_TEST_POINTS = 20  # with fewer, hardly any difference is clear
@@ -15,6 +27,7 @@ UNLIKE = 2.0  # times the median norm of the seeds, or one over it: a seed whose
 _NO_VALUE = -2.0  # sorts below every correlation and share
 
 Tone = Literal["plain", "warning", "failure"]
+_Sentence = tuple[str, ColumnRecord, str]  # a column, and the words before and after its name
 
 
 @dataclass(frozen=True)
@@ -42,12 +55,26 @@ def facts(result: Result) -> dict[str, str]:
     return rows
 
 
+def without_noise(result: Result) -> Result:
+    """The result without the figures of columns whose truth cannot be distinguished from noise; failures remain."""
+    one_seed = [_one_seed_without_noise(one, result.trust) for one in result.one_seed]
+    update = {
+        "cells": _cells_without_noise(result.cells, result.trust),
+        "one_seed": tuple(one for one in one_seed if one.columns),
+        "trace": tuple(_point_without_noise(point) for point in result.trace),
+    }
+    return result.model_copy(update=update)
+
+
 def in_order(result: Result) -> list[Cell]:
-    """The estimators' cells, best agreement in the first column first, then in the next; what has none comes last."""
+    """The estimators' cells, best agreement in the first column first, then in the next; what has none comes last.
+
+    Estimators without a result come after those with one.
+    """
 
     def values(cell: Cell) -> list[float]:
         found = [cell.value(column.key).value for column in result.headline]
-        return [_NO_VALUE if value is None else value for value in found]
+        return [float(cell.status == "ok"), *(_NO_VALUE if value is None else value for value in found)]
 
     return sorted(result.cells, key=values, reverse=True)
 
@@ -87,22 +114,61 @@ def seeds_needed(trust: Trust) -> str:
 def notes(result: Result) -> Iterator[Note]:
     """The notes below the tables: failures first, then limits, then how to read them."""
     yield from _failures(result)
-    yield from _undefined(result)
+    yield from _failed(result, result.headline)
+    yield from _undefined(result, result.headline)
     yield from _of_estimators(result)
     yield from _limits(result)
     yield from _few_draws(result)
     yield from _legend(result)
 
 
+def notes_of_details(result: Result) -> Iterator[Note]:
+    """The notes about the columns that are shown with the details alone."""
+    columns = [column for column in result.columns if not column.headline]
+    yield from _failed(result, columns)
+    yield from _undefined(result, columns)
+    yield from _of_truth(result, columns)
+    yield from _few_points(columns)
+
+
+def _cells_without_noise(cells: Iterable[Cell], trust: Mapping[str, Trust]) -> tuple[Cell, ...]:
+    found = []
+    for cell in cells:
+        columns = {
+            key: Agreement(n=one.n, failure=one.failure) if _is_like_noise(trust, key) else one
+            for key, one in cell.columns.items()
+        }
+        found.append(cell.model_copy(update={"columns": columns}))
+    return tuple(found)
+
+
+def _one_seed_without_noise(one: OneSeed, trust: Mapping[str, Trust]) -> OneSeed:
+    columns = {key: found for key, found in one.columns.items() if not _is_like_noise(trust, key)}
+    return one.model_copy(update={"columns": columns})
+
+
+def _point_without_noise(point: TracePoint) -> TracePoint:
+    return point.model_copy(update={"cells": _cells_without_noise(point.cells, point.trust)})
+
+
+def _is_like_noise(trust: Mapping[str, Trust], key: str) -> bool:
+    return key in trust and trust[key].is_like_noise
+
+
 def _training(result: Result) -> str:
     problem = result.problem
     recipe = problem.recipe
     momentum = f", momentum {recipe['momentum']:g}" if recipe.get("momentum") else ""
-    decay = f", weight decay {recipe['weight_decay']:g}" if recipe["weight_decay"] else ""
+    on = "" if recipe.get("decay_norms_and_biases", True) else " without norms and biases"
+    decay = f", weight decay {recipe['weight_decay']:g}{on}" if recipe["weight_decay"] else ""
     schedule = "" if recipe["schedule"] == Recipe.schedule else f", {recipe['schedule']} schedule"
+    later = {"clip_norm": "gradients clipped at norm", "label_smoothing": "label smoothing", "ema": "averaged with ema"}
+    settings = (
+        decay + schedule + "".join(f", {words} {recipe[name]:g}" for name, words in later.items() if name in recipe)
+    )
     return (
         f"{count(problem.n_parameters, 'parameter')}, {recipe['optimizer']} at {recipe['learning_rate']:g}{momentum}"
-        f"{decay}{schedule}, batches of {recipe['batch_size']}, {recipe['epochs']} epochs = {problem.n_steps:,} steps, "
+        f"{settings}, batches of {recipe['batch_size']}, {recipe['epochs']} epochs = {problem.n_steps:,} steps, "
         f"{problem.dtype} on {problem.device}"
     )
 
@@ -130,42 +196,60 @@ def _failures(result: Result) -> Iterator[Note]:
         if cell.status != "ok":
             name = "" if cell.status == "failed" else f"{cell.name}: "
             yield Note(f"{cell.status}: {name}{cell.reason}", _tone(cell.status))
-        for key, agreement in cell.columns.items():
-            if agreement.failure is not None:
-                yield Note(f"failed: {result.column(key).name} of {cell.name}: {agreement.failure}", "failure")
+
+
+def _failed(result: Result, columns: Sequence[ColumnRecord]) -> Iterator[Note]:
+    """The agreements that could not be computed."""
+    found = []
+    for cell in result.cells:
+        for column in columns:
+            agreement = cell.columns.get(column.key)
+            if agreement is not None and agreement.failure is not None:
+                found.append(("failed: ", column, f" of {cell.name}: {agreement.failure}"))
+    yield from (Note(sentence, "failure") for sentence in _together(found))
+
+
+def _together(found: Iterable[_Sentence]) -> Iterator[str]:
+    """Every sentence once, with the names of all columns that it is about."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for before, column, after in found:
+        names.setdefault((before, after), []).append(column.name)
+    for (before, after), of_columns in names.items():
+        yield f"{before}{', '.join(of_columns)}{after}"
 
 
 def _tone(status: str) -> Tone:
     return "failure" if status == "failed" else "warning"
 
 
-def _undefined(result: Result) -> Iterator[Note]:
+def _undefined(result: Result, columns: Sequence[ColumnRecord]) -> Iterator[Note]:
     """Values that are not defined are counted aloud."""
+    found: list[_Sentence] = []
     for cell in result.cells:
-        for column in result.columns:
+        for column in columns:
             agreement = cell.columns.get(column.key)
-            if agreement is None or column.silence is not None:
-                continue
-            if agreement.n_silent and column.n_columns is not None:
-                yield Note(_silent(cell.name, column, agreement))
-            if not agreement.n_undefined and not (agreement.n_silent and column.n_columns is None):
-                continue
-            if column.n_columns is None:
-                yield Note(f"{cell.name}: no value in {column.name}, because scores or truth are constant")
-            else:
-                yield Note(
-                    f"{cell.name}: no value in {column.name} on {agreement.n_undefined} of "
-                    f"{count(column.n_columns, 'test point')}: constant truth or too few points"
-                )
+            if agreement is not None and _silence(result, column) is None:
+                found += _undefined_in(cell.name, column, agreement)
+    yield from map(Note, _together(found))
 
 
-def _silent(name: str, column: ColumnRecord, agreement: Agreement) -> str:
-    if agreement.value.value is None:
-        return f"{name}: no value in {column.name}, because all scores are equal"
-    return (
-        f"{name}: its scores in {column.name} are constant on {agreement.n_silent} of "
-        f"{count(column.n_columns or 0, 'test point')}, which count as 0"
-    )
+def _undefined_in(name: str, column: ColumnRecord, agreement: Agreement) -> Iterator[_Sentence]:
+    if column.n_columns is None:
+        if agreement.n_undefined or agreement.n_silent:
+            yield f"{name}: no value in ", column, ", because scores or truth are constant"
+        return
+    test_points = count(column.n_columns, "test point")
+    if agreement.n_silent and agreement.value.value is None:
+        yield f"{name}: no value in ", column, ", because all scores are equal"
+    elif agreement.n_silent:
+        yield (
+            f"{name}: its scores in ",
+            column,
+            f" are constant on {agreement.n_silent} of {test_points}, which count as 0",
+        )
+    if agreement.n_undefined:
+        after = f" on {agreement.n_undefined} of {test_points}: constant truth or too few points"
+        yield f"{name}: no value in ", column, after
 
 
 def _of_estimators(result: Result) -> Iterator[Note]:
@@ -180,46 +264,17 @@ def _of_estimators(result: Result) -> Iterator[Note]:
 
 
 def _limits(result: Result) -> Iterator[Note]:
+    yield from map(Note, result.problem.notes)
     if result.problem.fit is not None:
         yield from (Note(sentence, "warning") for sentence in fit_warnings(result.problem.fit))
-    yield from _of_truth(result)
-    for column in result.columns:
-        if column.silence is not None:
-            yield Note(f"Nothing can be said about {column.name}: {column.silence}.", "warning")
-    yield from _few_points(result)
-    if result.problem.n_classes is None:
-        yield Note("Regression has neither classes to look within nor a memorization score.")
-
-
-def _of_truth(result: Result) -> Iterator[Note]:
-    """The seeds that are missing, the truths that are like noise, and the seeds that differ."""
-    trusts = [(column, result.trust[column.key]) for column in result.columns if column.key in result.trust]
-    if any(trust.n_seeds == 1 for _, trust in trusts):
+    yield from _of_truth(result, result.headline)
+    yield from _few_points(result.headline)
+    if result.problem.n_test == 1:
         yield Note(
-            "One seed cannot show its own noise, so reliability and ceiling are unknown. Use at least two seeds.",
+            "There is one test point: all figures of influence are about this point alone, and their intervals are "
+            "over train points and draws.",
             "warning",
         )
-    if few_seeds := [trust.n_seeds for _, trust in trusts if trust.n_seeds > 1 and _is_without_interval(trust)]:
-        yield Note(
-            f"{max(few_seeds)} seeds are too few for intervals of reliability, ceiling, and share of the ceiling. Use "
-            "at least four seeds.",
-            "warning",
-        )
-    for column, trust in trusts:
-        if trust.n_seeds > 1 and column.silence is None and not _has_signal(trust):
-            yield Note(
-                f"Nothing can be said about {column.name}: the truth cannot be distinguished from noise. Add seeds. "
-                "Agreements, letters, and differences there are about the truth of these seeds alone.",
-                "warning",
-            )
-    yield from _unlike_seeds(trusts)
-
-
-def _few_points(result: Result) -> Iterator[Note]:
-    """The columns that rest on few points, and the train points that are equal."""
-    for column in result.columns:
-        if points := few(column):
-            yield Note(f"! {column.name}: only {points}; {_too_few(column)}.", "warning")
     if (n := result.problem.n_duplicates) > 0:
         points = count(result.problem.n_train, "train point")
         yield Note(
@@ -227,6 +282,52 @@ def _few_points(result: Result) -> Iterator[Note]:
             "train points as independent, so they are too narrow where many are equal.",
             "warning",
         )
+    if result.problem.n_classes is None:
+        yield Note("Regression has neither classes to look within nor a memorization score.")
+
+
+def _of_truth(result: Result, columns: Sequence[ColumnRecord]) -> Iterator[Note]:
+    """The seeds that are missing, the truths that are like noise, and the seeds that differ."""
+    trusts = [(column, result.trust[column.key]) for column in columns if column.key in result.trust]
+    if any(trust.n_seeds == 1 for _, trust in trusts):
+        yield Note(
+            "One seed cannot show its own noise, so reliability and ceiling are unknown. Use at least two seeds.",
+            "warning",
+        )
+    silent = [(column, _silence(result, column)) for column in columns]
+    found = [
+        *(("", column, _few_seeds(trust)) for column, trust in trusts if _few_seeds(trust)),
+        *(("Nothing can be said about ", column, f": {reason}.") for column, reason in silent if reason),
+    ]
+    yield from (Note(sentence, "warning") for sentence in _together(found))
+    yield from _unlike_seeds(trusts)
+
+
+def _silence(result: Result, column: ColumnRecord) -> str | None:
+    """The reason why nothing can be said about a column; None if something can."""
+    return LIKE_NOISE if _is_like_noise(result.trust, column.key) else column.silence
+
+
+def _few_seeds(trust: Trust) -> str:
+    """The end of a sentence about a truth whose seeds are too few for what a report shows; empty if they are enough."""
+    n_seeds, each = count(trust.n_seeds, "seed"), trust.seeds_each
+    if trust.n_effects == 1 and each > 1:
+        return (
+            f": {n_seeds} make one effect, which cannot show its own noise, so reliability and ceiling are unknown. "
+            f"Use at least {2 * each} seeds."
+        )
+    if trust.n_effects > 1 and _is_without_interval(trust):
+        return (
+            f": {n_seeds} are too few for intervals of reliability, ceiling, and share of the ceiling. Use at least "
+            f"{FEWEST_SEEDS * each} seeds."
+        )
+    return ""
+
+
+def _few_points(columns: Sequence[ColumnRecord]) -> Iterator[Note]:
+    """The columns that rest on few points."""
+    found = [("! ", column, f": only {points}; {_too_few(column)}.") for column in columns if (points := few(column))]
+    yield from (Note(sentence, "warning") for sentence in _together(found))
 
 
 def _few_draws(result: Result) -> Iterator[Note]:
@@ -246,11 +347,6 @@ def _is_without_interval(trust: Trust) -> bool:
     return trust.reliability.value is not None and abs(trust.reliability.value) < 1 and trust.reliability.low is None
 
 
-def _has_signal(trust: Trust) -> bool:
-    """True if the truth can be distinguished from noise; earlier versions stored ceilings of all truths."""
-    return trust.ceiling.value is not None and (trust.ceiling.low is None or trust.ceiling.low > 0)
-
-
 def _unlike_seeds(trusts: Sequence[tuple[ColumnRecord, Trust]]) -> Iterator[Note]:
     unlike = [
         f"{decimal(min(trust.norms))} to {decimal(max(trust.norms))} ({column.name})"
@@ -267,7 +363,7 @@ def _unlike_seeds(trusts: Sequence[tuple[ColumnRecord, Trust]]) -> Iterator[Note
 
 def _legend(result: Result) -> Iterator[Note]:
     by_unit: dict[str, list[str]] = {}
-    for column in result.columns:
+    for column in result.headline:
         if column.statistic != "spearman":
             by_unit.setdefault(column.unit, []).append(column.name)
     others = "; ".join(f"{', '.join(names)}: {unit}" for unit, names in by_unit.items())
@@ -287,7 +383,7 @@ def _legend(result: Result) -> Iterator[Note]:
             "One seed of the truth: a single retraining, compared with the mean of the other seeds; the mean over "
             "seeds, with its interval over points and seeds. It is not an estimator and has no letters."
         )
-    if any(column.has_run for column in result.columns):
+    if any(column.has_run for column in result.headline):
         yield Note(
             "this run: the estimators were handed the run whose effects they predict. These columns are not comparable "
             "with the others."

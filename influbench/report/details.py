@@ -7,10 +7,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from influbench.report.content import notes_of_details, without_noise
 from influbench.report.names import Name
 from influbench.report.numbers import DASH, count, decimal
 from influbench.report.tables import new_table, side_by_side
-from influbench.report.terminal import agreement_tables, trust_tables
+from influbench.report.terminal import agreement_tables, trust_tables, written
 from influbench.results import ColumnRecord, Details, Result, Results, Statistic
 
 _NAME = 16  # characters of the column of names at the least
@@ -28,7 +29,8 @@ _NOTE = (
 
 def print_details(console: Console, results: Results) -> None:
     """Print a table of the other statistics of each problem, for each column that has them."""
-    for result in results.results:
+    for found in results.results:
+        result = without_noise(found)
         console.print(Text(f"\n  {result.problem.name}", style="bold"))
         others = [column for column in result.columns if not column.headline]
         for tables in (trust_tables, agreement_tables):
@@ -43,6 +45,9 @@ def print_details(console: Console, results: Results) -> None:
                     console.print()
                 details = next(iter(rows.values()))
                 console.print(Padding(Text(" ".join(_notes(column, details)), style="dim"), (0, 2)))
+        if notes := list(notes_of_details(result)):
+            console.print()
+            console.print(written(notes))
 
 
 def _rows(result: Result, column: ColumnRecord) -> dict[str, Details]:

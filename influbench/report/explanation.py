@@ -17,6 +17,7 @@ _TITLES = {
     "train": ("Whom does it help?", "Whom does it hurt?"),
 }
 _NAME, _LONGEST_NAME = 20, 40  # characters of the column of names, with its margin
+_LONGEST_LABEL = 16  # characters of the name of a class, which is in every entry of a table
 
 
 def print_explanation(console: Console, explanation: ExplanationRecord) -> None:
@@ -59,7 +60,10 @@ def _header(explanation: ExplanationRecord) -> Text:
 
 
 def label(point: Point) -> str:
-    """A class, or a value of regression to three digits."""
+    """A class by its name, cut if it is long, or by its number; a value of regression to three digits."""
+    if point.label_name is not None:
+        name = point.label_name
+        return name if len(name) <= _LONGEST_LABEL else f"{name[: _LONGEST_LABEL - 1]}…"
     return f"{point.label:.3g}" if isinstance(point.label, float) else str(point.label)
 
 

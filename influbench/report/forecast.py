@@ -33,6 +33,9 @@ def print_forecasts(console: Console, forecasts: Sequence[Forecast], refused: Se
     for failure in refused:
         console.print(Padding(Text(f"{failure.status}: {failure.problem}: {failure.reason}"), (1, 2, 0, 2)))
     for one in forecasts:
+        if one.data:
+            console.print(Padding(Text(f"{one.problem}: {one.data}"), (1, 2, 0, 2)))
+    for one in forecasts:
         if one.fit is not None:
             lines = [f"{one.fit.statistic} on {one.problem}, stored: {fit_in_words(one.fit)}", *fit_warnings(one.fit)]
             console.print(Padding(Text("\n".join(lines)), (1, 2, 0, 2)))

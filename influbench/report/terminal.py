@@ -1,6 +1,6 @@
 """The report in a terminal: how reliable the truth is, who predicted it how well, and at what cost."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -46,7 +46,8 @@ def _heading(problem: str) -> Rule:
     return Rule(Text(problem), style="dim")  # as a str, its brackets would be read as markup
 
 
-def _problem_report(result: Result, *, width: int) -> Group:
+def _problem_report(found: Result, *, width: int) -> Group:
+    result = content.without_noise(found)
     wide = _fits(result, result.headline, width=width)
     return Group(
         Text(),
@@ -56,8 +57,13 @@ def _problem_report(result: Result, *, width: int) -> Group:
         *agreement_tables(result, result.headline, width=width),
         *trace_tables(result, width=width),
         *cost_charts(result, width=width, wide=wide),
-        Padding(Group(*(Text(note.text, style=_TONES[note.tone]) for note in content.notes(result))), (0, 2)),
+        written(content.notes(result)),
     )
+
+
+def written(notes: Iterable[content.Note]) -> RenderableType:
+    """Notes below tables."""
+    return Padding(Group(*(Text(note.text, style=_TONES[note.tone]) for note in notes)), (0, 2))
 
 
 def _header(result: Result) -> Table:

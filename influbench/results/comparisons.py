@@ -73,6 +73,7 @@ class ComparedColumn(Record):
 
     These problems are on `n_datasets` data sets. `left_out` are the other problems. `above_noise` are places of the
     problems in common whose truth is clearly above noise; `mean_ceiling` is over these. `comparisons` are all pairs.
+    With `fixed_seeds`, intervals take the truth's seeds as given, while those in a run's own result include them.
     """
 
     key: str
@@ -81,6 +82,7 @@ class ComparedColumn(Record):
     unit: str
     in_common: tuple[int, ...]
     n_datasets: int = 0
+    fixed_seeds: bool = False
     left_out: tuple[LeftOut, ...] = ()
     above_noise: tuple[int, ...] = ()
     mean_ceiling: float | None = None

@@ -10,10 +10,14 @@ Side = Literal["train", "test"]
 
 
 class Point(Record):
-    """A train or test point. `wrong` is a train label that was drawn at random and is not the true one."""
+    """A train or test point. `wrong` is a train label that was drawn at random and is not the true one.
+
+    `label_name` is the name of its class; null where classes are numbers alone, and for regression.
+    """
 
     id: int
     label: int | float
+    label_name: str | None = None
     wrong: bool = False
 
 

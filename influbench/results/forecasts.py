@@ -9,7 +9,8 @@ from influbench.results.fits import Fit
 class Forecast:
     """The cost of what a problem's judges train, before it is trained. Seconds and bytes are predictions.
 
-    `fit` is the accuracy of the truth's ordinary trainings if it is stored already.
+    `data` says what the problem is trained and measured on. `fit` is the accuracy of the truth's ordinary trainings if
+    it is stored already.
     """
 
     problem: str
@@ -22,3 +23,4 @@ class Forecast:
     stack_width: int
     path: str
     fit: Fit | None = None
+    data: str = ""

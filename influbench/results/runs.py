@@ -26,7 +26,8 @@ class ProblemRecord(Record):
 
     Problems with one `key` are the same, down to the bytes of data and initial parameters. `n_duplicates` counts train
     points that equal an earlier one, in input and label. `fit` is the accuracy of the truth's ordinary trainings; null
-    in results of an influbench that did not measure it.
+    in results of an influbench that did not measure it. `class_names` are null where labels are numbers alone, and
+    `notes` are the data set's sentences about itself.
     """
 
     name: str
@@ -40,11 +41,13 @@ class ProblemRecord(Record):
     n_parameters: int
     measure: str
     random_labels: LabelNoise
-    recipe: dict[str, str | int | float | tuple[float, ...]]
+    recipe: dict[str, str | bool | int | float | tuple[float, ...]]
     n_steps: int
     dtype: str
     device: str
     fit: Fit | None = None
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class CurvePoint(Record):
@@ -60,10 +63,12 @@ class Trust(Record):
     A truth whose reliability is not clearly above 0 cannot be distinguished from noise: then `ceiling`,
     `single_seed_reach` and `seeds_needed` are unknown. `seeds_needed` are for a reliability of .5, .8 and .9; null if
     more than there are. `single_seed_reach` is the correlation of one seed's effects with the expected effects. `norms`
-    are those of the seeds' effects, over their median.
+    are those of the effects, over their median. Each effect is made of `seeds_each` seeds, a variance of two; if they
+    are more than one, the fields about a single seed are unknown.
     """
 
     n_seeds: int
+    seeds_each: int = 1
     reliability: Statistic
     ceiling: Statistic
     single_seed_reliability: Statistic
@@ -71,6 +76,17 @@ class Trust(Record):
     seeds_needed: dict[str, int | None] = Field(default_factory=dict)
     single_seed_reach: Statistic = UNKNOWN
     norms: tuple[float, ...] = ()
+
+    @property
+    def n_effects(self) -> int:
+        """The number of effects that the seeds make, which are what the reliability is about."""
+        return self.n_seeds // self.seeds_each
+
+    @property
+    def is_like_noise(self) -> bool:
+        """True if the truth cannot be distinguished from noise; earlier versions stored ceilings of all truths."""
+        has_ceiling = self.ceiling.value is not None and (self.ceiling.low is None or self.ceiling.low > 0)
+        return self.n_effects > 1 and not has_ceiling
 
 
 class ColumnRecord(Record):

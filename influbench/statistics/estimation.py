@@ -95,12 +95,12 @@ class Estimation:
         low, high = min(self.value, center - width), max(self.value, center + width)
         return Statistic(value=self.value, low=max(0.0, low), high=min(1.0, high))
 
-    def interval(self) -> Statistic:
-        """The value with its symmetric 95% interval."""
-        half = self._half_width()
+    def interval(self, *, most: float = inf) -> Statistic:
+        """The value with its symmetric 95% interval, both cut at the `most` that the estimand can be."""
+        value, half = min(most, self.value), self._half_width()
         if half is None:
-            return Statistic(value=self.value, low=None, high=None)
-        return Statistic(value=self.value, low=self.value - half, high=self.value + half)
+            return Statistic(value=value, low=None, high=None)
+        return Statistic(value=value, low=min(most, self.value - half), high=min(most, self.value + half))
 
     def ratio_interval(self, other: "Estimation", *, freedom: float = inf) -> Statistic:
         """The ratio of two statistics of the same table, with its 95% interval by Fieller (1940).

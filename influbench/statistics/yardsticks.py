@@ -27,6 +27,7 @@ from influbench.statistics.retrieval import auroc, membership
 from influbench.statistics.signal import FEWEST_SEEDS, effective_number, is_above_noise, signal
 from influbench.statistics.significance import clear_effects
 
+LIKE_NOISE = "the truth cannot be distinguished from noise; add seeds"
 TOP_SHARE = 0.05  # of the train points: k of the captured effect and of the top-k overlap
 
 StatisticName = Literal["spearman", "weighted_spearman", "captured", "auroc"]
@@ -34,7 +35,7 @@ StatisticName = Literal["spearman", "weighted_spearman", "captured", "auroc"]
 
 @dataclass(frozen=True)
 class Measurement:
-    """One way to compare scores with a yardstick. A `share` lies in [0, 1], and a correlation in [-1, 1]."""
+    """One way to compare scores with a yardstick. A `share` lies in [0, 1], a correlation in [-1, 1], all at most 1."""
 
     of: Callable[["Yardstick", Tensor], ColumnMean]
     unit: str
@@ -47,7 +48,7 @@ class Measurement:
             return UNKNOWN
         if self.is_share:
             return estimation.share_interval()
-        return estimation.correlation_interval() if self.is_correlation else estimation.interval()
+        return estimation.correlation_interval() if self.is_correlation else estimation.interval(most=1.0)
 
 
 def _mean_over_columns(of: ColumnStatistic) -> Callable[["Yardstick", Tensor], ColumnMean]:
@@ -111,7 +112,8 @@ class Yardstick:
     of the table. With `weights` (n_rows, n_train), rows are sets of train points and scores are summed over each set.
     Known flags are a truth of one seed that is not `noisy`: they do not have a reliability or a ceiling. If it is
     `paired`, each of the "seeds" is a truth of its own, with which only the estimator's repeat of the same number is
-    compared. `known_stakes` are `stakes` that do not follow from the effects, as where these are means over seeds.
+    compared. `known_stakes` are `stakes` that do not follow from the effects, as where these are means over seeds. Each
+    of the effects is made of `seeds_each` seeds: a variance of two.
     """
 
     effects: Tensor
@@ -121,6 +123,7 @@ class Yardstick:
     noisy: bool = True
     paired: bool = False
     known_stakes: Tensor | None = None
+    seeds_each: int = 1
 
     @property
     def measurement(self) -> Measurement:
@@ -206,7 +209,7 @@ class Yardstick:
             return None
         if len(self.effects) < FEWEST_SEEDS:
             return f"it needs the truth of at least {FEWEST_SEEDS} seeds"
-        return None if self.is_above_noise else "the truth cannot be distinguished from noise; add seeds"
+        return None if self.is_above_noise else LIKE_NOISE
 
     @cached_property
     def reliability(self) -> Reliability:
@@ -288,9 +291,14 @@ def correlations(
     statistic: StatisticName = "spearman",
     noisy: bool = True,
     paired: bool = False,
+    seeds_each: int = 1,
 ) -> Yardstick:
-    """A truth (n_seeds, n_rows, n_columns) that scores should rank alike; without blocks, over the whole table."""
-    return Yardstick(effects, blocks or whole_table(*effects.shape[1:]), statistic, noisy=noisy, paired=paired)
+    """A truth (n_seeds, n_rows, n_columns) that scores should rank alike; without blocks, over the whole table.
+
+    Where several seeds make one effect, as two make a variance, `seeds_each` says how many.
+    """
+    of = blocks or whole_table(*effects.shape[1:])
+    return Yardstick(effects, of, statistic, noisy=noisy, paired=paired, seeds_each=seeds_each)
 
 
 def flags(positive: Tensor) -> Yardstick:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from influbench.api import Masks, Normalizer
 from influbench.networks.crossing import Factors
+from influbench.training.noise import Draws
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,15 +20,12 @@ class Batch:
     factors: Factors | None = None  # (n_replicas, n, n_units) of each masked site
     normalizer: Normalizer = "batch"
     frozen: Collection[str] = ()
+    draws: Draws | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """Everything that decides a stack's training, given a trainer's data, model and recipe. `Trainer.course` makes it.
-
-    Anything else that a training draws at random (dropout, augmentation) belongs here as well: add a field that says
-    how it is drawn, and add to `at` what one batch needs.
-    """
+    """All that decides a stack's training, given a trainer's data, model and recipe. `Trainer.course` makes it."""
 
     weights: Tensor  # (n_replicas, n_train), in the networks' dtype and on their device
     seeds: Sequence[int]  # of each replica's initial parameters and batches
@@ -38,6 +36,7 @@ class Course:
     normalizer: Normalizer = "batch"
     frozen: Collection[str] = ()
     first_replica: int = 0  # its number, as masks count replicas
+    paired: bool = True  # trainings of one seed draw the same for an example, whatever their weights
 
     @property
     def n_replicas(self) -> int:
@@ -71,7 +70,13 @@ class Course:
         weights = self.weights[:, rows] if rows.ndim == 1 else self.weights.gather(1, rows)
         replicas = slice(self.first_replica, self.first_replica + self.n_replicas)
         of_sites = factors(self.masks, self.ids[rows], replicas, step=step, dtype=weights.dtype)
-        return Batch(rows, weights, of_sites, self.normalizer, self.frozen)
+        return Batch(rows, weights, of_sites, self.normalizer, self.frozen, self._draws(step))
+
+    def _draws(self, step: int) -> Draws:
+        rows = self.batches[step]
+        seeds = self.seeds[:1] if rows.ndim == 1 else self.seeds
+        own = None if self.paired else self.weights
+        return Draws(seeds, self.ids[rows].reshape(-1, rows.shape[-1]), step, own)
 
 
 def factors(masks: Masks | None, ids: Tensor, replicas: slice, *, step: int, dtype: torch.dtype) -> Factors:

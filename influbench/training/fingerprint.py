@@ -7,9 +7,10 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
-from influbench.api import Optimizer, Schedule
+from influbench.api import Optimizer, Schedule, Split
 from influbench.isolation import isolated
 from influbench.measures import example_losses
+from influbench.networks.step import StackedStep
 from influbench.training import VERSION
 from influbench.training.loop import Trainer
 from influbench.training.updates import Parameters, UpdateRule
@@ -57,6 +58,21 @@ def _behavior(trainer: Trainer, seed: int) -> Iterator[object]:
             gradients = torch.autograd.grad(losses.sum(), leaves, allow_unused=True)
         for values in (outputs, losses, *gradients):
             yield from ("unused",) if values is None else _rounded(values.detach())
+        if precise.network.draws or precise.network.statistics:
+            yield from _behavior_in_a_step(precise, parameters, batch)
+
+
+def _behavior_in_a_step(trainer: Trainer, parameters: Parameters, batch: Split) -> Iterator[object]:
+    """Outputs and running statistics in the first step of a training: what random layers and batch norm do."""
+    stack = {name: p.detach()[None] for name, p in parameters.items()}
+    rows = torch.arange(len(batch), device=batch.ids.device)
+    keys = trainer.draws(rows, seeds=[0]).of_step()
+    step = StackedStep(keys, torch.ones_like(keys, dtype=torch.float64))
+    with torch.no_grad():
+        outputs, statistics = trainer.network.training_outputs(stack, batch.inputs[None], None, step)
+    yield from _rounded(outputs)
+    for name in sorted(statistics):
+        yield from (name, *_rounded(statistics[name]))
 
 
 def _of_plugins(rule: UpdateRule, n_steps: int) -> Iterator[object]:

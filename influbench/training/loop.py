@@ -16,10 +16,12 @@ from influbench.measures import example_losses
 from influbench.networks.batch_norm import with_group_norm
 from influbench.networks.modules import freeze_into_buffers, take_parameters
 from influbench.networks.replicas import Parameters, Replicas
+from influbench.networks.step import StackedStep
 from influbench.process import settings_kept
 from influbench.seeds import derive
 from influbench.training.batches import batch_rows, steps_per_training
 from influbench.training.course import Batch, Course
+from influbench.training.noise import Draws
 from influbench.training.runs import StackedRuns
 from influbench.training.updates import UpdateRule
 from influbench.training.width import (
@@ -68,15 +70,17 @@ class Trainer:
     @cached_property
     def network(self) -> Replicas:
         """The model's module, ready to run in replicas."""
-        module = self._build(0)
+        module = self.built(0)
         network = Replicas(module)
-        network.probe(dict(module.named_parameters()), self.data.train.rows(slice(0, 2)).to(self.dtype).inputs.clone())
+        network.probe(
+            _state(module, network.statistics), self.data.train.rows(slice(0, 2)).to(self.dtype).inputs.clone()
+        )
         return network
 
     @cached_property
     def sites(self) -> dict[str, int]:
         """Mask sites of the model, with their number of units."""
-        found: object = self.model.mask_sites(self._build(0))
+        found: object = self.model.mask_sites(self.built(0))
         names = list(found) if isinstance(found, Iterable) and not isinstance(found, str) else None
         if names is None or not all(isinstance(name, str) for name in names):
             given = "None" if found is None else f"a {type(found).__name__}"
@@ -87,7 +91,7 @@ class Trainer:
 
     def units(self, sites: Sequence[str]) -> dict[str, int]:
         """The number of units of each of these submodules; ModelError if one cannot be masked."""
-        return Replicas(self._build(0)).site_units(list(sites), self.data.train.inputs)
+        return Replicas(self.built(0)).site_units(list(sites), self.data.train.inputs)
 
     @property
     def n_steps(self) -> int:
@@ -111,7 +115,8 @@ class Trainer:
         with saved_bytes() as sizes:
             run_step()
         one = _stacked([self.initial_parameters(0)])
-        n_moments = max(_FEWEST_MOMENTS, len(self.initial_state(one).moments))
+        state = self.initial_state(one)
+        n_moments = max(_FEWEST_MOMENTS, len(state.moments) + bool(state.average))
         parameters = sum(p.numel() * p.element_size() for p in one.values())
         return 2 * sum(sizes) + (_COPIES_OF_PARAMETERS + n_moments) * parameters
 
@@ -140,12 +145,15 @@ class Trainer:
             yield from (name, parameters[name])
 
     def initial_parameters(self, seed: int) -> Parameters:
-        """Parameters of one network before training, as the model draws them under this seed."""
-        return {name: p.detach() for name, p in self._build(seed).named_parameters()}
+        """Parameters of one network before training, as the model draws them under this seed.
+
+        The running statistics of batch norm are among them, under their names in the module.
+        """
+        return _state(self.built(seed), self.network.statistics)
 
     def module(self, parameters: Parameters, *, frozen_as_buffers: bool = False) -> torch.nn.Module:
         """A new module of the architecture that is trained, with copies of one network's parameters."""
-        module = self._build(0).eval()
+        module = self.built(0).eval()
         take_parameters(module, parameters)
         if frozen_as_buffers:
             freeze_into_buffers(module, self.network.trainable)
@@ -153,7 +161,8 @@ class Trainer:
 
     def initial_state(self, parameters: Parameters, *, frozen: Collection[str] = ()) -> OptimizerState:
         """The optimizer's state before the first step of a stack."""
-        return self.rule.initial_state(self._trained(parameters, frozen))
+        statistics = {name: values for name, values in parameters.items() if name in self.network.statistics}
+        return self.rule.initial_state(self._trained(parameters, frozen), statistics)
 
     def _trained(self, parameters: Parameters, frozen: Collection[str]) -> dict[str, Tensor]:
         return {name: p for name, p in parameters.items() if name in self.network.trainable and name not in frozen}
@@ -179,7 +188,13 @@ class Trainer:
             checkpoints=checkpoints,
             normalizer=normalizer,
             frozen=frozenset(frozen),
+            paired=self.recipe.noise == "paired",
         )
+
+    def draws(self, rows: Tensor, *, seeds: Sequence[int], step: int = 0) -> Draws:
+        """The random bits of a batch outside of a course: rows (n,) with one seed for all, or (n_replicas, n)."""
+        ids = self.data.train.ids[rows].reshape(-1, rows.shape[-1])
+        return Draws(seeds, ids, step)
 
     def train(self, course: Course, *, spend: Spend | None = None) -> StackedRuns:
         """The trained networks of a course. `spend` is called with the example-gradients of every step."""
@@ -239,27 +254,47 @@ class Trainer:
             leaves = {name: p if p.requires_grad else p.detach().requires_grad_() for name, p in trained.items()}
             rows = batch.rows if batch.rows.ndim == 2 else batch.rows[None]
             examples = (train or self.data.train).rows(rows).to(dtype)
-            outputs = self.network.outputs(
-                {**parameters, **leaves}, examples.inputs, batch.factors, differentiable_twice=tracked
+            outputs, statistics = self.network.training_outputs(
+                {**parameters, **leaves},
+                examples.inputs,
+                batch.factors,
+                self._step(batch, weights, state.step),
+                differentiable_twice=tracked,
             )
-            losses = example_losses(self.model, outputs, examples.labels)
+            losses = example_losses(self.model, outputs, examples.labels, self.recipe.label_smoothing)
             loss = ((losses * weights).sum(1) / _denominator(weights, batch.normalizer)).sum()
             gradients = torch.autograd.grad(loss, list(leaves.values()), create_graph=tracked)
+        if not tracked:
+            statistics = {name: values.detach() for name, values in statistics.items()}
         stepped, state = self.rule.step(
             trained,
             dict(zip(trained, gradients, strict=True)),
             state,
             learning_rate=self.learning_rates[state.step],
+            others=statistics,
             in_place=in_place,
         )
-        return {**parameters, **stepped}, state
+        return {**parameters, **stepped, **statistics}, state
+
+    def _step(self, batch: Batch, weights: Tensor, number: int) -> StackedStep | None:
+        """The step as the network's layers see it; None if no layer does."""
+        if not self.network.differs_in_training:
+            return None
+        assert batch.draws is not None
+        in_batch_norm = torch.ones_like(weights) if self.recipe.batch_norm == "kept" else weights
+        return StackedStep(batch.draws.of_step(), in_batch_norm, number)
 
     def _trajectory(self, course: Course, spend: Spend | None) -> Iterator[tuple[int, Parameters]]:
-        """Parameters of one stack after 0, 1, 2, ... steps. The next step overwrites them in memory."""
+        """Parameters of one stack after 0, 1, 2, ... steps, averaged if the recipe says so.
+
+        The next step overwrites them in memory.
+        """
         initial = {seed: self.initial_parameters(seed) for seed in set(course.seeds)}
         parameters: Parameters = _stacked([initial[seed] for seed in course.seeds])
         state = self.initial_state(parameters, frozen=course.frozen)
-        train = _without_the_left_out(self.data.train, course.weights)
+        train = self.data.train
+        if self.recipe.batch_norm != "kept":
+            train = _without_the_left_out(train, course.weights)
         example_gradients = course.example_gradients if spend else ()
         yield 0, parameters
         for step in range(len(course.batches)):
@@ -268,14 +303,15 @@ class Trainer:
                 parameters, state = self.update(parameters, state, batch, train=train, in_place=True)
             if spend:
                 spend(example_gradients[step])
-            yield step + 1, parameters
+            yield step + 1, {**parameters, **state.average}
 
     def _rehearsal(self, width: int) -> Callable[[], object]:
         """A function that takes one optimizer step with `width` replicas and keeps nothing."""
         parameters = _stacked([self.initial_parameters(0)] * width)
         state = self.initial_state(parameters)
         rows = torch.arange(min(self.recipe.batch_size, len(self.data.train)), device=self.device)
-        batch = Batch(rows, torch.ones(width, len(rows), dtype=self.dtype, device=self.device))
+        weights = torch.ones(width, len(rows), dtype=self.dtype, device=self.device)
+        batch = Batch(rows, weights, draws=self.draws(rows, seeds=[0]))
 
         def run_step() -> None:
             with torch.no_grad():
@@ -285,7 +321,8 @@ class Trainer:
 
         return run_step
 
-    def _build(self, seed: int) -> torch.nn.Module:
+    def built(self, seed: int) -> torch.nn.Module:
+        """A new module as the model draws it under this seed."""
         with redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]), settings_kept():
             torch.manual_seed(derive(seed, "init"))
             module = self.model.build(self.data)
@@ -304,6 +341,12 @@ class Trainer:
         return weights.to(self.device, self.dtype).expand(n_replicas, -1)
 
 
+def _state(module: torch.nn.Module, statistics: Collection[str]) -> Parameters:
+    """The parameters of a module, and the buffers of these names."""
+    parameters = {name: p.detach() for name, p in module.named_parameters()}
+    return parameters | {name: values for name, values in module.named_buffers() if name in statistics}
+
+
 def _denominator(weights: Tensor, normalizer: Normalizer) -> Tensor | float:
     """The divisor of a batch's summed loss. A batch of which nothing is kept has gradient 0."""
     if normalizer == "batch":
@@ -313,12 +356,17 @@ def _denominator(weights: Tensor, normalizer: Normalizer) -> Tensor | float:
 
 
 def _without_the_left_out(train: Split, weights: Tensor) -> Split:
-    """The split with zero inputs for examples that no replica uses, so that their inputs cannot reach any network."""
+    """The split in which examples that no replica uses have the inputs of one that some replica uses.
+
+    Their own inputs cannot reach any network then, and networks are given nothing that they could not be given anyway:
+    a picture of zeros, for instance, has no contrast to divide by.
+    """
     unused = (weights == 0).all(0)
-    if not unused.any():
+    if not unused.any() or unused.all():
         return train
-    of_examples = unused.reshape(-1, *[1] * (train.inputs.ndim - 1))
-    return replace(train, inputs=train.inputs.masked_fill(of_examples, 0))
+    rows = torch.arange(len(train), device=unused.device)
+    stand_in = rows[~unused][0]
+    return replace(train, inputs=train.inputs[torch.where(unused, stand_in, rows)])
 
 
 def _stacked(parameters: Sequence[Parameters]) -> Parameters:

@@ -123,8 +123,8 @@ def test_wrong_words_are_one_sentence_and_exit_code_2(influbench: Influbench, wo
         ("[training]", "random_labels = 1.5\n[training]", "quick.toml: random_labels = 1.5 in [problem] does not fit; "
          "input should be less than or equal to 1"),
         ("epochs = 2", "optimizer = 'sgdd'", "quick: [training] unknown optimizer 'sgdd'; did you mean 'sgd'?"),
-        ("epochs = 2", "schedule = 'warm'", "quick: [training] unknown schedule 'warm'; known are constant, cosine "
-         "(plugins that did not load, see `influbench plugins`: broken-ones)"),
+        ("epochs = 2", "schedule = 'warm'", "quick: [training] unknown schedule 'warm'; known are constant, cosine, "
+         "one_cycle, step (plugins that did not load, see `influbench plugins`: broken-ones)"),
         ("epochs = 2", "optimizer = 'adam[n=3]'", "quick: [training] adam has no parameter 'n'; it has none"),
         ("epochs = 2", "epoch = 2", "quick.toml: unknown key 'epoch' in [training]; did you mean 'epochs'?"),
         ("[truth]", "[truth", "quick.toml is not valid TOML: Expected ']' at the end of a table declaration "

@@ -1,9 +1,11 @@
 """Classes and data that are named by their file."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from influbench.errors import PluginError, UsageError
 from influbench.registry import installed, parse_selector
@@ -80,6 +82,32 @@ def test_data_in_a_file_are_shown_as_they_are_split(influbench: Influbench, tmp_
     assert "8 train points and 4 test points of 1 numbers, 2 classes." in told
 
 
+def test_a_folder_of_pictures_is_shown_forecast_and_run(
+    influbench: Influbench, quick_plan: Path, tmp_path: Path
+) -> None:
+    draws = np.random.default_rng(0)
+    for number in range(24):
+        path = tmp_path / "photos" / ("fin", "wing")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draws.integers(0, 256, (6, 5 + number % 3, 3), dtype=np.uint8)).save(path)
+    told = " ".join(influbench("show", "./photos").stdout.split())
+    assert "It cannot be loaded: photos holds pictures of 3 sizes" in told
+    held = (
+        "16 train points and 8 test points of 3x8x8 numbers (3 channels of 8 x 8 pixels), 2 classes (fin, wing). "
+        "24 of 24 pictures are resized to 8 x 8 pixels."
+    )
+    assert held in " ".join(influbench("show", "dataset", "./photos[size=8]").stdout.split())
+    words = ("run", quick_plan, "-d", "photos[size=8]", "-e", "random")
+    forecast = influbench(*words, "--dry-run")
+    assert held in " ".join(forecast.stdout.split()), forecast.output
+    (problem,) = json.loads(influbench(*words, "--dry-run", "--json").stdout)["problems"]
+    assert problem["data"] == held
+    ran = influbench(*words, "-o", "out")
+    assert ran.exit_code == 0, ran.output
+    assert "24 of 24 pictures are resized to 8 x 8 pixels." in ran.output
+    assert influbench("gallery", "out").exit_code == 0
+
+
 def test_data_in_a_file_that_a_run_refuses_are_shown_to_be_so(influbench: Influbench, tmp_path: Path) -> None:
     np.savez(tmp_path / "points.npz", inputs=np.full((40, 5), np.nan), labels=np.arange(40) % 2)
     told = " ".join(influbench("show", "./points.npz").stdout.split())
@@ -119,6 +147,7 @@ def test_data_in_other_files_are_told_what_to_be(tmp_path: Path, monkeypatch: py
     for name in ("x.npy", "./gone.npy"):
         with pytest.raises(UsageError) as caught:
             installed().create("dataset", parse_selector(name))
-        assert (
-            str(caught.value) == f"{name} is not a data set; a data set in a file ends in .npz or .csv, see numpy.savez"
+        assert str(caught.value) == (
+            f"{name} is not a data set; data are in a file that ends in .npz, .csv, .parquet, or in a folder of "
+            "pictures"
         )

@@ -1,14 +1,16 @@
 """Data sets in users' files: what is read, what is drawn, and one sentence for each file that does not fit."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from influbench.datasets.files import Csv, Npz
+from influbench.datasets.files import Csv, Npz, Parquet
 from influbench.engine.boundary import checked_data
 from influbench.errors import DataError
 
@@ -101,6 +103,79 @@ def test_many_whole_numbers_are_regression(tmp_path: Path) -> None:
     assert Csv(table(tmp_path, f"x,label\n{lines}")).load(0).n_classes is None
 
 
+def test_classes_have_names(tmp_path: Path) -> None:
+    names = np.array(["ant", "bee", "cow"])
+    assert Npz(npz(tmp_path, **POOL, class_names=names)).load(0).class_names == ("ant", "bee", "cow")
+    assert Npz(npz(tmp_path, **POOL)).load(0).class_names is None
+    words = "".join(f"{n},{'yes' if n % 2 else 'no'}\n" for n in range(12))
+    assert Csv(table(tmp_path, f"x,label\n{words}")).load(0).class_names == ("no", "yes")
+    from_one = "".join(f"{n},{1 + n % 3}\n" for n in range(12))
+    assert Csv(table(tmp_path, f"x,label\n{from_one}")).load(0).class_names == ("1", "2", "3")
+    from_zero = "".join(f"{n},{n % 3}\n" for n in range(12))
+    assert Csv(table(tmp_path, f"x,label\n{from_zero}")).load(0).class_names is None
+
+
+def test_whole_numbers_of_many_values_are_asked_about(tmp_path: Path) -> None:
+    lines = "".join(f"{n},{n % 51 + 3}\n" for n in range(200))
+    path = table(tmp_path, f"x,label\n{lines}")
+    asked = (
+        "has 51 different whole numbers as the labels of 200 examples; say what they are: amounts, with "
+        "[regression=true] after its name, or classes, with [regression=false] after its name"
+    )
+    with pytest.raises(DataError) as caught:
+        Csv(path).load(0)
+    assert str(caught.value) == f"cats.csv {asked}"
+    assert (Csv(path, regression=True).load(0).n_classes, Csv(path, regression=False).load(0).n_classes) == (None, 51)
+    arrays: Arrays = {"inputs": RNG.normal(size=(200, 2)), "labels": np.arange(200) % 51}
+    with pytest.raises(DataError) as caught:
+        Npz(npz(tmp_path, **arrays)).load(0)
+    assert str(caught.value) == f"cats.npz {asked}"
+    assert Npz(npz(tmp_path, **arrays), regression=False).load(0).n_classes == 51
+    assert Npz(npz(tmp_path, **arrays, n_classes=51)).load(0).n_classes == 51
+
+
+def test_whole_numbers_that_are_floats_are_classes_where_that_is_asked_for(tmp_path: Path) -> None:
+    assert Npz(npz(tmp_path, inputs=INPUTS, labels=LABELS * 1.0), regression=False).load(0).n_classes == 3
+    lines = "".join(f"{n},{n % 3 + 9}.0\n" for n in range(12))
+    data = Csv(table(tmp_path, f"x,label\n{lines}"), regression=False).load(0)
+    assert data.class_names == ("9", "10", "11")
+
+
+def test_channels_that_come_last_are_moved_to_the_front_and_that_is_said(tmp_path: Path) -> None:
+    pictures = RNG.random((12, 7, 6, 3), dtype=np.float32)
+    data = Npz(npz(tmp_path, inputs=pictures, labels=LABELS)).load(0)
+    assert torch.equal(data.train.inputs, torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy())[data.train.ids])
+    (note,) = data.notes
+    assert note.startswith("Inputs of shape (7, 6, 3) are taken as (height, width, channels)")
+    assert not Npz(npz(tmp_path, inputs=pictures[:, :4], labels=LABELS)).load(0).notes
+
+
+def test_a_parquet_table_is_what_its_csv_is(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    lines = "".join(f"{n},{n * 0.5},{'yes' if n % 2 else 'no'}\n" for n in range(12))
+    path = table(tmp_path, f"x,z,label\n{lines}")
+    pandas.read_csv(path).to_parquet(tmp_path / "cats.parquet")
+    of_parquet, of_csv = Parquet(str(tmp_path / "cats.parquet")).load(3), Csv(path).load(3)
+    assert of_parquet.class_names == of_csv.class_names
+    for side in ("train", "test"):
+        for part, values in vars(getattr(of_csv, side)).items():
+            assert torch.equal(values, getattr(getattr(of_parquet, side), part))
+    (tmp_path / "bad.parquet").write_bytes(b"not a table")
+    with pytest.raises(DataError, match=r"bad\.parquet is damaged or not a Parquet file"):
+        Parquet(str(tmp_path / "bad.parquet")).load(0)
+
+
+@pytest.mark.parametrize("missing", ["pandas", "pyarrow"])
+def test_a_parquet_table_without_its_packages_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    (tmp_path / "cats.parquet").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setitem(sys.modules, "fastparquet", None)
+    with pytest.raises(DataError, match=rf"^cats\.parquet needs {missing}: pip install .*pyarrow$"):
+        Parquet(str(tmp_path / "cats.parquet")).load(0)
+
+
 def test_the_number_of_classes_can_be_told(tmp_path: Path) -> None:
     assert Npz(npz(tmp_path, inputs=INPUTS, labels=LABELS + 2, n_classes=9)).load(0).n_classes == 9
 
@@ -116,7 +191,16 @@ WRONG_NPZ: dict[str, tuple[dict[str, object], Arrays]] = {
     ),
     "holds nothing; it needs inputs, labels, or train_inputs, train_labels, test_inputs, test_labels": ({}, {}),
     "holds 'id', which is not known; did you mean 'ids'?": ({}, {**POOL, "id": LABELS}),
-    "holds 'names', which is not known; known here are inputs, labels, ids, n_classes": ({}, {**POOL, "names": LABELS}),
+    "holds 'weights', which is not known; known here are inputs, labels, ids, n_classes, class_names": (
+        {},
+        {**POOL, "weights": LABELS},
+    ),
+    "holds class_names of shape (2,), expected (3,)": ({}, {**POOL, "class_names": np.array(["ant", "bee"])}),
+    "holds class_names as int64, expected words": ({}, {**POOL, "class_names": np.arange(3)}),
+    "holds labels that are not whole numbers, so they are not classes; leave out regression": (
+        {"regression": False},
+        {**POOL, "labels": LABELS / 2},
+    ),
     "holds both a pool (inputs) and train and test points (train_inputs)": ({}, {**POOL, **GIVEN}),
     "holds inputs as uint8; store floats, for pixels inputs / 255: nothing is scaled here": (
         {},
@@ -362,7 +446,10 @@ WRONG_CSV: dict[str, tuple[str, dict[str, object]]] = {
         "x,label\n1,tabby\n1,1\n",
         {"regression": True},
     ),
-    "line 3, column 'id': '1.5' is not an id, which is a whole number": ("x,label,id\n1,1,1\n1,1,1.5\n", {}),
+    "line 3, column 'id': '1.5' is not an id, which is a whole number; leave the column out to count rows instead": (
+        "x,label,id\n1,1,1\n1,1,1.5\n",
+        {},
+    ),
     "line 3, column 'id': '1' is in the column twice": ("x,label,id\n1,1,1\n1,1,1\n", {}),
     "line 3, column 'split': 'valid' is neither train nor test": ("x,label,split\n1,1,train\n1,1,valid\n", {}),
     "has 1 train example; n_train=2 asks for more": ("x,label,split\n1,1,train\n1,1,test\n", {"n_train": 2}),

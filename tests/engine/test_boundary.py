@@ -1,6 +1,7 @@
 """What plugins hand over is checked once, and what they do to what they are given is undone."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from influbench.api import Data, Estimate, Split
 from influbench.engine.boundary import Pristine, checked_data, checked_estimate, n_duplicates
 from influbench.errors import DataError, EstimateError
 from influbench.problem import TrainingProblem
-from tests.problems import blobs, problem
+from tests.problems import blobs, line, problem
 
 
 def _in_place(of: TrainingProblem) -> object:
@@ -120,6 +121,11 @@ def _rows(n: int) -> Split:
         ({"inputs": torch.rand(20, 5).to_sparse()}, "cats train inputs are torch.sparse_coo, expected a dense tensor;"),
         ({"labels": torch.zeros(20, device="meta")}, "cats train labels are on the meta device, where tensors have no"),
         ({"ids": list(range(20))}, "cats train ids are a list, expected a torch.Tensor"),
+        ({"class_names": ("a", "b")}, "cats has 2 class names, expected 3, one for each class"),
+        ({"class_names": "abc"}, "cats has class names as a str, expected a tuple of str"),
+        ({"class_names": ("a", "b", 3)}, "cats has 3 among its class names, expected words; write it out as a str"),
+        ({"class_names": ("a", "b", " ")}, "cats has ' ' among its class names, expected words; write it out as a str"),
+        ({"notes": [3]}, "cats has notes [3], expected a tuple of sentences"),
     ],
     ids=lambda value: value if isinstance(value, str) else "".join(value),
 )
@@ -130,6 +136,24 @@ def test_data_that_are_none_are_one_sentence(change: dict[str, object], sentence
     with pytest.raises(DataError) as caught:
         checked_data(data, name="cats", dtype=torch.float32)
     assert str(caught.value).startswith(sentence)
+
+
+def test_class_names_and_notes_are_kept() -> None:
+    given = replace(blobs(), class_names=["a", "b\n two", "c"], notes="One sentence.")
+    data = checked_data(given, name="cats", dtype=torch.float64).to(torch.float32)
+    assert (data.class_names, data.notes) == (("a", "b two", "c"), ("One sentence.",))
+    regression = replace(line(), class_names=("a", "b"))
+    with pytest.raises(DataError, match="cats has class names and is for regression; give n_classes where labels are"):
+        checked_data(regression, name="cats", dtype=torch.float32)
+
+
+def test_one_test_point_is_enough() -> None:
+    data = blobs(8, 1)
+    assert len(checked_data(data, name="cats", dtype=torch.float32).test) == 1
+    with pytest.raises(DataError, match="cats test has 0 examples, expected at least 1"):
+        checked_data(replace(data, test=data.test.rows(slice(0, 0))), name="cats", dtype=torch.float32)
+    with pytest.raises(DataError, match="cats train has 1 example, expected at least 2"):
+        checked_data(replace(data, train=data.train.rows(slice(0, 1))), name="cats", dtype=torch.float32)
 
 
 def test_what_a_data_set_keeps_of_its_data_is_its_own() -> None:

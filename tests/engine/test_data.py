@@ -48,6 +48,13 @@ def test_what_is_written_is_read_back_as_it_was_trained_on(of: Plan, tmp_path: P
             assert torch.equal(getattr(mine, field), getattr(theirs, field))
 
 
+def test_names_of_classes_are_written_and_read_back(tmp_path: Path) -> None:
+    lines = "".join(f"{n},{'yes' if n % 2 else 'no'}\n" for n in range(12))
+    (tmp_path / "words.csv").write_text(f"x,label\n{lines}")
+    write_data(plan(["random"], dataset=f'"{tmp_path}/words.csv"'), tmp_path / "points.npz", registry=registry())
+    assert Npz(str(tmp_path / "points.npz")).load(5).class_names == ("no", "yes")
+
+
 def test_random_labels_are_those_of_the_run_and_which_they_are_is_not_written(tmp_path: Path) -> None:
     for name, of in (("noisy", plan(["random"], more=NOISY)), ("clean", plan(["random"]))):
         write_data(of, tmp_path / f"{name}.npz", registry=registry())

@@ -469,6 +469,30 @@ def test_values_that_do_not_fit_the_problem_are_refused(tmp_path: Path) -> None:
     broken = broken.model_copy(update={"training": broken.training.model_copy(update={"batch_size": 0})})
     with pytest.raises(PlanError, match=r"\[training\] batch_size must be at least 1, got 0"):
         events_of(broken, tmp_path)
+    with pytest.raises(
+        PlanError, match=r"^test: \[training\] label_smoothing needs class labels, and these labels are for"
+    ):
+        events_of(with_training(plan(["random"], dataset='"line"', model='"linear"'), label_smoothing=0.1), tmp_path)
+
+
+def with_training(of: Plan, **settings: object) -> Plan:
+    return of.model_copy(update={"training": of.training.model_copy(update=settings)})
+
+
+def test_a_plan_sets_clipping_smoothing_and_averages_and_the_report_shows_them(tmp_path: Path) -> None:
+    settings = {
+        "weight_decay": 0.01, "clip_norm": 1.0, "label_smoothing": 0.1, "ema": 0.9, "decay_norms_and_biases": False,
+    }  # fmt: skip
+    result = result_of(with_training(plan(["random"]), **settings), tmp_path)
+    shown = " ".join(printed(result, 160).split())
+    assert "weight decay 0.01 without norms and biases, gradients clipped at norm 1, label smoothing 0.1, " in shown
+    assert "averaged with ema 0.9, batches of 10" in shown
+    assert result.problem.recipe.items() >= settings.items()
+    plain = result_of(plan(["random"]), tmp_path / "plain")
+    assert settings.keys() & plain.problem.recipe.keys() == {"weight_decay"}
+    stored = read_result(tmp_path / "out").results[0].problem.recipe
+    assert stored["decay_norms_and_biases"] is False
+    assert plain.problem.key != result.problem.key
 
 
 THEIRS = {"nesterov": "Nesterov", "warm_up": "WarmUp"}
@@ -642,7 +666,7 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         "faulty[fault=multiplies]": r"faulty\[fault=multiplies\] \(strangers 1\.0\): forward writes into its inputs",
         "faulty[fault='recipe method']": r"\(strangers 1\.0\): `recipe` is a method; write @property above it",
         "faulty[fault='recipe epochs']": r"\(strangers 1\.0\): `recipe`: epochs must be a whole number .*, got 3\.0",
-        "coupled": r"coupled \(strangers 1\.0\): layer '1' \(BatchNorm1d\) couples the examples",
+        "coupled": r"coupled \(strangers 1\.0\): layer '1' \(BatchNorm1d\) has no running statistics",
     }.items():
         with pytest.raises((ModelError, PluginError), match=message):
             list(

@@ -2,19 +2,20 @@
 
 import pytest
 import torch
+from torch import nn
 
 from influbench.api import Data
 from influbench.engine.soundness import check_model, checked_recipe
 from influbench.errors import ModelError
 from influbench.testing.problems import blobs, line, pictures
 from tests.engine.models import Faulty
-from tests.problems import trainer
+from tests.problems import ModuleModel, trainer
 
 IN_PLACE = "forward writes into its inputs; work on a copy: x = x * 2 in place of x *= 2, and layers with inplace=False"
 COUPLED = (
     "an example's outputs depend on the others of its batch; take no mean, norm or softmax over the axis of examples"
 )
-RANDOM = "forward or loss draws random numbers; remove what is random"
+RANDOM = "forward or loss draws random numbers; write dropout as layers of torch"
 STATE = "a second call on the same inputs gives other outputs; keep no counters, running averages or caches"
 SHARED = "build returns the parameters that it returned before, so that every seed would start alike; make a new module"
 FAULTS = {
@@ -96,3 +97,13 @@ def test_a_recipe_that_is_none_is_refused(fault: str, told: str) -> None:
     with pytest.raises(ModelError) as caught:
         checked_recipe(Faulty(fault=fault))
     assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("batch_size", [1, 19])
+def test_batch_norm_needs_more_than_one_example_in_every_batch(batch_size: int) -> None:
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+
+    with pytest.raises(ModelError, match="batch norm has no variance in a batch of one example; choose a batch_size"):
+        check_model(trainer(blobs(), ModuleModel(make), batch_size=batch_size))
+    check_model(trainer(blobs(), ModuleModel(make), batch_size=10))

@@ -17,7 +17,7 @@ from influbench.errors import UsageError
 from influbench.plan import Plan
 from influbench.reading.comparison import compare
 from influbench.registry import Entry, Registry
-from influbench.results import Result, Results
+from influbench.results import UNKNOWN, Result, Results
 from influbench.statistics.yardsticks import Yardstick, correlations
 from influbench.store.files import read_arrays
 from influbench.store.run_directory import read_yardsticks
@@ -267,6 +267,17 @@ def test_one_seed_of_the_spread_is_of_the_columns_of_single_seeds(tmp_path: Path
     (one,) = result.one_seed
     assert (list(one.columns), one.n_seeds, one.training_equivalents) == (["sign"], 4, 21)
     assert one.seconds == pytest.approx(judge_of(result, "spread").seconds / 4)
+
+
+def test_the_trust_in_a_variance_counts_seeds(tmp_path: Path) -> None:
+    """A pair of seeds makes one variance, so that one seed has none."""
+    result = result_of(asked("random", judges=("spread",)), tmp_path)
+    variance, sign = result.trust["variance"], result.trust["sign"]
+    assert (variance.n_seeds, variance.seeds_each, variance.n_effects) == (4, 2, 2)
+    assert (sign.n_seeds, sign.seeds_each, sign.n_effects) == (4, 1, 4)
+    assert [point.n_seeds for point in variance.curve] == [2, 4]
+    assert variance.single_seed_reliability == variance.single_seed_reach == UNKNOWN
+    assert sign.single_seed_reliability.value is not None
 
 
 def test_more_runs_than_seeds_cannot_be_handed_over(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def three_epochs(**settings: object) -> Trainer:
 
 def module_after(of: Trainer, step: int) -> nn.Module:
     """The network of the one training as an ordinary module."""
-    module = of._build(0)
+    module = of.built(0)
     runs = problem(of).train(replicates=[0], checkpoints=[step])
     module.load_state_dict({name: p[0] for name, p in runs.parameters(step=step).items()})
     return module

@@ -16,7 +16,7 @@ def test_scores_equal_gradients_one_by_one(measure: str) -> None:
     scores = TracIn(n_checkpoints=3).estimate(view).influence
     assert scores is not None
     runs = problem(of).train(replicates=[0], checkpoints=[2, 5, 8])
-    module = of._build(0)
+    module = of.built(0)
 
     def gradient(value: torch.Tensor) -> torch.Tensor:
         return torch.cat([g.flatten() for g in torch.autograd.grad(value, list(module.parameters()))])

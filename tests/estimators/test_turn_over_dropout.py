@@ -138,7 +138,7 @@ def test_scores_equal_two_forward_passes_for_each_pair() -> None:
     own = HashedMasks([5, 6], view.sites)
     runs = view.train(replicates=range(2), masks=own)
     scores = influence_scores(view, runs, own)
-    data, module = view.data, view._trainer._build(0)
+    data, module = view.data, view._trainer.built(0)
     for i, j in ((0, 0), (3, 7), (19, 2)):
         total = 0.0
         for replica in range(2):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torchvision.ops import StochasticDepth
 
 from influbench.api import Data, Split
 from influbench.errors import ModelError
@@ -86,7 +87,7 @@ def test_a_loop_equals_one_by_one_and_vmap(model, same_seed: bool) -> None:  # t
     seeds = [7, 7] if same_seed else [7, 8]
     runs = of.train(of.course(seeds=seeds))
     for replica, seed in enumerate(seeds):
-        module = of._build(seed)
+        module = of.built(seed)
         optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
         train = of.data.train
         for rows in runs.batches:
@@ -99,7 +100,7 @@ def test_a_loop_equals_one_by_one_and_vmap(model, same_seed: bool) -> None:  # t
     if not isinstance(model, ModuleModel):
         inputs = of.data.test.inputs[None]
         torch.testing.assert_close(
-            of.network.outputs(runs.parameters(), inputs), of.network._by_vmap(runs.parameters(), inputs, {})
+            of.network.outputs(runs.parameters(), inputs), of.network._by_vmap(runs.parameters(), inputs, {}, None)[0]
         )
 
 
@@ -143,8 +144,7 @@ def trained_once(of: Trainer) -> StackedRuns:
 
 def test_batch_norm_is_replaced_where_that_is_asked_for() -> None:
     model = Resnet(width=8, blocks=(1,), norm="batch")
-    with pytest.raises(ModelError, match="replace_batch_norm = true"):
-        trained_once(trainer(pictures(), model))
+    assert "3.norm1.running_mean" in trained_once(trainer(pictures(), model)).parameters()
     runs = trained_once(replace(trainer(pictures(), model), replace_batch_norm=True))
     by_hand = trained_once(trainer(pictures(), Resnet(width=8, blocks=(1,))))
     for name, parameters in by_hand.parameters().items():
@@ -201,7 +201,7 @@ def test_stack_equals_an_ordinary_torch_training() -> None:
     """The plainest PyTorch loop there is, on the same batches."""
     of = trainer(epochs=3)
     runs = of.train(of.course(seeds=[5]))
-    module = of._build(5)
+    module = of.built(5)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
     train = of.data.train
     for (rows,) in runs.batches:
@@ -234,9 +234,25 @@ def test_stacked_and_vmap_agree_under_masks(hidden: tuple[int, ...]) -> None:
         torch.testing.assert_close(stacked.outputs(parameters, given, factors), expected)
 
 
+class OwnBatchNorm(nn.BatchNorm1d):
+    """A batch norm that may do anything."""
+
+
+class OwnDropout(nn.Dropout):
+    """A dropout that may do anything."""
+
+
 @pytest.mark.parametrize(
     ("layer", "reason"),
-    [(nn.BatchNorm1d(5), "couples the examples"), (nn.Dropout(0.5), "draws random numbers")],
+    [
+        (nn.BatchNorm1d(5, track_running_stats=False), "has no running statistics"),
+        (OwnBatchNorm(5), "couples the examples"),
+        (nn.InstanceNorm1d(5, track_running_stats=True), "keeps running statistics"),
+        (nn.RReLU(), "draws random numbers"),
+        (OwnDropout(0.5), "draws random numbers"),
+        (nn.MultiheadAttention(5, 1, dropout=0.1), "draws random numbers"),
+        (StochasticDepth(0.5, "batch"), "draws random numbers"),
+    ],
 )
 def test_layers_that_break_the_pairing_are_refused_by_name(layer: nn.Module, reason: str) -> None:
     with pytest.raises(ModelError, match=rf"'1' \({type(layer).__name__}\) {reason}"):

@@ -49,6 +49,7 @@ def test_every_value_is_that_of_the_report(tmp_path: Path) -> None:
             assert one.rank.low is None
             assert (one.mean_elsewhere.value, one.letters_elsewhere) == (None, None)
         assert (column.n_datasets, column.in_common, column.left_out) == (1, (0, 1), ())
+        assert column.fixed_seeds == (key == "captured")
     assert {problem.dataset for problem in compared.problems} == {"blobs"}  # whatever its sizes
     assert {one.name for one in columns["influence"].estimators} == {"random", "subset", "same_label"}
     assert {one.name for one in columns["within_class"].estimators} == {"random", "subset"}

@@ -34,8 +34,8 @@ def problem(values: dict[str, float], dataset: str, *, ceiling: float | None = N
     return OnProblem(found, points=dataset, dataset=dataset, ceiling=ceiling)
 
 
-def compared(problems: Sequence[OnProblem]) -> ComparedColumn:
-    found = compared_column(COLUMN, problems)
+def compared(problems: Sequence[OnProblem], column: ColumnRecord = COLUMN) -> ComparedColumn:
+    found = compared_column(column, problems)
     assert found is not None
     return found
 

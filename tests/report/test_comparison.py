@@ -6,19 +6,19 @@ import pytest
 
 from influbench.reading.over_problems import OnProblem
 from influbench.report.comparison import print_comparison
-from influbench.results import UNKNOWN, ComparedProblem, ComparedRuns
-from tests.reading.test_over_problems import compared, differing, problem
+from influbench.results import UNKNOWN, ColumnRecord, ComparedProblem, ComparedRuns
+from tests.reading.test_over_problems import COLUMN, compared, differing, problem
 from tests.report.printing import text_of
 
 
-def shown(problems: Sequence[OnProblem], width: int = 80) -> str:
+def shown(problems: Sequence[OnProblem], width: int = 80, *, columns: Sequence[ColumnRecord] = (COLUMN,)) -> str:
     runs = ComparedRuns(
         runs=("out",),
         problems=tuple(
             ComparedProblem(name=f"p{i}", key=f"{i}", n_seeds=2, runs=("out",), ceilings={"influence": UNKNOWN})
             for i in range(len(problems))
         ),
-        columns=(compared(problems),),
+        columns=tuple(compared(problems, column) for column in columns),
     )
     return text_of(lambda console: print_comparison(console, runs), width)
 
@@ -56,6 +56,18 @@ def test_limits_of_the_means_are_in_words() -> None:
     assert "not part of the means (no value of b): p0." in words
     assert "not part of the shares, as the truth is not clearly above noise: p2." in words
     assert "And on other data sets?" not in words
+
+
+def test_intervals_without_the_seeds_are_said_to_be_so() -> None:
+    column = COLUMN.model_copy(update={"key": "captured", "title": "influence\ncaptured", "statistic": "captured"})
+    in_hand = column.model_copy(update={"key": "run_captured", "title": "this run\ncaptured", "has_run": True})
+    said = (
+        "influence captured: runs store the mean over the truth's seeds, so intervals and letters here take these seeds"
+    )
+    for columns, n in (((column, in_hand), 1), ((COLUMN, in_hand), 0)):
+        words = " ".join(shown(differing(), columns=columns).split())
+        assert words.count(said) == n
+        assert words.count("runs store the mean") == n
 
 
 def test_the_part_of_the_order_that_is_stable_is_named() -> None:

@@ -87,6 +87,19 @@ def test_any_number_of_points_fits_any_terminal(width: int, n: int) -> None:
         assert str(100_000 + number) in text
 
 
+def test_classes_are_shown_by_their_names_which_are_cut_if_they_are_long() -> None:
+    points = [
+        Effect(id=7, label=0, label_name="cat", effect=2.0),
+        Effect(id=8, label=1, label_name="a very long name of a class", effect=1.0),
+    ]
+    named = Account(name="truth", helps=Strongest(points=tuple(points)), hurts=strongest(-1, []))
+    point = Point(id=3, label=1, label_name="dog")
+    text = printed(explanation("test", accounts=(named,), memorization=(), point=point), 100)
+    assert "test point 3, label dog\n" in text
+    assert "7 (cat)" in text
+    assert "8 (a very long nam…)" in text
+
+
 def test_points_of_the_truth_are_marked_and_wrong_labels_too() -> None:
     lines = printed(explanation(), 160).splitlines()
     helped = next(line for line in lines if line.startswith("  subset[n_models=512,ratio=0.7]") and "4 of 5" in line)

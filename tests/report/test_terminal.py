@@ -238,11 +238,86 @@ def with_trust(key: str, **update: object) -> Result:
 def test_nothing_is_said_about_a_truth_like_noise(key: str, name: str, ceiling: Statistic) -> None:
     noise = {"reliability": Statistic(value=0.1, low=-0.1, high=0.3), "ceiling": ceiling, "seeds_needed": {}}
     words = " ".join(printed(with_trust(key, **noise), 80).split())
-    said = f"Nothing can be said about {name}: the truth cannot be distinguished from noise. Add seeds."
+    said = f"Nothing can be said about {name}: the truth cannot be distinguished from noise; add seeds."
     assert said in words
-    assert "letters, and differences there are about the truth of these seeds alone" in words
     assert words.count("Nothing can be said") == 1
     assert "Nothing can be said" not in printed(RESULT, 80)
+
+
+NOISE = {"reliability": Statistic(value=0.1, low=-0.1, high=0.3), "ceiling": UNKNOWN, "seeds_needed": {}}
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_truth_like_noise_has_neither_values_nor_letters_nor_a_chart(width: int) -> None:
+    noisy, text = with_trust("within_class", **NOISE), printed(with_trust("within_class", **NOISE), width)
+    for name in NAMES:
+        for column in noisy.headline:
+            found = value_of(noisy, name, column.key)
+            if found.value is not None:
+                assert (numbers.interval(found) in text) is (column.key != "within_class")
+    assert numbers.interval(noisy.one_seed[0].columns["within_class"]) not in text
+    assert "influence within class, against trainings" in printed(RESULT, width)
+    assert "influence within class, against trainings" not in text
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_truths_that_are_all_like_noise_have_rows_of_dashes_and_one_sentence(width: int) -> None:
+    silence = "the truth cannot be distinguished from noise; add seeds"
+    null = RESULT.model_copy(
+        update={
+            "trust": {key: trust.model_copy(update=NOISE) for key, trust in RESULT.trust.items()},
+            "columns": tuple(
+                column.model_copy(update={"silence": silence if column.key in ("captured", "weighted") else None})
+                for column in RESULT.columns
+            ),
+        }
+    )
+    null = changed(null, captured={"value": UNKNOWN, "letters": None})  # as the engine leaves it
+    text = printed(null.model_copy(update={"one_seed": ()}), width)
+    words = " ".join(text.split())
+    names = "influence captured, influence within class, influence by signal, memorization"
+    assert words.count("Nothing can be said") == 1
+    assert f"Nothing can be said about {names}: {silence}." in words
+    assert "against trainings" not in words
+    rows = [line.split() for line in text.splitlines() if line.startswith("  turn_over_dropout ")]
+    assert [word for row in rows for word in row if word[0] in "-.[" or len(word) == 1] == ["-"] * len(null.headline)
+    details = text_of(lambda console: print_details(console, results_of(null)), width)
+    assert "tau-b" not in details
+    assert f"Nothing can be said about influence all points: {silence}." in " ".join(details.split())
+
+
+def test_a_step_whose_truth_is_like_noise_has_dashes_in_the_trace() -> None:
+    (cell,) = (cell for cell in RESULT.cells if cell.name == "turn_over_dropout")
+    noise = {key: trust.model_copy(update=NOISE) for key, trust in RESULT.trust.items()}
+    points = (TracePoint(step=6, trust=noise, cells=(cell,)), TracePoint(step=12, trust=RESULT.trust, cells=(cell,)))
+    lines = printed(RESULT.model_copy(update={"trace": points}), 80).splitlines()
+    rows = [line.split() for line in lines if line.startswith("  step ")]
+    of_memorization = rows[-2:]
+    assert of_memorization[0] == ["step", "6", "-", "-"]
+    assert numbers.decimal(cell.value("memorization").value) in of_memorization[1]
+
+
+def test_notes_about_the_details_are_printed_with_the_details() -> None:
+    noisy = with_trust(ALL_POINTS, **NOISE)
+    said = "Nothing can be said about influence all points: the truth cannot be distinguished from noise; add seeds."
+    assert "Nothing can be said" not in printed(noisy, 80)
+    details = text_of(lambda console: print_details(console, results_of(noisy)), 80)
+    assert " ".join(details.split()).count(said) == 1
+
+
+def test_a_sentence_about_several_columns_is_printed_once() -> None:
+    undefined = {"n_undefined": 3}
+    silent = {"value": UNKNOWN, "n_silent": 200}
+    result = changed(RESULT, "tracin", captured=undefined, within_class=undefined)
+    result = changed(result, "random", weighted=silent, within_class=silent)
+    result = changed(result, "same_label", captured={"failure": "no luck"}, weighted={"failure": "no luck"})
+    words = " ".join(printed(result, 80).split())
+    for sentence in (
+        "tracin: no value in influence captured, influence within class on 3 of 200 test points: constant truth",
+        "random: no value in influence within class, influence by signal, because all scores are equal",
+        "failed: influence captured, influence by signal of same_label: no luck",
+    ):
+        assert words.count(sentence) == 1
 
 
 def test_a_truth_like_noise_has_a_dash_for_the_seeds_needed() -> None:
@@ -256,9 +331,27 @@ def test_a_truth_like_noise_has_a_dash_for_the_seeds_needed() -> None:
 def test_too_few_seeds_for_an_interval_are_counted() -> None:
     few = {"n_seeds": 3, "reliability": Statistic(value=0.5, low=None, high=None)}
     words = " ".join(printed(with_trust("within_class", **few), 80).split())
-    said = "3 seeds are too few for intervals of reliability, ceiling, and share of the ceiling."
+    said = (
+        "influence within class: 3 seeds are too few for intervals of reliability, ceiling, and share of the ceiling. "
+        "Use at least 4 seeds."
+    )
     assert words.count(said) == 1
     assert "are too few for intervals" not in printed(RESULT, 80)
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "said"),
+    [
+        (2, "2 seeds make one effect, which cannot show its own noise, so reliability and ceiling are unknown. Use at "
+            "least 4 seeds."),
+        (6, "6 seeds are too few for intervals of reliability, ceiling, and share of the ceiling. Use at least 8 "
+            "seeds."),
+    ],
+)  # fmt: skip
+def test_seeds_are_counted_where_two_make_one_effect(n_seeds: int, said: str) -> None:
+    known = UNKNOWN if n_seeds == 2 else Statistic(value=0.5, low=None, high=None)
+    pairs = {"n_seeds": n_seeds, "seeds_each": 2, "reliability": known}
+    assert f"influence within class: {said}" in " ".join(printed(with_trust("within_class", **pairs), 80).split())
 
 
 def test_the_reach_of_one_seed_is_a_row_of_the_trust() -> None:
@@ -336,7 +429,10 @@ def test_few_points_are_marked_in_the_table_and_named_below() -> None:
     assert text.count("captured !") == 1  # which has no reliability
     assert "memorization !" not in text
     words = " ".join(text.split())
-    assert "! influence by signal: only 9 test points; with fewer than twenty test points, intervals are wide" in words
+    said = (
+        "! influence captured, influence by signal: only 9 test points; with fewer than twenty test points, intervals"
+    )
+    assert said in words
     assert (
         "! influence within class: only 4 train points in a class and 9 test points; do not rely on intervals from "
         "fewer than ten train points in a class." in words

@@ -176,6 +176,7 @@ def test_truth_and_problem_are_what_they_were(name: str) -> None:
     assert problem.pop("key") == truth["key"]
     assert problem.pop("fit") is None  # was not measured
     assert problem.pop("n_duplicates") == 0  # were not counted
+    assert (problem.pop("class_names"), problem.pop("notes")) == (None, [])  # were not known
     assert problem == {key: value for key, value in raw["problem"].items() if key != "fewest_in_class"}
     assert result.fronts == {key: tuple(names) for key, names in raw["fronts"].items()}
     pairs = [(one.column, one.first, one.second, one.difference, one.is_clear) for one in result.comparisons]
@@ -198,6 +199,7 @@ def assert_trusted(trust: dict[str, Any], truth: Raw) -> None:
     for key, one in trust.items():
         found = json.loads(one.model_dump_json())
         assert found.pop("n_seeds") == n_seeds[key]
+        assert found.pop("seeds_each") == 1
         assert found.pop("single_seed_reach") == UNKNOWN.model_dump()  # was not measured, like the norms
         assert found.pop("norms") == []
         assert found == expected[key]

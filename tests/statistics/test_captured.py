@@ -1,10 +1,13 @@
 """The captured effect: against a second implementation, and what must hold for any scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from influbench.results import Statistic
 from influbench.statistics.captured import captured, known_largest, largest, n_highest
 from influbench.statistics.yardsticks import correlations
 
@@ -119,6 +122,31 @@ def test_rows_enter_the_error_as_the_jackknife_says() -> None:
     jackknife = np.sqrt((n_blocks - 1) / n_blocks * np.square(np.array(without) - np.mean(without)).sum())
     rows = float(whole.contributions.sum(1).norm())
     assert rows == pytest.approx(jackknife, rel=0.3)
+
+
+def test_the_interval_ends_where_the_captured_effect_does() -> None:
+    """It is at most 1, so that cutting the interval there leaves out nothing that the estimand can be."""
+    effect, seeds = truth(noise=1.0)
+    yardstick = correlations(seeds, statistic="captured")
+    found = yardstick.agreement([effect]).value
+    assert found is not None
+    whole, cut = found.interval(), yardstick.measurement.interval(found)
+    assert whole.low is not None
+    assert whole.high is not None
+    assert whole.low < 1 < whole.high
+    assert (cut.low, cut.high) == (whole.low, 1.0)
+    for known in (0.2, 0.9, 0.99, 1.0):
+        for shift in (-0.5, -0.1, 0.0, 0.1, 0.5):
+            moved = replace(found, value=found.value + shift)
+            whole, cut = moved.interval(), yardstick.measurement.interval(moved)
+            assert cut.value == min(1.0, moved.value)
+            assert _holds(cut, known) or not _holds(whole, known)
+
+
+def _holds(statistic: Statistic, known: float) -> bool:
+    assert statistic.low is not None
+    assert statistic.high is not None
+    return statistic.low <= known <= statistic.high
 
 
 def test_noise_alone_has_no_effect_to_capture() -> None:

@@ -46,6 +46,18 @@ def test_within_classes_only_the_own_rows_count() -> None:
     assert found.value == pytest.approx(np.mean(of_classes), rel=1e-12)
 
 
+def test_the_captured_effect_of_one_seed_is_at_most_1() -> None:
+    effects = truth(4)
+    yardstick = correlations(effects.mean(0) + 0.01 * effects, statistic="captured")
+    found = yardstick.one_seed
+    assert found is not None
+    whole, cut = found.interval(), yardstick.measurement.interval(found)
+    assert whole.high is not None
+    assert whole.high > 1
+    assert cut.high == 1.0
+    assert cut.low == whole.low
+
+
 def test_it_is_unknown_for_two_seeds_for_constant_effects_and_for_known_flags() -> None:
     assert correlation_of_one_seed(truth(2), whole_table(20, 4)) is None
     constant = truth(3)

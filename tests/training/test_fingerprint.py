@@ -1,6 +1,7 @@
 """Keys change with whatever changes a training, and with nothing else."""
 
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from influbench.training.fingerprint import training_key
 from influbench.training.optimizers.sgd import Sgd
 from influbench.training.schedules.constant import Constant
 from tests.plugins import Nesterov, WarmUp, registry
-from tests.problems import blobs, permuted, trainer
+from tests.problems import ModuleModel, blobs, permuted, trainer
 
 
 @dataclass(frozen=True)
@@ -154,3 +155,21 @@ def test_stored_trainings_are_found_under_the_keys_they_always_had(optimizer: st
     points = Split(torch.arange(8.0).reshape(4, 2) / 4, torch.arange(4) % 2, torch.arange(4))
     of = trainer(Data(points, points, 2), Fixed(), optimizer=optimizer, schedule=schedule, momentum=0.5)
     assert training_key(of, 1) == key
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Dropout(0.4), nn.Dropout(0.3, inplace=True), nn.AlphaDropout(0.3), nn.BatchNorm1d(6), nn.Identity()]
+)
+def test_the_key_covers_what_layers_do_in_training_alone(layer: nn.Module) -> None:
+    def key(layer: nn.Module) -> str:
+        make = lambda: nn.Sequential(nn.Linear(5, 6), deepcopy(layer), nn.Linear(6, 3))  # noqa: E731
+        return training_key(trainer(model=Silent(make)), 0)
+
+    assert (key(layer) == key(nn.Dropout(0.3))) == (type(layer) is nn.Dropout and layer.p == 0.3)
+
+
+@dataclass(frozen=True)
+class Silent(ModuleModel):
+    """A model whose repr does not say which module it makes."""
+
+    make: object = field(default=None, repr=False)

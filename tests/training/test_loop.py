@@ -119,14 +119,14 @@ def test_a_failed_allocation_halves_the_stack_and_goes_on(monkeypatch: pytest.Mo
     of = trainer()
     expected = of.train(of.course(seeds=range(9))).parameters()["1.weight"]
     of.__dict__["stack_width"] = 8
-    original = Replicas.outputs
+    original = Replicas.training_outputs
 
-    def too_much(self: Replicas, parameters: dict[str, torch.Tensor], *rest: object, **kinds: bool) -> torch.Tensor:
+    def too_much(self: Replicas, parameters: dict[str, torch.Tensor], *rest: object, **kinds: bool) -> object:
         if len(parameters["1.weight"]) > 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
         return original(self, parameters, *rest, **kinds)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Replicas, "outputs", too_much)
+    monkeypatch.setattr(Replicas, "training_outputs", too_much)
     torch.testing.assert_close(of.train(of.course(seeds=range(9))).parameters()["1.weight"], expected)
     assert of.stack_width == 2
 
@@ -137,7 +137,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.Mon
 
     of = trainer()
     of.__dict__["stack_width"] = 8
-    monkeypatch.setattr(Replicas, "outputs", broken)
+    monkeypatch.setattr(Replicas, "training_outputs", broken)
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         of.train(of.course(seeds=range(9)))
 

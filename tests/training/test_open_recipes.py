@@ -175,7 +175,7 @@ def test_a_model_whose_recipe_names_no_one_fails_its_check() -> None:
     outcome = check.outcome()
     assert (outcome.status, outcome.detail) == (
         "failed",
-        "unknown optimizer 'nesterof'; known are adam, adamw, sgd",
+        "unknown optimizer 'nesterof'; known are adam, adamw, lion, muon, sgd",
     )
 
 

@@ -83,6 +83,17 @@ def test_a_step_has_its_derivative_where_all_gradients_were_0(optimizer: str) ->
         ("betas", (0.9, float("nan"))),
         ("optimizer", None),
         ("schedule", ["cosine"]),
+        ("clip_norm", 0.0),
+        ("clip_norm", float("inf")),
+        ("clip_norm", "1"),
+        ("clip_norm", True),
+        ("label_smoothing", 1.0),
+        ("label_smoothing", -0.1),
+        ("label_smoothing", None),
+        ("ema", 1.0),
+        ("ema", float("nan")),
+        ("ema", False),
+        ("decay_norms_and_biases", 0),
     ],
 )
 def test_a_recipe_refuses_what_makes_no_sense(field: str, value: object) -> None:
@@ -94,9 +105,9 @@ def test_a_recipe_refuses_what_makes_no_sense(field: str, value: object) -> None
     ("field", "value", "sentence"),
     [
         ("optimizer", "sgdd", "unknown optimizer 'sgdd'; did you mean 'sgd'?"),
-        ("optimizer", "rmsprop", "unknown optimizer 'rmsprop'; known are adam, adamw, sgd"),
-        ("schedule", "linear", "unknown schedule 'linear'; known are constant, cosine"),
-        ("optimizer", "sgd[momentum=0.9]", "sgd has no parameter 'momentum'; it has none"),
+        ("optimizer", "rmsprop", "unknown optimizer 'rmsprop'; known are adam, adamw, lion, muon, sgd"),
+        ("schedule", "linear", "unknown schedule 'linear'; known are constant, cosine, one_cycle, step"),
+        ("optimizer", "sgd[momentum=0.9]", "sgd has no parameter 'momentum'; it has nesterov"),
         ("schedule", "cosine[", "cannot read 'cosine['; write NAME or NAME[parameter=value,...]"),
     ],
 )

@@ -46,7 +46,7 @@ class Network:
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Summed loss of the examples with these outputs."""
-        return self.problem.model.loss(outputs, labels).sum()
+        return self.problem.loss(outputs, labels).sum()
 
 
 def in_float64(problem: Problem, parameters: Mapping[str, Tensor]) -> Network:

@@ -78,7 +78,9 @@ class InfluenceFunction(Estimator):
             raise ValueError(f"tolerance must be in (0, 1), got {self.tolerance}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """Needs few enough parameters for the explicit matrix to fit."""
+        """Needs the same weight decay for all parameters, and few enough of them for the explicit matrix to fit."""
+        if problem.decay_in_objective and not problem.recipe.decay_norms_and_biases:
+            return "its curvature has one weight decay for all parameters, and the recipe leaves out norms and biases"
         if self.solver != "explicit":
             return None
         n_parameters = n_trained_parameters(problem)

@@ -86,7 +86,7 @@ def _gradients(
         outputs = problem.forward({**parameters, **leaves}, examples.inputs, factors=factors)
         generator = torch.Generator().manual_seed(derive(problem.seed, "sealing", "outputs"))
         weights = torch.randn(outputs.shape, generator=generator, dtype=torch.float64).to(outputs)
-        value = problem.model.loss(outputs, examples.labels).sum() if of_loss else (outputs * weights).sum()
+        value = problem.loss(outputs, examples.labels).sum() if of_loss else (outputs * weights).sum()
         found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
     return {
         name: torch.zeros_like(leaf) if gradient is None else gradient

@@ -24,4 +24,16 @@ def influbench_optimizers() -> list[Spec]:
             "adaptive rates; weight decay is decoupled from the objective",
             "Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101",
         ),
+        Spec(
+            "lion",
+            "influbench.training.optimizers.lion:Lion",
+            "steps of one length, along the signs of a moment",
+            "Chen et al. 2023, https://arxiv.org/abs/2302.06675",
+        ),
+        Spec(
+            "muon",
+            "influbench.training.optimizers.muon:Muon",
+            "orthogonalized momentum for matrices, plain momentum for vectors",
+            "Jordan et al. 2024, https://kellerjordan.github.io/posts/muon",
+        ),
     ]

@@ -15,10 +15,12 @@ Parameters = Mapping[str, Tensor]
 class Sgd(Optimizer):
     """Gradient descent as in `torch.optim.SGD`: `v <- momentum v + g`, then `p <- p - learning_rate v`.
 
-    `momentum` is the recipe's; if it is 0, no moment is kept.
+    `momentum` is the recipe's; if it is 0, no moment is kept. With `nesterov`, a step is along `g + momentum v`.
     """
 
     reads = ("momentum",)
+
+    nesterov: bool = False
 
     def initial_moments(self, recipe: Recipe, parameters: Parameters) -> Mapping[str, Parameters]:
         """A first moment of 0 if there is momentum."""
@@ -34,17 +36,21 @@ class Sgd(Optimizer):
         learning_rate: float,
         in_place: bool = False,
     ) -> tuple[Parameters, Mapping[str, Parameters]]:
-        """A step along the first moment, or along the gradient without momentum."""
-        moments = state.moments
+        """A step along the first moment, beyond it with `nesterov`, or along the gradient without momentum."""
+        moments, directions = state.moments, gradients
         if recipe.momentum:
             first = state.moments["first"]
-            gradients = {
+            directions = {
                 name: torch.add(g, first[name], alpha=recipe.momentum, out=first[name] if in_place else None)
                 for name, g in gradients.items()
             }
-            moments = {"first": gradients}
+            moments = {"first": directions}
+            if self.nesterov:
+                directions = {
+                    name: torch.add(g, directions[name], alpha=recipe.momentum) for name, g in gradients.items()
+                }
         stepped = {
-            name: torch.add(p, gradients[name], alpha=-learning_rate, out=p if in_place else None)
+            name: torch.add(p, directions[name], alpha=-learning_rate, out=p if in_place else None)
             for name, p in parameters.items()
         }
         return stepped, moments

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from influbench.api import Recipe, Schedule
+from influbench.training.schedules.warmup import Warmed
 
 
 @dataclass(frozen=True)
-class Constant(Schedule):
-    """The recipe's learning rate at every step."""
+class Constant(Warmed):
+    """The recipe's learning rate at every step, after a linear warmup over the share `warmup` of the training."""
 
-    def learning_rate(self, recipe: Recipe, step: int, n_steps: int) -> float:
-        """The full learning rate."""
-        return recipe.learning_rate
+    def share(self, step: int, n_steps: int, *, first: int) -> float:
+        """All of it."""
+        return 1.0

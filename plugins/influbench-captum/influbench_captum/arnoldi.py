@@ -57,8 +57,10 @@ class CaptumArnoldi(Estimator):
         if self.n_runs < 1:
             raise ValueError(f"n_runs must be at least 1, got {self.n_runs}")
 
-    def unsupported(self, problem: Problem) -> str | None:  # noqa: ARG002
-        """The reason if captum cannot be used."""
+    def unsupported(self, problem: Problem) -> str | None:
+        """The reason if captum cannot be used, or if weight decay differs between parameters."""
+        if problem.decay_in_objective and not problem.recipe.decay_norms_and_biases:
+            return "its curvature has one weight decay for all parameters, and the recipe leaves out norms and biases"
         return obstacle()
 
     def estimate(self, problem: Problem) -> Estimate:

@@ -41,7 +41,7 @@ class Loss:
 
 def train_loss(problem: Problem, *, summed: bool = False) -> Loss:
     """The training loss."""
-    return Loss(problem.model.loss, summed=summed)
+    return Loss(problem.loss, summed=summed)
 
 
 def minus_measure(problem: Problem, measure: MeasureName | None = None, *, summed: bool = False) -> Loss:

@@ -53,9 +53,11 @@ class CaptumTracInCP(Estimator):
             raise ValueError(f"n_checkpoints must be at least 1, got {self.n_checkpoints}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """The reason if captum is missing, checkpoints exceed steps, or `batched` does not support a layer."""
+        """The reason if captum is missing, checkpoints do not fit, or `batched` does not support a layer."""
         if self.n_checkpoints > problem.n_steps:
             return f"{self.n_checkpoints} checkpoints asked for, the training has {problem.n_steps} steps"
+        if problem.recipe.ema:
+            return "the recipe averages the parameters (ema), and TracIn needs those from which steps were taken"
         return obstacle() or (self._batched_obstacle(problem) if self.batched else None)
 
     def estimate(self, problem: Problem) -> Estimate:
@@ -101,7 +103,7 @@ class CaptumTracInCP(Estimator):
         """
         few = problem.data.train.rows(slice(0, 2))
         module = problem.module(problem.initial_parameters(0), frozen_as_buffers=True)
-        total = problem.model.loss(module(few.inputs), few.labels).sum()
+        total = problem.loss(module(few.inputs), few.labels).sum()
         gradients = torch.autograd.grad(total, list(module.parameters()), allow_unused=True, materialize_grads=True)
         expected = torch.cat([gradient.flatten() for gradient in gradients])
         try:

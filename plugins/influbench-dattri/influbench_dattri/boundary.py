@@ -89,7 +89,7 @@ class Handover:
     def loss(self, parameters: Parameters, batch: Batch) -> Tensor:
         """Mean loss of a batch."""
         outputs, labels = self._answers(parameters, batch)
-        return self.problem.model.loss(outputs, labels).mean()
+        return self.problem.loss(outputs, labels).mean()
 
     def negative(self, measure: MeasureName) -> OfBatch:
         """Minus the mean measure of a batch, as a function of parameters and batch."""

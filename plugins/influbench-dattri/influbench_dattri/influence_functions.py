@@ -47,7 +47,9 @@ class InfluenceFunction(Estimator):
         """dattri's attributor, with `added` on the diagonal of the Hessian."""
 
     def unsupported(self, problem: Problem) -> str | None:
-        """The reason if the gradients of the train points, which dattri holds in memory together, do not fit."""
+        """The reason if the train points' gradients do not fit in memory together, or if weight decay is uneven."""
+        if problem.decay_in_objective and not problem.recipe.decay_norms_and_biases:
+            return "its curvature has one weight decay for all parameters, and the recipe leaves out norms and biases"
         held = n_trained(problem) * len(problem.data.train)
         if held > _HELD:
             return f"dattri holds the gradients of all train points, {held:,} numbers, but the limit is {_HELD:,}"

@@ -41,9 +41,11 @@ class TracIn(Estimator):
         at_least(0, n_projected=self.n_projected)
 
     def unsupported(self, problem: Problem) -> str | None:
-        """The reason if there are more checkpoints than steps, or if dattri cannot be called."""
+        """The reason if the checkpoints do not fit the training, or if dattri cannot be called."""
         if self.n_checkpoints > problem.n_steps:
             return f"{self.n_checkpoints} checkpoints asked for, the training has {problem.n_steps} steps"
+        if problem.recipe.ema:
+            return "the recipe averages the parameters (ema), and TracIn needs those from which steps were taken"
         return out_of_reach(problem)
 
     def estimate(self, problem: Problem) -> Estimate:

@@ -161,7 +161,7 @@ class _Task(Task):  # type: ignore[misc]  # kronfluence is not typed
 
     def compute_train_loss(self, batch: tuple[Tensor, Tensor], model: nn.Module, sample: bool = False) -> Tensor:  # noqa: ARG002
         inputs, labels = batch
-        return self._problem.model.loss(model(inputs), labels).sum()
+        return self._problem.loss(model(inputs), labels).sum()
 
     def compute_measurement(self, batch: tuple[Tensor, Tensor], model: nn.Module) -> Tensor:
         inputs, labels = batch

@@ -66,7 +66,9 @@ class Kronfluence(Estimator):
                 raise ValueError(f"{name} must be at least 1, got {count}")
 
     def unsupported(self, problem: Problem) -> str | None:
-        """The reason if kronfluence is missing, does not support a layer, or labels cannot be drawn for the loss."""
+        """The reason if kronfluence is missing or does not support layer or decay, or labels cannot be drawn."""
+        if problem.decay_in_objective and not problem.recipe.decay_norms_and_biases:
+            return "its curvature has one weight decay for all parameters, and the recipe leaves out norms and biases"
         return why_not(problem, draws=self.strategy != "identity" and self.labels == "drawn")
 
     def estimate(self, problem: Problem) -> Estimate:

@@ -34,7 +34,7 @@ class MyEstimator(Estimator):
         influence = torch.zeros(len(train), len(test))
         for run in range(self.n_models):
             parameters = {name: stacked[run] for name, stacked in runs.parameters().items()}
-            of_loss = self._slopes(problem, parameters, train, problem.model.loss)
+            of_loss = self._slopes(problem, parameters, train, problem.loss)
             of_measure = self._slopes(problem, parameters, test, problem.measured)
             influence -= (of_loss @ of_measure.T).cpu() / self.n_models
         return Estimate(influence=influence)
