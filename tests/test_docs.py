@@ -541,3 +541,19 @@ def test_the_coverage_of_the_docs_is_that_of_the_stored_simulations() -> None:
     assert f"{len(stored)} kinds and sizes" in page
     assert f"in {100 * min(coverages):.1f}% to {100 * max(coverages):.1f}% of them" in page
     assert "30 x 10" in max(stored, key=lambda case: case["coverage"])["name"]
+
+
+@pytest.mark.parametrize("topic", ["captured", "retrieval", "one_seed", "pairs"])
+def test_the_coverage_of_each_topic_in_the_docs_is_that_of_the_stored_simulations(topic: str) -> None:
+    stored = json.loads((ROOT / "benchmarks" / "results" / "calibration" / f"{topic}.json").read_text())["cases"]
+    assert {case["simulations"] for case in stored} == {1000}
+    shown = [case for case in stored if case["simulations"] - case["undefined"] >= 100]
+    usual = [100 * case["coverage"] for case in shown if "each train point twice" not in case["name"]]
+    twice = [100 * case["coverage"] for case in shown if "each train point twice" in case["name"]]
+    page = " ".join((ROOT / "docs" / "explanation" / "figures.md").read_text().split())
+    (of_topic,) = [
+        part for part in page.partition("Other figures had 1,000")[2].split("* ") if f"`{topic}.json`" in part
+    ]
+    assert f"{min(usual):.1f}% to {max(usual):.1f}%" in of_topic
+    assert re.search(rf"\bin {len(usual)}\b", of_topic)
+    assert not twice or f"in only {min(twice):.1f}% and {max(twice):.1f}%" in of_topic

@@ -9,6 +9,7 @@ from influbench.report.fit import fit_in_words, fit_warnings
 from influbench.report.numbers import DASH, count, decimal, seconds
 from influbench.results import (
     FEWEST_DRAWS,
+    UNKNOWN,
     Agreement,
     Cell,
     ColumnRecord,
@@ -56,9 +57,14 @@ def facts(result: Result) -> dict[str, str]:
 
 
 def without_noise(result: Result) -> Result:
-    """The result without the figures of columns whose truth cannot be distinguished from noise; failures remain."""
+    """The result without the figures of columns whose truth cannot be distinguished from noise.
+
+    Failures remain, and so does the interval of a reliability, which shows that it may be 0.
+    """
     one_seed = [_one_seed_without_noise(one, result.trust) for one in result.one_seed]
     update = {
+        "trust": {key: _trust_without_noise(trust) for key, trust in result.trust.items()},
+        "comparisons": tuple(one for one in result.comparisons if not _is_like_noise(result.trust, one.column)),
         "cells": _cells_without_noise(result.cells, result.trust),
         "one_seed": tuple(one for one in one_seed if one.columns),
         "trace": tuple(_point_without_noise(point) for point in result.trace),
@@ -140,6 +146,12 @@ def _cells_without_noise(cells: Iterable[Cell], trust: Mapping[str, Trust]) -> t
         }
         found.append(cell.model_copy(update={"columns": columns}))
     return tuple(found)
+
+
+def _trust_without_noise(trust: Trust) -> Trust:
+    if not trust.is_like_noise or trust.reliability.low is not None:
+        return trust
+    return trust.model_copy(update={"reliability": UNKNOWN, "single_seed_reliability": UNKNOWN})
 
 
 def _one_seed_without_noise(one: OneSeed, trust: Mapping[str, Trust]) -> OneSeed:

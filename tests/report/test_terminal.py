@@ -270,20 +270,36 @@ def test_truths_that_are_all_like_noise_have_rows_of_dashes_and_one_sentence(wid
                 column.model_copy(update={"silence": silence if column.key in ("captured", "weighted") else None})
                 for column in RESULT.columns
             ),
+            "one_seed": (),
+            "comparisons": tuple(one for one in RESULT.comparisons if one.column not in ("captured", "weighted")),
         }
     )
-    null = changed(null, captured={"value": UNKNOWN, "letters": None})  # as the engine leaves it
-    text = printed(null.model_copy(update={"one_seed": ()}), width)
+    # as the engine leaves a silent column
+    null = changed(null, captured={"value": UNKNOWN, "letters": None}, weighted={"value": UNKNOWN, "letters": None})
+    text = printed(null, width)
     words = " ".join(text.split())
     names = "influence captured, influence within class, influence by signal, memorization"
     assert words.count("Nothing can be said") == 1
     assert f"Nothing can be said about {names}: {silence}." in words
     assert "against trainings" not in words
+    assert "Letters:" not in words
     rows = [line.split() for line in text.splitlines() if line.startswith("  turn_over_dropout ")]
     assert [word for row in rows for word in row if word[0] in "-.[" or len(word) == 1] == ["-"] * len(null.headline)
     details = text_of(lambda console: print_details(console, results_of(null)), width)
     assert "tau-b" not in details
     assert f"Nothing can be said about influence all points: {silence}." in " ".join(details.split())
+
+
+def test_a_reliability_without_an_interval_is_not_shown_where_the_truth_is_like_noise() -> None:
+    bare = {"n_seeds": 3, "reliability": Statistic(value=-0.987, low=None, high=None), "seeds_needed": {}}
+    bare["single_seed_reliability"] = Statistic(value=-0.234, low=None, high=None)
+    text = printed(with_trust("memorization", **bare, ceiling=UNKNOWN), 160)
+    assert "Nothing can be said about memorization" in text
+    assert "-.99" not in text
+    assert "-.23" not in text
+    assert "are too few for intervals" not in text
+    assert "-.99" in printed(with_trust("memorization", **bare), 160)  # with a ceiling
+    assert numbers.interval(NOISE["reliability"]) in printed(with_trust("memorization", **NOISE), 160)
 
 
 def test_a_step_whose_truth_is_like_noise_has_dashes_in_the_trace() -> None:
