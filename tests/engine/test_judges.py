@@ -629,7 +629,7 @@ def test_a_truth_of_noise_says_nothing_and_has_no_share(tmp_path: Path) -> None:
         assert cell.columns["noise"].of_ceiling == UNKNOWN
     text = text_of(lambda console: print_report(console, read_result(tmp_path / "out")), 80)
     words = " ".join(text.split())
-    assert "Nothing can be said about noise: the truth cannot be distinguished from noise. Add seeds." in words
+    assert "Nothing can be said about noise: the truth cannot be distinguished from noise; add seeds." in words
     rows = [line.split() for line in text.splitlines()]
     assert ["ceiling", "-"] in rows
     assert ["seeds", "for", ".5/.8/.9", "-"] not in rows
