@@ -141,7 +141,9 @@ def _cells_without_noise(cells: Iterable[Cell], trust: Mapping[str, Trust]) -> t
     found = []
     for cell in cells:
         columns = {
-            key: Agreement(n=one.n, failure=one.failure) if _is_like_noise(trust, key) else one
+            key: Agreement(n=one.n, n_undefined=one.n_undefined, failure=one.failure)
+            if _is_like_noise(trust, key)
+            else one
             for key, one in cell.columns.items()
         }
         found.append(cell.model_copy(update={"columns": columns}))
@@ -240,7 +242,7 @@ def _undefined(result: Result, columns: Sequence[ColumnRecord]) -> Iterator[Note
     for cell in result.cells:
         for column in columns:
             agreement = cell.columns.get(column.key)
-            if agreement is not None and _silence(result, column) is None:
+            if agreement is not None and column.silence is None:
                 found += _undefined_in(cell.name, column, agreement)
     yield from map(Note, _together(found))
 
@@ -317,7 +319,9 @@ def _of_truth(result: Result, columns: Sequence[ColumnRecord]) -> Iterator[Note]
 
 def _silence(result: Result, column: ColumnRecord) -> str | None:
     """The reason why nothing can be said about a column; None if something can."""
-    return LIKE_NOISE if _is_like_noise(result.trust, column.key) else column.silence
+    if column.silence is not None:
+        return column.silence
+    return LIKE_NOISE if _is_like_noise(result.trust, column.key) else None
 
 
 def _few_seeds(trust: Trust) -> str:
