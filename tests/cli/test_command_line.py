@@ -300,7 +300,7 @@ def test_a_run_that_is_stopped_in_the_middle_of_truth_recomputes_no_finished_sha
     how: signal.Signals, influbench: Influbench, tmp_path: Path, own_cache: Path
 ) -> None:
     plan = tmp_path / "longer.toml"
-    plan.write_text(QUICK.replace("seeds = 2", "seeds = 40").replace("epochs = 2", "epochs = 20"))
+    plan.write_text(QUICK.replace("seeds = 2", "seeds = 40").replace("epochs = 2", "epochs = 60"))
     process = _start(plan, tmp_path, "out")
     deadline = time.monotonic() + 60
     while len(_stored(own_cache)) < 3:
