@@ -188,13 +188,20 @@ class Trainer:
             checkpoints=checkpoints,
             normalizer=normalizer,
             frozen=frozenset(frozen),
-            paired=self.recipe.noise == "paired",
+            paired=self._is_paired,
         )
 
     def draws(self, rows: Tensor, *, seeds: Sequence[int], step: int = 0) -> Draws:
-        """The random bits of a batch outside of a course: rows (n,) with one seed for all, or (n_replicas, n)."""
+        """The random bits of a batch outside of a course: rows (n,) with one seed for all, or (n_replicas, n).
+
+        They are those of trainings on all examples.
+        """
         ids = self.data.train.ids[rows].reshape(-1, rows.shape[-1])
-        return Draws(seeds, ids, step)
+        return Draws(seeds, ids, step, None if self._is_paired else self._weights(None, len(seeds)))
+
+    @property
+    def _is_paired(self) -> bool:
+        return self.recipe.noise == "paired"
 
     def train(self, course: Course, *, spend: Spend | None = None) -> StackedRuns:
         """The trained networks of a course. `spend` is called with the example-gradients of every step."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from influbench.api import Data, Split
 from influbench.seeds import derive, hash_integers
 from influbench.training.loop import Trainer
-from tests.problems import ModuleModel, trainer
+from tests.problems import ModuleModel, problem, trainer
 
 SEED, LEFT_OUT = 3, 4
 
@@ -140,6 +140,17 @@ def test_independent_trainings_draw_for_themselves_whatever_the_stack() -> None:
         torch.testing.assert_close(outputs[1], alone[0], rtol=1e-10, atol=1e-10)
         distances[noise] = (outputs[0] - outputs[1]).norm()
     assert distances["independent"] > distances["paired"] > 0
+
+
+@pytest.mark.parametrize("noise", ["paired", "independent"])
+def test_an_update_draws_what_the_training_on_all_examples_draws(noise: str) -> None:
+    view = problem(small(MAKERS["multilayer perceptron"], torch.float64, noise=noise))
+    runs = view.train(replicates=[4], checkpoints=[0, 1, 2])
+    parameters, state = runs.parameters(step=0), None
+    for step in (1, 2):
+        parameters, state = view.update(parameters, state, runs.batches[step - 1][0], replicate=4)  # type: ignore[assignment]
+        for name, expected in runs.parameters(step=step).items():
+            torch.testing.assert_close(parameters[name], expected, rtol=1e-12, atol=1e-12)
 
 
 def small(make: Callable[[], nn.Module], dtype: torch.dtype, **settings: object) -> Trainer:
