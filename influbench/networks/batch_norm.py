@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from influbench.errors import ModelError
-from influbench.networks.step import Step, current_step
+from influbench.networks.step import StackedStep, Step, current_step
 
 _BATCH_NORM = nn.modules.batchnorm._BatchNorm
 _CHANNELS_PER_GROUP = 8
@@ -38,9 +38,7 @@ class WeightedBatchNorm(_BATCH_NORM):
         return self._normalized(inputs, mean, variance)
 
     def _normalized(self, inputs: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-        scale = (variance + self.eps).rsqrt()
-        scale = scale if self.weight is None else scale * self.weight
-        shift = -mean * scale if self.bias is None else self.bias - mean * scale
+        scale, shift = normalization(mean, variance, self.weight, self.bias, self.eps)
         per_channel = (1, -1, *[1] * (inputs.ndim - 2))
         return inputs * scale.reshape(per_channel) + shift.reshape(per_channel)
 
@@ -72,17 +70,29 @@ class WeightedBatchNorm(_BATCH_NORM):
 
 
 def weighted_moments(inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and variance (n_channels,) of inputs (n, n_channels, n_places) of these weights (n,), and the weight of all.
+    """Mean and variance (..., n_channels) of inputs (..., n, n_channels, n_places), and the weight of all (..., 1).
 
-    Examples of weight 0 are left out, whatever their values. Without any weight, mean and variance are 0.
+    The weights are (..., n). Examples of weight 0 are left out, whatever their values. Without any weight, mean and
+    variance are 0.
     """
-    n_places = inputs.shape[2]
-    count = weights.sum() * n_places
-    shares = weights / torch.where(count > 0, count, torch.ones_like(count))
-    mean = (shares @ inputs.flatten(1)).reshape(inputs.shape[1:]).sum(1)
-    deviations = inputs - mean[:, None]
-    variance = (shares @ deviations.square().flatten(1)).reshape(inputs.shape[1:]).sum(1)
-    return mean, variance, count
+    count = weights.sum(-1, keepdim=True) * inputs.shape[-1]
+    shares = (weights / torch.where(count > 0, count, torch.ones_like(count)))[..., None, :]
+
+    def weighted(values: Tensor) -> Tensor:
+        of_places: Tensor = (shares @ values.flatten(-2))[..., 0, :].unflatten(-1, values.shape[-2:])
+        return of_places.sum(-1)
+
+    mean = weighted(inputs)
+    return mean, weighted((inputs - mean[..., None, :, None]).square()), count
+
+
+def normalization(
+    mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor]:
+    """The factor and the summand of each channel, (..., n_channels)."""
+    scale = (variance + eps).rsqrt()
+    scale = scale if weight is None else scale * weight
+    return scale, -mean * scale if bias is None else bias - mean * scale
 
 
 def running_statistics(
@@ -99,31 +109,23 @@ def running_statistics(
 
 
 def stacked_batch_norm(
-    layer: WeightedBatchNorm, parameters: Mapping[str, Tensor], inputs: Tensor, weights: Tensor | None, step: int
-) -> tuple[Tensor, dict[str, Tensor]]:
+    layer: WeightedBatchNorm, parameters: Mapping[str, Tensor], inputs: Tensor, step: StackedStep | None
+) -> tuple[Tensor, Mapping[str, Tensor]]:
     """Outputs of a stack of networks on inputs (R or 1, n_features, n), and the new running statistics by name.
 
-    Weights are (R, n), or None where networks are evaluated.
+    Networks are evaluated if the step is None.
     """
-    prefix = layer.prefix
-    before = parameters[f"{prefix}{RUNNING[0]}"], parameters[f"{prefix}{RUNNING[1]}"]
+    names = [f"{layer.prefix}{kind}" for kind in RUNNING]
+    mean, variance = (parameters[name] for name in names)
     after: dict[str, Tensor] = {}
-    if weights is None:
-        mean, variance = before
-    else:
-        count = weights.sum(1, keepdim=True)
-        shares = (weights / torch.where(count > 0, count, torch.ones_like(count)))[..., None]
-        inputs = inputs.expand(len(weights), -1, -1)
-        mean = (inputs @ shares)[..., 0]
-        variance = ((inputs - mean[..., None]).square() @ shares)[..., 0]
-        noted = running_statistics(before, mean, variance, count, layer.rate(step))
-        after = {f"{prefix}{kind}": new for kind, new in zip(RUNNING, noted, strict=True)}
-    scale = (variance + layer.eps).rsqrt()
-    if layer.affine:
-        scale = scale * parameters[f"{prefix}weight"]
-    shift = -mean * scale
-    if layer.affine:
-        shift = shift + parameters[f"{prefix}bias"]
+    if step is not None:
+        before = mean, variance
+        mean, variance, count = weighted_moments(inputs.mT[..., None], step.weights)
+        after = dict(
+            zip(names, running_statistics(before, mean, variance, count, layer.rate(step.number)), strict=True)
+        )
+    weight, bias = (parameters.get(f"{layer.prefix}{kind}") for kind in ("weight", "bias"))
+    scale, shift = normalization(mean, variance, weight, bias, layer.eps)
     return torch.addcmul(shift[..., None], inputs, scale[..., None]), after
 
 

@@ -119,10 +119,7 @@ class Replicas:
         statistics: dict[str, Tensor] = {}
         for name, layer in chain:
             if isinstance(layer, WeightedBatchNorm):
-                weights = None if step is None else step.weights
-                activations, after = stacked_batch_norm(
-                    layer, parameters, activations, weights, 0 if step is None else step.number
-                )
+                activations, after = stacked_batch_norm(layer, parameters, activations, step)
                 statistics |= after
             elif isinstance(layer, KeyedDropout):
                 activations = activations if step is None else _stacked_dropout(layer, activations, step)
