@@ -10,6 +10,7 @@ from influbench.api import Model, Recipe
 from influbench.engine.plain_training import largest_difference
 from influbench.engine.rehearsal import Call, Rehearsal, has_floats, same
 from influbench.errors import ModelError, type_and_message
+from influbench.training.batches import smallest_batch
 from influbench.training.course import Batch
 from influbench.training.loop import Trainer
 
@@ -212,11 +213,11 @@ def _of_training(rehearsal: Rehearsal) -> Iterator[Fault]:
 
 def _of_batches(rehearsal: Rehearsal) -> Iterator[Fault]:
     trainer = rehearsal.trainer
-    smallest = min(len(rows) for rows in trainer.course(seeds=[0]).batches)
-    if trainer.network.statistics and smallest == 1:
+    n_train = len(trainer.data.train)
+    if trainer.network.statistics and smallest_batch(trainer.recipe, n_train) == 1:
         yield Fault(
             "batch norm has no variance in a batch of one example",
-            f"choose a batch_size that does not leave one example of {len(trainer.data.train)} over",
+            f"choose a batch_size that does not leave one example of {n_train} over",
         )
 
 

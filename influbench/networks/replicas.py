@@ -7,7 +7,7 @@ modules that vmap cannot follow run one network after the other (*loop*), with i
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -178,9 +178,13 @@ class Replicas:
 
     def single(self, parameters: Parameters, inputs: Tensor, factors: Factors | None = None) -> Tensor:
         """Outputs of one network, whose parameters and factors have no replica axis, on inputs (n, ...)."""
-        with _gated(self._module, factors or {}), _in_mode(self._module):
+        with _gated(self._module, factors or {}), self._in_mode(self._module):
             outputs: Tensor = functional_call(self._module, dict(parameters), (inputs,))
         return outputs
+
+    def _in_mode(self, module: nn.Module) -> AbstractContextManager[None]:
+        """A context in which this copy of the module runs as it does in the present step, or in an evaluation."""
+        return _evaluated_unless_in_step(module) if self._strangers else nullcontext()
 
     def _chain_for(self, inputs: Tensor, factors: Factors) -> Chain | None:
         """The chain if it fits: inputs are flat or the first layer flattens, and every site is a layer of the chain."""
@@ -232,7 +236,7 @@ class Replicas:
         for replica, during in enumerate(steps):
             own = {name: layout(p[replica]) for name, p in parameters.items()}
             of_replica = {site: of_site[replica] for site, of_site in factors.items()}
-            with _gated(module, of_replica), within(during), _in_mode(module):
+            with _gated(module, of_replica), within(during), self._in_mode(module):
                 outputs.append(functional_call(module, own, (laid_out[replica % len(laid_out)],)))
         names = steps[0].statistics if steps[0] is not None else ()
         return torch.stack(outputs), {
@@ -328,14 +332,14 @@ def _is_a_strangers(part: nn.Module) -> bool:
 
 
 @contextmanager
-def _in_mode(module: nn.Module) -> Iterator[None]:
+def _evaluated_unless_in_step(module: nn.Module) -> Iterator[None]:
     """Within this context, an author's own modules are in training mode in a step, and in evaluation mode outside.
 
     Layers of torch keep the mode in which they were built: in evaluation mode, some take other code without gradients.
     """
-    parts = [part for part in module.modules() if part.training and _is_a_strangers(part)]
-    if current_step() is not None:
-        parts = []
+    parts: list[nn.Module] = []
+    if current_step() is None:
+        parts = [part for part in module.modules() if part.training and _is_a_strangers(part)]
     for part in parts:
         part.training = False
     try:

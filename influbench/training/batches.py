@@ -18,6 +18,11 @@ def steps_per_training(recipe: Recipe, n_train: int) -> int:
     return recipe.epochs * ceil(n_train / recipe.batch_size)
 
 
+def smallest_batch(recipe: Recipe, n_train: int) -> int:
+    """The number of examples in the smallest batch, which is the last one of an epoch."""
+    return n_train % recipe.batch_size or recipe.batch_size
+
+
 def batch_rows(recipe: Recipe, ids: Tensor, seeds: Sequence[int]) -> list[Tensor]:
     """Rows of each step's batch: (batch,) if all seeds are equal, otherwise (n_seeds, batch).
 
