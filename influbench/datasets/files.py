@@ -9,7 +9,7 @@ from pathlib import Path
 from influbench.api import Data, Dataset
 from influbench.datasets.csv_table import read_csv
 from influbench.datasets.examples import Examples
-from influbench.datasets.folder import read_folder, with_pictures
+from influbench.datasets.folder import pictures_in
 from influbench.datasets.frame import read_parquet
 from influbench.datasets.npz import read_npz
 from influbench.datasets.sizes import check_sizes
@@ -38,9 +38,7 @@ class File(Dataset):
         path = Path(self.path).expanduser()
         with self._named(path):
             examples = self.read(path)
-        drawn = examples.drawn(self.n_train, self.n_test, seed=seed, name=path.name)
-        with self._named(path):
-            return self.finished(path, drawn)
+        return examples.drawn(self.n_train, self.n_test, seed=seed, name=path.name)
 
     @contextmanager
     def _named(self, path: Path) -> Iterator[None]:
@@ -55,10 +53,6 @@ class File(Dataset):
     @abstractmethod
     def read(self, path: Path) -> Examples:
         """Everything in the file. DataError that begins with a verb or a line if something in it is wrong."""
-
-    def finished(self, path: Path, drawn: Data) -> Data:  # noqa: ARG002 - only some files have more to read
-        """The points that were drawn, with whatever is read for these alone. DataError likewise."""
-        return drawn
 
 
 @dataclass(frozen=True)
@@ -147,8 +141,15 @@ class Folder(File):
         if self.size is not None:
             check_sizes(size=self.size)
 
-    def read(self, path: Path) -> Examples:
-        return read_folder(path, size=self.size)
+    def load(self, seed: int) -> Data:
+        """The train and test points of this seed. Only the pictures that are drawn are decoded."""
+        path = Path(self.path).expanduser()
+        with self._named(path):
+            pictures = pictures_in(path, size=self.size)
+            examples = pictures.examples()
+        drawn = examples.drawn(self.n_train, self.n_test, seed=seed, name=path.name)
+        with self._named(path):
+            return pictures.filled(drawn)
 
-    def finished(self, path: Path, drawn: Data) -> Data:
-        return with_pictures(path, drawn, size=self.size)
+    def read(self, path: Path) -> Examples:
+        return pictures_in(path, size=self.size).examples()

@@ -1,7 +1,7 @@
 """Pictures in a folder for each class. A DataError here begins with a verb; the caller puts the folder's name first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,42 +16,63 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", 
 _TRAIN, _TEST = "train", "test"
 
 
-def read_folder(path: Path, *, size: int | None) -> Examples:
-    """All pictures, without their pixels: inputs (n, 1) are places among the paths that `with_pictures` reads."""
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures in a folder; `look` is the size and the channels that all of them get."""
+
+    path: Path
+    sides: Mapping[
+        str, Sequence[str]
+    ]  # names of the folders of classes: of the whole pool under "", or of train and test
+    files: Sequence[Path]
+    look: Format
+
+    def examples(self) -> Examples:
+        """All pictures, without their pixels: inputs (n, 1) and ids are places among the files."""
+        classes = sorted({name for folders in self.sides.values() for name in folders})
+        if len(classes) < 2:
+            raise DataError(f"has pictures of one class, {classes[0]}; a folder for each class is expected")
+        labels = torch.tensor([classes.index(self._class_of(file)) for file in self.files])
+        places = torch.arange(len(self.files))
+        everything = Split(places[:, None].double(), labels, places)
+        rows = [
+            torch.tensor([n for n, file in enumerate(self.files) if self._is_in(file, side)]) for side in self.sides
+        ]
+        if empty := [side for side, own in zip(self.sides, rows, strict=True) if not len(own)]:
+            raise DataError(f"holds no pictures in {empty[0]}")
+        return Examples(
+            tuple(everything.rows(own) for own in rows),
+            len(classes),
+            telling_names(classes),
+            (*_unused(self.path, self.sides), *self.look.notes),
+        )
+
+    def filled(self, data: Data) -> Data:
+        """The data with the pixels of their pictures, (n, channels, height, width) in [0, 1]."""
+        return replace(data, train=self._filled(data.train), test=self._filled(data.test))
+
+    def _filled(self, split: Split) -> Split:
+        chosen = [self.files[place] for place in split.ids.tolist()]
+        pixels = [pixels_in(file, self.look, shown=_shown(self.path, file)) for file in chosen]
+        return replace(split, inputs=torch.stack(pixels))
+
+    def _class_of(self, file: Path) -> str:
+        return file.relative_to(self.path).parts[0 if "" in self.sides else 1]
+
+    def _is_in(self, file: Path, side: str) -> bool:
+        return side in ("", file.relative_to(self.path).parts[0])
+
+
+def pictures_in(path: Path, *, size: int | None) -> Pictures:
+    """The pictures in this folder. Only their headers are read."""
     if not path.is_dir():
         raise FileNotFoundError(2, "No such folder")
     sides = _sides(path)
-    classes = sorted({name for folders in sides.values() for name in folders})
     files = _files(path, sides)
     if not files:
+        classes = sorted({name for folders in sides.values() for name in folders})
         raise DataError(f"holds no pictures in its folders {', '.join(classes)}")
-    look = _format(path, files, size)
-    if len(classes) < 2:
-        raise DataError(f"has pictures of one class, {classes[0]}; a folder for each class is expected")
-    labels = torch.tensor([classes.index(_class_of(path, file, sides)) for file in files])
-    places = torch.arange(len(files))
-    everything = Split(places[:, None].double(), labels, places)
-    rows = [torch.tensor([n for n, file in enumerate(files) if _is_in(path, file, side)]) for side in sides]
-    if empty := [side for side, own in zip(sides, rows, strict=True) if not len(own)]:
-        raise DataError(f"holds no pictures in {empty[0]}")
-    return Examples(
-        tuple(everything.rows(own) for own in rows),
-        len(classes),
-        telling_names(classes),
-        (*_unused(path, sides), *look.notes),
-    )
-
-
-def with_pictures(path: Path, data: Data, *, size: int | None) -> Data:
-    """The data with the pixels of their pictures, (n, channels, height, width) in [0, 1]."""
-    files = _files(path, _sides(path))
-    look = _format(path, files, size)
-
-    def filled(split: Split) -> Split:
-        chosen = [files[place] for place in split.ids.tolist()]
-        return replace(split, inputs=torch.stack([pixels_in(file, look, shown=_shown(path, file)) for file in chosen]))
-
-    return replace(data, train=filled(data.train), test=filled(data.test))
+    return Pictures(path, sides, files, _format(path, files, size))
 
 
 def _sides(path: Path) -> Mapping[str, Sequence[str]]:
@@ -80,14 +101,6 @@ def _files(path: Path, sides: Mapping[str, Sequence[str]]) -> list[Path]:
     for folder in folders:
         found += sorted(file for file in folder.rglob("*") if file.suffix.lower() in _PICTURES and file.is_file())
     return found
-
-
-def _class_of(path: Path, file: Path, sides: Mapping[str, Sequence[str]]) -> str:
-    return file.relative_to(path).parts[0 if "" in sides else 1]
-
-
-def _is_in(path: Path, file: Path, side: str) -> bool:
-    return side in ("", file.relative_to(path).parts[0])
 
 
 def _unused(path: Path, sides: Mapping[str, Sequence[str]]) -> list[str]:
