@@ -1,6 +1,5 @@
 """Examples in arrays: of numpy, torch, or pandas, or nested lists. A DataError here begins with a verb."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -12,14 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from influbench.api import Split
-from influbench.datasets.examples import Examples, as_argument, check_kind, kinds_like_classes, telling_names
+from influbench.datasets.examples import (
+    Examples,
+    as_argument,
+    check_kind,
+    is_whole_number,
+    kinds_like_classes,
+    telling_names,
+)
 from influbench.datasets.shapes import channels_first
 from influbench.errors import DataError, first_line
 
 Array: TypeAlias = NDArray[Any]
 
 _NUMBERS = "biuf"  # numpy's kinds of booleans, integers and floats
-_WHOLE = r"[+-]?[0-9]+"
 _LEAST_PICTURE = 3  # axes from which bytes are pixels, and not counts in a table
 
 
@@ -188,7 +193,7 @@ def _classes(
     if class_names is not None and are_whole_numbers and 0 <= min(whole) <= max(whole) < len(class_names):
         return torch.from_numpy(whole.astype(np.int64)), tuple(map(str, class_names))
     given = whole.tolist()
-    kinds = sorted(set(given), key=int if all(re.fullmatch(_WHOLE, str(label)) for label in given) else None)
+    kinds = sorted(set(given), key=int if all(is_whole_number(str(label)) for label in given) else None)
     if are_whole_numbers and regression is None:
         check_kind(len(kinds), len(given), as_argument)
     places = {label: place for place, label in enumerate(kinds)}

@@ -1,14 +1,13 @@
 """Columns in a CSV file. A DataError here begins with a verb or a line; the caller puts the file's name before it."""
 
 import csv
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from influbench.datasets.examples import is_whole_number
 from influbench.datasets.table import Column, check_names, is_number, listed
 from influbench.errors import DataError
 
-_WHOLE = r"[+-]?[0-9]+"
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _MOST_LISTED = 10  # columns of a header that fit into one sentence
 
@@ -56,7 +55,7 @@ def _header(n: int, label: str) -> str:
 
 def _is_a_range(numbers: Sequence[str]) -> bool:
     """True if these names count: 0,1,2, as pandas names the columns of an array, or 2019,2020."""
-    whole = [int(number) for number in numbers if re.fullmatch(_WHOLE, number)]
+    whole = [int(number) for number in numbers if is_whole_number(number)]
     return len(whole) == len(numbers) and whole == list(range(whole[0], whole[0] + len(whole)))
 
 

@@ -1,5 +1,6 @@
 """The examples in a user's file or arrays, and the ones that a seed draws."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -53,6 +54,11 @@ class Examples:
                 for split, n, part in zip(self.splits, (n_train, n_test), ("train", "test"), strict=True)
             )
         return Data(train, test, self.n_classes, self.class_names, self.notes)
+
+
+def is_whole_number(word: str) -> bool:
+    """True if a word is a whole number, with or without a sign."""
+    return re.fullmatch(r"[+-]?[0-9]+", word) is not None
 
 
 def telling_names(class_names: Sequence[str] | None) -> tuple[str, ...] | None:

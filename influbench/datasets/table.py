@@ -10,12 +10,19 @@ import torch
 from torch import Tensor
 
 from influbench.api import Split
-from influbench.datasets.examples import Examples, Remedy, check_kind, in_brackets, kinds_like_classes, telling_names
+from influbench.datasets.examples import (
+    Examples,
+    Remedy,
+    check_kind,
+    in_brackets,
+    is_whole_number,
+    kinds_like_classes,
+    telling_names,
+)
 from influbench.errors import DataError
 
 ID, SPLIT = "id", "split"
 _SIDES = ("train", "test")
-_WHOLE = r"[+-]?[0-9]+"
 _UNNAMED = r"|Unnamed: [0-9]+"  # the header that pandas writes or reads above its row numbers
 _INDEX = "index"  # the header that pandas' reset_index writes above row numbers
 _MISSING = ("na", "n/a", "<na>", "nan", "nat", "null")  # what programs write for a missing cell, if they do not leave
@@ -61,7 +68,7 @@ class Column:
 
     def counts_rows(self) -> bool:
         """True if the cells are 0, 1, 2, ... or 1, 2, 3, ... in any order."""
-        if not all(re.fullmatch(_WHOLE, cell) for cell in self.cells):
+        if not all(map(is_whole_number, self.cells)):
             return False
         numbers, n = sorted(map(int, self.cells)), len(self.cells)
         return numbers in (list(range(n)), list(range(1, n + 1)))
@@ -170,7 +177,7 @@ def _labels(column: Column, reading: Reading) -> tuple[Tensor, tuple[str, ...] |
                 f"as 1, or ask for regression with {reading.remedy('regression', True)}"
             )
         return numbers, None
-    whole = all(re.fullmatch(_WHOLE, cell) for cell in column.cells)
+    whole = all(map(is_whole_number, column.cells))
     of_numbers = whole or all(map(is_number, column.cells))  # classes written 1.0 are numbers, if that is asked for
     names = [_as_number(cell) if of_numbers else cell for cell in column.cells]
     kinds = sorted(set(names), key=float if of_numbers else None)
@@ -183,14 +190,14 @@ def _labels(column: Column, reading: Reading) -> tuple[Tensor, tuple[str, ...] |
 def _as_number(cell: str) -> str:
     """The number in a cell, in one way of writing it: 07 and 7.0 are 7."""
     number = float(cell)
-    if re.fullmatch(_WHOLE, cell):
+    if is_whole_number(cell):
         return str(int(cell))
     return str(int(number)) if number.is_integer() else repr(number)
 
 
 def _is_fraction(cell: str) -> bool:
     """True if a cell is a number that is not written as a whole number."""
-    return is_number(cell) and re.fullmatch(_WHOLE, cell) is None
+    return is_number(cell) and not is_whole_number(cell)
 
 
 def _sides(column: Column | None, n: int) -> list[Tensor]:
