@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from influbench.api import Data, Model, Split
 from influbench.estimators.turn_over_dropout.estimator import TurnOverDropout
@@ -12,7 +13,7 @@ from influbench.models.cnn import Cnn
 from influbench.models.mlp import Mlp
 from influbench.models.resnet import Resnet
 from influbench.problem import TrainingProblem
-from tests.problems import blobs, problem, trainer
+from tests.problems import ModuleModel, blobs, problem, trainer
 
 
 def pictures() -> Data:
@@ -101,6 +102,24 @@ def test_what_no_freezing_seals_is_refused_by_name() -> None:
     assert reason.startswith("it cannot be sealed: ")
     assert ".weight" in reason
     assert TurnOverDropout().unsupported(view) is None
+
+
+def test_statistics_of_batch_norm_leak_whatever_is_sealed() -> None:
+    """One step on all examples but one moves the statistics of both halves, so no mask can keep an example out."""
+
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3, bias=False))
+
+    view = one_step(ModuleModel(make))
+    without = torch.ones(1, 20)
+    without[0, 4] = 0
+    means = [view.train(weights, replicates=[0]).parameters()["1.running_mean"] for weights in (None, without)]
+    assert not torch.equal(*means)
+    (note,) = TurnOverDropout(n_masks=1).estimate(view).notes
+    assert note.endswith("; batch norm has no masks: through its statistics examples reach both halves")
+    assert TurnOverDropout(sealed=True).unsupported(view) == (
+        "it cannot be sealed: batch norm has no masks, and through its statistics examples reach both halves"
+    )
 
 
 def test_the_estimate_says_what_leaks() -> None:

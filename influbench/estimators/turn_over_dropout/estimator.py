@@ -80,6 +80,8 @@ class TurnOverDropout(Estimator):
             return "the model has no hidden units: there is nothing to mask"
         if self.n_checkpoints > problem.n_steps // 2 + 1:
             return f"n_checkpoints is {self.n_checkpoints}, but half of the training has {problem.n_steps // 2} steps"
+        if self.sealed and problem.statistics:
+            return "it cannot be sealed: batch norm has no masks, and through its statistics examples reach both halves"
         if self.sealed:
             leaks = sealing(problem, self.masks(problem), frozen=self.frozen(problem)).leaks
             if leaks:

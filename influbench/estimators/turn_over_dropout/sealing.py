@@ -21,11 +21,15 @@ _N_EXAMPLES = 16  # number of train points that give gradients, and of test poin
 
 @dataclass(frozen=True)
 class Sealing:
-    """The numbers of trained and of leaking scalars, and the leaking share of each parameter if it is not 0."""
+    """The numbers of trained and of leaking scalars, and the leaking share of each parameter if it is not 0.
+
+    With `has_statistics`, examples also reach both halves through the statistics of batch norm, which no mask divides.
+    """
 
     n_parameters: int
     n_leaking: int
     leaks: Mapping[str, float]
+    has_statistics: bool = False
 
     @property
     def share(self) -> float:
@@ -33,13 +37,15 @@ class Sealing:
         return 1 - self.n_leaking / self.n_parameters
 
     def in_words(self) -> str:
-        """One sentence with the sealed share and the names of the parameters that leak."""
-        if not self.leaks:
-            return "all parameters are sealed"
-        names = ", ".join(self.leaks)
-        return (
-            f"{100 * self.share:.4g}% of the parameters are sealed; through {names} examples reach their flipped half"
-        )
+        """One sentence with the sealed share and what leaks."""
+        words = "all parameters are sealed"
+        if self.leaks:
+            names = ", ".join(self.leaks)
+            share = f"{100 * self.share:.4g}%"
+            words = f"{share} of the parameters are sealed; through {names} examples reach their flipped half"
+        if self.has_statistics:
+            words += "; batch norm has no masks: through its statistics examples reach both halves"
+        return words
 
 
 def sealing(problem: Problem, masks: SplitMasks, *, frozen: Collection[str] = ()) -> Sealing:
@@ -58,6 +64,7 @@ def sealing(problem: Problem, masks: SplitMasks, *, frozen: Collection[str] = ()
         n_parameters=sum(values.numel() for values in leaks.values()),
         n_leaking=int(sum(values.sum() for values in leaks.values())),
         leaks={name: float(values.double().mean()) for name, values in leaks.items() if values.any()},
+        has_statistics=bool(problem.statistics),
     )
 
 
